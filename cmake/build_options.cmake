@@ -1,0 +1,31 @@
+# What every target of ours is compiled with: warnings, sanitizers, and the repository as the include root.
+
+find_program(NSRUN_CCACHE ccache)
+if(NSRUN_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${NSRUN_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${NSRUN_CCACHE})
+endif()
+
+add_library(nsrun_options INTERFACE)
+target_compile_options(nsrun_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
+if(NSRUN_WERROR)
+  target_compile_options(nsrun_options INTERFACE -Werror)
+endif()
+if(NSRUN_SANITIZE)
+  add_compile_options(-fsanitize=${NSRUN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${NSRUN_SANITIZE})
+  # GCC 12 reports both of these falsely in coroutines built with sanitizers.
+  target_compile_options(nsrun_options INTERFACE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
+endif()
+
+# nsrun_folder(NAME LIBRARIES...): one static library from the folder's sources (and its rooms).
+function(nsrun_folder name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
+  add_library(nsrun_${name} STATIC ${sources})
+  add_library(nsrun::${name} ALIAS nsrun_${name})
+  set_target_properties(nsrun_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(
+    nsrun_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/nsrun>)
+  target_link_libraries(nsrun_${name} PUBLIC ${ARGN} PRIVATE $<BUILD_INTERFACE:nsrun_options>)
+endfunction()

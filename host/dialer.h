@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+
+#include "runtime/connection.h"
+
+namespace nsrun {
+
+// Connects to a target, somehow: directly, through a proxy, to a function in the same process. Dialers wrap
+// dialers; what a flow may reach was decided before (host/policy/), where it goes is decided by which dialer.
+class Dialer {
+ public:
+  virtual ~Dialer() = default;
+
+  // A connection whose transport fits target.protocol, once the far side has answered. The error's code tells
+  // the asker's fate (refusal_for): ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT, EACCES …;
+  // EPROTONOSUPPORT for a protocol the dialer cannot carry. `target` outlives the call.
+  virtual Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) = 0;
+};
+
+// What the asker is told when a dial failed: as close as can be to what a direct connect would have shown.
+Refusal refusal_for(const Error& error);
+
+}  // namespace nsrun

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/address.h"
+
+// What a flow is called, and what became of it.
+
+namespace nsrun {
+
+enum class Protocol : std::uint8_t { tcp, udp, icmp };
+std::string_view to_string(Protocol protocol);
+
+// Who asks for what. For icmp (echo) the source's port is the echo identifier and the target's port is 0.
+struct FlowKey {
+  Protocol protocol = Protocol::tcp;
+  Endpoint source;  // the guest's, or for a published port the client's
+  Endpoint target;  // as the asker addressed it
+  auto operator<=>(const FlowKey&) const = default;
+};
+
+// Where a dialer is to go: an address, or a name that the dialer (or a proxy behind it) resolves.
+struct Target {
+  Protocol protocol = Protocol::tcp;
+  Endpoint endpoint;  // its address is meaningless when `name` is set
+  std::string name;   // canonical host name; empty: `endpoint` says all
+  Endpoint source = {};  // who asks; used only by dialers that can keep a source address
+
+  std::string to_string() const;  // "tcp/192.0.2.1:80", "tcp/example.org:80"
+};
+
+// How a request is turned down, as the asker will see it.
+enum class Refusal : std::uint8_t {
+  reset,                // RST for TCP, port unreachable otherwise: nobody listens there
+  host_unreachable,     // ICMP
+  network_unreachable,  // ICMP
+  prohibited,           // ICMP administratively prohibited
+  drop,                 // silence
+};
+
+// How a flow ended, as the log says it.
+enum class FlowEnd : std::uint8_t { open, closed, reset_by_source, reset_by_target, idle, refused, failed, sandbox_ended };
+std::string_view to_string(FlowEnd end);
+
+// Totals since the start, over live and ended flows. Up is away from the one who asked.
+struct Counters {
+  struct Stream {
+    std::uint64_t connections = 0, bytes_up = 0, bytes_down = 0;
+  } tcp;
+  struct Datagram {
+    std::uint64_t flows = 0, packets_up = 0, packets_down = 0, bytes_up = 0, bytes_down = 0;
+  } udp, icmp;
+};
+
+class Events;
+
+// The record of one flow. It reports the flow's end to `events` when it goes, so whoever holds the flow
+// holds its record.
+class FlowRecord {
+ public:
+  FlowRecord(std::uint64_t id, const FlowKey& key, Events& events, Counters& totals);
+  ~FlowRecord();
+  FlowRecord(const FlowRecord&) = delete;
+
+  // On the data path: one call for each batch moved, not for each packet.
+  void moved_up(std::uint64_t bytes, std::uint64_t packets = 1);
+  void moved_down(std::uint64_t bytes, std::uint64_t packets = 1);
+  // The first end that is named stands.
+  void ended(FlowEnd how) {
+    if (end == FlowEnd::open) end = how;
+  }
+
+  const std::uint64_t id;
+  const FlowKey key;
+  std::string name;      // the host name the source meant, where it is known
+  std::string dialled;   // Target::to_string() of what was dialled
+  std::string rule;      // which rule decided
+  std::string why;       // the error behind a refusal or a failure
+  bool allowed = false;
+  bool rejected = false;  // refused with an answer (allowed and rejected false: dropped)
+  std::uint64_t bytes_up = 0, bytes_down = 0, packets_up = 0, packets_down = 0;
+  FlowEnd end = FlowEnd::open;
+  const std::chrono::system_clock::time_point began = std::chrono::system_clock::now();
+  const std::chrono::steady_clock::time_point began_steady = std::chrono::steady_clock::now();
+
+ private:
+  Events& events_;
+  Counters& totals_;
+};
+
+// What happens, for those who keep a record of it. Called on the loop's thread; must not block for long.
+class Events {
+ public:
+  virtual ~Events() = default;
+  virtual void flow_ended(const FlowRecord&) {}
+  virtual void warning(const std::string&) {}
+};
+
+}  // namespace nsrun
+
+template <>
+struct std::hash<nsrun::FlowKey> {
+  std::size_t operator()(const nsrun::FlowKey& key) const noexcept;
+};

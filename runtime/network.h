@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "runtime/address.h"
+
+namespace nsrun {
+
+// The guest's network, as both processes know it. The defaults are the convention slirp4netns users know.
+struct NetworkOptions {
+  std::string device = "tun0";
+  std::size_t mtu = 65520;  // bytes, IP header included; 576 (1280 with IPv6) to 65520
+
+  IpAddress guest4 = IpAddress::v4(10, 0, 2, 100);
+  std::uint8_t prefix4 = 24;  // bits
+  IpAddress gateway4 = IpAddress::v4(10, 0, 2, 2);
+  IpAddress name_server4 = IpAddress::v4(10, 0, 2, 3);
+
+  bool ipv6 = true;
+  IpAddress guest6 = *IpAddress::parse("fd00::100");
+  std::uint8_t prefix6 = 64;  // bits
+  IpAddress gateway6 = *IpAddress::parse("fd00::2");
+  IpAddress name_server6 = *IpAddress::parse("fd00::3");
+
+  bool is_gateway(const IpAddress& address) const { return address == gateway4 || address == gateway6; }
+  bool is_name_server(const IpAddress& address) const {
+    return address == name_server4 || address == name_server6;
+  }
+  bool is_guest(const IpAddress& address) const { return address == guest4 || address == guest6; }
+};
+
+}  // namespace nsrun

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/result.h"
+
+// Coroutines and who owns them. Everything of one Host runs on one io_context, driven by one thread.
+
+namespace nsrun {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+using Executor = asio::io_context::executor_type;
+using Clock = std::chrono::steady_clock;
+
+template <class T = void>
+using Task = asio::awaitable<T, Executor>;
+
+// co_await some_asio_operation(..., use_task): the result, or an exception (cancellation unwinds).
+inline constexpr asio::use_awaitable_t<Executor> use_task;
+// auto [error, n] = co_await some_asio_operation(..., use_result): expected failures as values.
+inline constexpr auto use_result = asio::as_tuple(use_task);
+
+using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
+using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
+
+// Owns tasks: each ends before the scope does. A task that ends with an exception other than cancellation
+// is reported and takes nobody with it.
+class Scope {
+ public:
+  using Report = std::function<void(const std::string& what)>;
+  // `report` hears of exceptions that escape a task: none should.
+  explicit Scope(Executor executor, Report report = {});
+  ~Scope();  // every task must have ended: co_await cancel_and_join() first
+  Scope(const Scope&) = delete;
+
+  void spawn(Task<> task);
+  void cancel();           // each task unwinds with operation_aborted, when it next runs
+  Task<> join();           // until no task is left
+  Task<> cancel_and_join();
+  std::size_t size() const { return children_.size(); }
+  Executor executor() const { return executor_; }
+
+ private:
+  struct Child {
+    asio::cancellation_signal cancellation;
+  };
+  Executor executor_;
+  Report report_;
+  std::list<Child> children_;
+  Timer empty_;  // never expires; cancelled when the last child ends
+};
+
+// A condition one task waits for and another (or a callback) raises. Raising it with nobody waiting is
+// remembered once, so a wait after a raise returns at once.
+class Signal {
+ public:
+  explicit Signal(Executor executor) : timer_(executor, Clock::time_point::max()) {}
+  void raise() {
+    raised_ = true;
+    timer_.cancel();
+  }
+  Task<> wait();  // throws operation_aborted when the waiting task is cancelled
+
+ private:
+  Timer timer_;
+  bool raised_ = false;
+};
+
+// Both to their end, at once. (Asio's own && throws multiple_exceptions when cancelled; this throws one.)
+Task<> both(Task<> first, Task<> second);
+// Until the first of them ends; the other is cancelled and awaited. True when the first one ended first.
+Task<bool> either(Task<> first, Task<> second);
+// The task's value, or nothing when `limit` passed first (the task is then cancelled).
+template <class T>
+Task<std::optional<T>> within(Clock::duration limit, Task<T> task);
+
+Task<> sleep_for(Clock::duration duration);
+
+// Waits until `descriptor` can be read or written. False when it was closed or cancelled.
+Task<bool> readable(Descriptor& descriptor);
+Task<bool> writable(Descriptor& descriptor);
+
+// ---- implementation of the template
+
+namespace detail {
+template <class T>
+Task<> keep(std::optional<T>& value, Task<T> task) {
+  value = co_await std::move(task);
+}
+}  // namespace detail
+
+template <class T>
+Task<std::optional<T>> within(Clock::duration limit, Task<T> task) {
+  std::optional<T> value;
+  co_await either(detail::keep(value, std::move(task)), sleep_for(limit));
+  co_return value;
+}
+
+}  // namespace nsrun

@@ -1,0 +1,15 @@
+# How each dependency is found. Debian package names are in ./dev.
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(LIBNL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
+pkg_check_modules(LDNS REQUIRED IMPORTED_TARGET ldns)
+
+# Asio: compiled in each user's translation units (header only); no Boost.Regex, no deprecated names.
+add_library(nsrun_asio INTERFACE)
+target_link_libraries(nsrun_asio INTERFACE Boost::headers Threads::Threads)
+target_compile_definitions(nsrun_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
+
+add_subdirectory(${CMAKE_CURRENT_LIST_DIR}/lwip)
