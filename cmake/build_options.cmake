@@ -15,7 +15,9 @@ if(NSRUN_SANITIZE)
   add_compile_options(-fsanitize=${NSRUN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${NSRUN_SANITIZE})
   # GCC 12 reports both of these falsely in coroutines built with sanitizers.
-  target_compile_options(nsrun_options INTERFACE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(nsrun_options INTERFACE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
+  endif()
 endif()
 
 # nsrun_folder(NAME LIBRARIES...): one static library from the folder's sources (and its rooms).

@@ -10,6 +10,7 @@ pkg_check_modules(LDNS REQUIRED IMPORTED_TARGET ldns)
 # Asio: compiled in each user's translation units (header only); no Boost.Regex, no deprecated names.
 add_library(nsrun_asio INTERFACE)
 target_link_libraries(nsrun_asio INTERFACE Boost::headers Threads::Threads)
+target_compile_features(nsrun_asio INTERFACE cxx_std_20)
 target_compile_definitions(nsrun_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
 
 add_subdirectory(${CMAKE_CURRENT_LIST_DIR}/lwip)
