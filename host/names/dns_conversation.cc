@@ -1,0 +1,102 @@
+#include "host/names/dns_conversation.h"
+
+#include <boost/asio/this_coro.hpp>
+#include <exception>
+
+#include "host/names/dns_framing.h"
+
+// Theory of operation
+//
+// Resolvers send several queries at once: the C library asks for A and AAAA from one socket, and stream
+// clients send without waiting (RFC 7766 6.2.1.1). So each query is a task, and a slow server holds up only
+// the names it is asked for.
+//
+// A connection takes one write at a time. A task with an answer adds it to the queue; whoever finds nobody
+// writing writes until the queue is empty. The queue is bounded because an unwritten answer keeps its query's
+// place, of which there are max_outstanding: a guest that asks and never reads stops itself.
+//
+// At the end of a stream the queries already read are answered first: the guest may have closed its direction
+// only. A datagram connection ends when it has been idle too long, and a broken one has nobody to answer:
+// their queries are given up.
+
+namespace nsrun {
+namespace {
+
+// Of a query in a datagram: room set aside while the guest is silent, so not more than queries need. A longer
+// one is cut, and answered with a format error.
+constexpr std::size_t max_query_datagram = 1232;  // bytes
+
+}  // namespace
+
+DnsConversation::DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer)
+    : guest_(guest), answerer_(std::move(answerer)), room_(executor), queries_(executor) {}
+
+Task<> DnsConversation::run() {
+  std::exception_ptr failure;
+  try {
+    co_await converse();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  // When this task was cancelled, every co_await would throw before the queries' tasks have ended.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await queries_.cancel_and_join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+Task<> DnsConversation::converse() {
+  const bool stream = guest_.transport() == Transport::stream;
+  while (auto query = co_await next_query()) {
+    while (stream && full()) co_await room_.wait();
+    if (!full()) queries_.spawn(answer_one(std::move(*query), take_place()));
+  }
+  if (!stream || broken_) co_return;
+  co_await queries_.join();
+  if (!broken_) guest_.finish();
+}
+
+Task<std::optional<DnsBytes>> DnsConversation::next_query() {
+  if (guest_.transport() == Transport::datagram) {
+    auto query = co_await read_dns_message(guest_, max_query_datagram);
+    if (!query) co_return std::nullopt;
+    co_return std::move(*query);
+  }
+  auto query = co_await within(idle_limit, read_dns_message(guest_, 0));
+  if (!query) co_return std::nullopt;
+  broken_ = broken_ || !*query;
+  if (broken_) co_return std::nullopt;
+  co_return std::move(**query);
+}
+
+DnsConversation::Place DnsConversation::take_place() {
+  ++outstanding_;
+  return Place(this);
+}
+
+Task<> DnsConversation::answer_one(DnsBytes query, Place place) {
+  auto answer = co_await answerer_(query, guest_.transport());
+  if (answer) co_await deliver(std::move(*answer), std::move(place));
+}
+
+Task<> DnsConversation::deliver(DnsBytes answer, Place place) {
+  unwritten_.push_back({std::move(answer), std::move(place)});
+  if (writing_) co_return;
+  writing_ = true;
+  while (!unwritten_.empty()) {
+    const Unwritten next = std::move(unwritten_.front());
+    unwritten_.pop_front();
+    co_await write_one(next.answer);
+  }
+  writing_ = false;
+}
+
+Task<> DnsConversation::write_one(const DnsBytes& answer) {
+  if (broken_) co_return;
+  const auto written = co_await within(idle_limit, write_dns_message(guest_, answer));
+  // A datagram that could not be written is lost, as datagrams are.
+  if ((written && *written) || guest_.transport() == Transport::datagram) co_return;
+  broken_ = true;
+  guest_.reset();
+}
+
+}  // namespace nsrun

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "host/names/dns_message.h"
+#include "runtime/connection.h"
+#include "runtime/task.h"
+
+namespace nsrun {
+
+// The answer to one query, if it is to have one. `query` lives until the task ends.
+using DnsAnswerer = std::function<Task<std::optional<DnsBytes>>(Bytes query, Transport transport)>;
+
+// One guest connection to the name server: reads queries, has them answered at once and in any order, writes
+// the answers one at a time.
+class DnsConversation {
+ public:
+  // Queries read and not yet answered, on one connection. Past it a datagram is dropped (the guest repeats
+  // it), and a stream is not read on.
+  static constexpr std::size_t max_outstanding = 64;
+  // A stream without a new query for so long is closed; so is one whose guest takes no answer for so long.
+  static constexpr auto idle_limit = 10s;
+
+  // `guest` outlives this.
+  DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer);
+  DnsConversation(const DnsConversation&) = delete;
+
+  // Until the guest has left or was idle; no task is left then. Called once.
+  Task<> run();
+
+ private:
+  // Held from the reading of a query until its answer is written, or it is certain that there is none.
+  struct GiveBack {
+    void operator()(DnsConversation* conversation) const {
+      --conversation->outstanding_;
+      conversation->room_.raise();
+    }
+  };
+  using Place = std::unique_ptr<DnsConversation, GiveBack>;
+  struct Unwritten {
+    DnsBytes answer;
+    Place place;
+  };
+
+  Task<> converse();
+  Task<std::optional<DnsBytes>> next_query();
+  Task<> answer_one(DnsBytes query, Place place);
+  Task<> deliver(DnsBytes answer, Place place);
+  Task<> write_one(const DnsBytes& answer);
+  Place take_place();
+  bool full() const { return outstanding_ >= max_outstanding; }
+
+  Connection& guest_;
+  const DnsAnswerer answerer_;
+  std::size_t outstanding_ = 0;
+  Signal room_;  // a place was given back
+  std::deque<Unwritten> unwritten_;
+  bool writing_ = false;  // one of the tasks writes, and takes along what the others add
+  bool broken_ = false;   // the guest reset the connection, or we did
+  Scope queries_;         // one task a query
+};
+
+}  // namespace nsrun

@@ -1,0 +1,125 @@
+#include "host/names/name_server.h"
+
+#include "host/names/canonical_name.h"
+#include "host/names/dns_conversation.h"
+#include "host/names/reverse_name.h"
+
+// Theory of operation
+//
+// A query is answered by the first of these that has a word on it:
+//
+//   malformed, several questions, zone transfers ─► an error
+//   host.nsrun.internal, localhost ───────────────► the gateway's addresses, the loopback's
+//   PTR of a synthetic address ───────────────────► its name
+//   a name the guest may not ask about ───────────► no such name
+//   A, AAAA under name rules ─────────────────────► synthetic addresses
+//   anything else ────────────────────────────────► what the host's resolvers say, unchanged but for the id
+//
+// Under name rules other records that carry addresses (SVCB and HTTPS hints, ANY) are said not to exist, for
+// a flow to such an address would not be known by its name. No answer here has a SOA record, so the guest
+// caches no absence (RFC 2308 5).
+
+namespace nsrun {
+namespace {
+
+constexpr std::uint16_t internet = 1;  // class IN
+constexpr std::chrono::seconds own_ttl{
+    60};  // long enough for a program's start, short against a slot's reuse
+
+// `address` where the question's type is that of its family, else an empty answer: the name has other
+// records.
+DnsReply address_reply(DnsType type, const std::optional<IpAddress>& v4, const std::optional<IpAddress>& v6) {
+  DnsReply reply{.ttl = own_ttl};
+  if (type == DnsType::a && v4) reply.addresses.push_back(*v4);
+  if (type == DnsType::aaaa && v6) reply.addresses.push_back(*v6);
+  return reply;
+}
+
+bool is_localhost(std::string_view name) { return name == "localhost" || name.ends_with(".localhost"); }
+
+bool is_zone_transfer(DnsType type) { return type == DnsType::axfr || type == DnsType::ixfr; }
+
+}  // namespace
+
+NameServer::NameServer(Executor executor, NameServerOptions options)
+    : executor_(executor), options_(std::move(options)), upstream_(options_.resolvers, options_.dialer) {}
+
+Task<> NameServer::serve(std::unique_ptr<Connection> guest) {
+  const auto answerer = [this](Bytes query, Transport transport) { return answer(query, transport); };
+  DnsConversation conversation(executor_, *guest, answerer);
+  co_await conversation.run();
+}
+
+Task<std::optional<DnsBytes>> NameServer::answer(Bytes message, Transport transport) {
+  const auto header = parse_dns_header(message);
+  // To answer an answer would be the start of a loop.
+  if (!header || header->response) co_return std::nullopt;
+  // Notifications and updates are between name servers.
+  if (header->operation != 0) co_return encode_dns_reply(message, {.code = DnsCode::not_implemented});
+
+  const auto query = parse_dns_query(message);
+  if (!query) co_return encode_dns_reply(message, {.code = DnsCode::format_error});
+  // A transfer over TCP may be a stream of messages (RFC 5936 2.2), where one answer a query is forwarded.
+  if (is_zone_transfer(query->question.type))
+    co_return encode_dns_reply(message, {.code = DnsCode::not_implemented});
+
+  if (const auto reply = own_reply(query->question)) co_return encode_dns_reply(message, *reply);
+  co_return co_await forward(message, *query, transport);
+}
+
+std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question) {
+  if (question.record_class == internet) {
+    if (question.name == host_name) return address_reply(question.type, options_.gateway4, options_.gateway6);
+    // RFC 6761 6.3. The guest's own, of course.
+    if (is_localhost(question.name))
+      return address_reply(question.type, IpAddress::v4(127, 0, 0, 1), IpAddress::parse("::1"));
+    if (auto reply = pointer_reply(question)) return reply;
+  }
+  if (!options_.permits && !options_.synthetic) return std::nullopt;
+
+  const auto name = canonical_name(question.name);
+  if (options_.permits && (!name || !options_.permits(*name))) return DnsReply{.code = DnsCode::name_error};
+  if (!options_.synthetic || question.record_class != internet) return std::nullopt;
+  return synthetic_reply(question, name ? *name : std::string{});
+}
+
+// `name` is canonical; empty when it has no such form, and then it has no address either.
+std::optional<DnsReply> NameServer::synthetic_reply(const DnsQuestion& question, const std::string& name) {
+  switch (question.type) {
+    case DnsType::a:
+      if (name.empty()) return DnsReply{.code = DnsCode::name_error};
+      return address_reply(question.type, options_.synthetic->v4_for(name), std::nullopt);
+    case DnsType::aaaa:
+      if (name.empty()) return DnsReply{.code = DnsCode::name_error};
+      if (!options_.gateway6) return DnsReply{};
+      return address_reply(question.type, std::nullopt, options_.synthetic->v6_for(name));
+    case DnsType::svcb:
+    case DnsType::https:
+    case DnsType::any:
+      return DnsReply{};
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<DnsReply> NameServer::pointer_reply(const DnsQuestion& question) {
+  if (!options_.synthetic || question.type != DnsType::ptr) return std::nullopt;
+  const auto address = parse_reverse_name(question.name);
+  if (!address || !SyntheticNames::covers(*address)) return std::nullopt;
+  const auto name = options_.synthetic->name_of(*address);
+  if (!name) return DnsReply{.code = DnsCode::name_error};
+  return DnsReply{.pointer = *name, .ttl = own_ttl};
+}
+
+Task<DnsBytes> NameServer::forward(Bytes message, const DnsQuery& query, Transport transport) {
+  auto answer = co_await upstream_.ask(message, query, transport);
+  if (!answer) co_return encode_dns_reply(message, {.code = DnsCode::server_failure});
+  const DnsType type = query.question.type;
+  if (options_.recent && (type == DnsType::a || type == DnsType::aaaa)) {
+    for (const IpAddress& address : parse_dns_addresses(*answer))
+      options_.recent->remember(address, query.question.name);
+  }
+  co_return std::move(*answer);
+}
+
+}  // namespace nsrun

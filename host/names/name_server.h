@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "host/dialer.h"
+#include "host/names/dns_message.h"
+#include "host/names/recent_names.h"
+#include "host/names/resolvers.h"
+#include "host/names/synthetic_names.h"
+#include "host/names/upstream.h"
+#include "runtime/connection.h"
+
+namespace nsrun {
+
+// The host's loopback, as the guest calls it: answered with the gateway's addresses, whether or not flows to
+// them are let through.
+constexpr std::string_view host_name = "host.nsrun.internal";
+
+struct NameServerOptions {
+  Resolvers& resolvers;  // whom to ask
+  Dialer& dialer;        // how to reach them: no policy in front, they are the host's own servers
+  IpAddress gateway4;
+  std::optional<IpAddress> gateway6;  // nothing: the guest has no IPv6, and gets no synthetic IPv6 addresses
+
+  // Under name rules: answers A, AAAA and the PTR of its addresses in place of the world. Null: forward all.
+  SyntheticNames* synthetic = nullptr;
+  // Hears which addresses the world's answers gave for which names. Null: nobody listens.
+  RecentNames* recent = nullptr;
+  // Whether the guest may ask about a name (canonical), whatever the type. A name that it may not ask about
+  // does not exist for it, and is told to nobody outside. Empty: any name.
+  std::function<bool(const std::string& name)> permits = {};
+};
+
+// The sandbox's name server.
+class NameServer {
+ public:
+  // What the options refer to outlives this; this outlives the tasks of serve.
+  NameServer(Executor executor, NameServerOptions options);
+
+  // Answers the queries of one guest connection, datagram or stream, until it ends.
+  Task<> serve(std::unique_ptr<Connection> guest);
+
+  // The answer to one message; nothing for one that deserves none. `message` outlives the call.
+  Task<std::optional<DnsBytes>> answer(Bytes message, Transport transport);
+
+ private:
+  // Replies of our own; nothing: the world is to be asked.
+  std::optional<DnsReply> own_reply(const DnsQuestion& question);
+  std::optional<DnsReply> synthetic_reply(const DnsQuestion& question, const std::string& name);
+  std::optional<DnsReply> pointer_reply(const DnsQuestion& question);
+  Task<DnsBytes> forward(Bytes message, const DnsQuery& query, Transport transport);
+
+  Executor executor_;
+  const NameServerOptions options_;
+  Upstream upstream_;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,15 @@
+#include "host/names/recent_names.h"
+
+namespace nsrun {
+
+void RecentNames::remember(const IpAddress& address, const std::string& name) {
+  names_.insert(address, name);
+  if (names_.size() > capacity) names_.evict();
+}
+
+std::string RecentNames::name_of(const IpAddress& address) {
+  const std::string* name = names_.find(address);
+  return name ? *name : std::string{};
+}
+
+}  // namespace nsrun

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "host/names/lru_map.h"
+#include "runtime/address.h"
+
+namespace nsrun {
+
+// Which name the guest lately asked for when it was told an address: for the log's `name` field. A hint and
+// never policy: one address serves many names (shared CDNs), the last name asked for wins, and a guest can
+// ask for whatever it likes before it connects.
+class RecentNames {
+ public:
+  static constexpr std::size_t capacity = 4096;  // addresses; then the least recently used is forgotten
+
+  void remember(const IpAddress& address, const std::string& name);
+  std::string name_of(const IpAddress& address);  // empty: unknown
+
+ private:
+  LruMap<IpAddress, std::string> names_;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/names/lru_map.h"
+#include "runtime/address.h"
+
+namespace nsrun {
+
+// Addresses that stand for names: under name rules the guest is told these, so that a flow's destination is
+// its name. All lookups are O(1). Names are canonical (canonical_name.h).
+class SyntheticNames {
+ public:
+  static constexpr std::size_t max_names = 65536;
+
+  // Whether an address is one of those handed out here, now or ever. 198.18.0.0/15 (RFC 2544: never in use
+  // on the internet) and fd6e:7372:756e::/64 (RFC 4193: a range of one's own).
+  static bool covers(const IpAddress& address);
+
+  // `capacity`: names remembered at once, at most max_names.
+  explicit SyntheticNames(std::size_t capacity = max_names);
+
+  // The name's address, the same for as long as the name is remembered.
+  IpAddress v4_for(const std::string& name);
+  IpAddress v6_for(const std::string& name);
+
+  // The name an address stands for; nothing for one never handed out. Counts as a use of the name: a flow
+  // that asks keeps its address from being given to another name.
+  std::optional<std::string> name_of(const IpAddress& address);
+
+ private:
+  using Slot = std::uint32_t;  // a name's place; its addresses follow from it
+  Slot slot_for(const std::string& name);
+
+  const std::size_t capacity_;
+  LruMap<std::string, Slot> slots_;
+  std::vector<const std::string*> names_;  // by slot; the names are slots_'s keys
+};
+
+}  // namespace nsrun
