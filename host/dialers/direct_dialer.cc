@@ -1,0 +1,111 @@
+#include "host/dialers/direct_dialer.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "host/dialers/connect_socket.h"
+#include "host/socket_connection.h"
+
+namespace nsrun {
+namespace {
+
+using Dialled = Result<std::unique_ptr<Connection>>;
+
+constexpr int keepalive_idle = 60;        // seconds of silence, then the peer is asked
+constexpr int keepalive_interval = 30;    // seconds between further questions
+constexpr int datagram_buffer = 1 << 20;  // bytes; the kernel caps it at net.core.{r,w}mem_max
+constexpr std::string_view loopback_congestion_control = "reno";
+
+void set_option(int socket, int level, int name, int value) {
+  ::setsockopt(socket, level, name, &value, sizeof value);  // none of ours is worth failing a dial for
+}
+
+Result<UniqueFd> open_socket(const Target& target, int type, int protocol) {
+  const int family = target.endpoint.address.is_v4() ? AF_INET : AF_INET6;
+  UniqueFd socket(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+  if (socket) return socket;
+  const bool out_of_files = errno == EMFILE || errno == ENFILE;
+  return errno_error("cannot make a socket for " + target.to_string(),
+                     out_of_files ? "raise the limit of open files (ulimit -n)" : "");
+}
+
+void prepare_tcp(int socket, const Endpoint& far) {
+  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval);
+  // Pacing algorithms (bbr) only slow a link that loses nothing.
+  if (far.address.is_loopback())
+    ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, loopback_congestion_control.data(),
+                 loopback_congestion_control.size());
+}
+
+// On loopback, a dial to an ephemeral port without a listener can be given that very port as its own and so
+// meet itself (simultaneous open, RFC 9293 3.5).
+bool met_itself(int socket, const Endpoint& far) {
+  if (!far.address.is_loopback()) return false;
+  SocketAddress own;
+  ::getsockname(socket, own.get(), &own.length);
+  return own.endpoint() == far;
+}
+
+Task<Dialled> dial_tcp(Executor executor, const Target& target) {
+  auto socket = open_socket(target, SOCK_STREAM, IPPROTO_TCP);
+  if (!socket) co_return socket.error();
+  prepare_tcp(socket->get(), target.endpoint);
+  const SocketAddress address(target.endpoint);
+  const auto doing = "cannot connect to " + target.to_string();
+  auto connected = co_await connect_socket(executor, std::move(*socket), address, doing);
+  if (!connected) co_return connected.error();
+  if (met_itself(connected->get(), target.endpoint)) co_return Error{doing, errno_code(ECONNREFUSED)};
+  co_return std::make_unique<SocketConnection>(executor, std::move(*connected));
+}
+
+Dialled connect_datagram(Executor executor, const Target& target, UniqueFd socket) {
+  set_option(socket.get(), SOL_SOCKET, SO_RCVBUF, datagram_buffer);
+  set_option(socket.get(), SOL_SOCKET, SO_SNDBUF, datagram_buffer);
+  const SocketAddress address(target.endpoint);
+  if (::connect(socket.get(), address.get(), address.length) < 0)
+    return errno_error("cannot send to " + target.to_string());
+  return std::make_unique<SocketConnection>(executor, std::move(socket), Transport::datagram);
+}
+
+Dialled dial_udp(Executor executor, const Target& target) {
+  auto socket = open_socket(target, SOCK_DGRAM, IPPROTO_UDP);
+  if (!socket) return socket.error();
+  return connect_datagram(executor, target, std::move(*socket));
+}
+
+// A ping socket (icmp(7)): unprivileged, where the system lets our group.
+Dialled dial_icmp(Executor executor, const Target& target) {
+  auto socket =
+      open_socket(target, SOCK_DGRAM, target.endpoint.address.is_v4() ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+  if (!socket) {
+    const int error = socket.error().code.value();
+    if (error != EACCES && error != EPERM) return socket.error();
+    return Error{"cannot send echo requests to " + target.endpoint.address.to_string(), errno_code(EACCES),
+                 "allow ping sockets as root: sysctl -w net.ipv4.ping_group_range='0 2147483647'"};
+  }
+  return connect_datagram(executor, target, std::move(*socket));
+}
+
+}  // namespace
+
+DirectDialer::DirectDialer(Executor executor, AddressCheck check)
+    : executor_(executor), check_(std::move(check)) {}
+
+Task<Dialled> DirectDialer::dial(const Target& target) {
+  if (!target.name.empty()) co_return co_await dial_by_name(executor_, target, check_, *this);
+  switch (target.protocol) {
+    case Protocol::tcp:
+      co_return co_await dial_tcp(executor_, target);
+    case Protocol::udp:
+      co_return dial_udp(executor_, target);
+    case Protocol::icmp:
+      co_return dial_icmp(executor_, target);
+  }
+  co_return Error{"cannot dial " + target.to_string(), errno_code(EPROTONOSUPPORT)};
+}
+
+}  // namespace nsrun

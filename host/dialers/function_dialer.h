@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+
+#include "host/dialer.h"
+
+namespace nsrun {
+
+// Every flow ends in a function of this process: fakes in tests, services inside an embedding program.
+class FunctionDialer final : public Dialer {
+ public:
+  // The far side of one flow, as a task to run, or an error: the dial's. A coroutine function that takes both
+  // by value fits as it is.
+  using Handler = std::function<Result<Task<>>(std::unique_ptr<Connection> near, Target target)>;
+
+  // `handlers` owns the tasks, and its owner ends them; it outlives the dialer.
+  FunctionDialer(Scope& handlers, Handler handler);
+  Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
+
+ private:
+  Scope& handlers_;
+  Handler handler_;
+};
+
+}  // namespace nsrun
