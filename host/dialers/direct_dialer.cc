@@ -79,8 +79,8 @@ Dialled dial_udp(Executor executor, const Target& target) {
 
 // A ping socket (icmp(7)): unprivileged, where the system lets our group.
 Dialled dial_icmp(Executor executor, const Target& target) {
-  auto socket =
-      open_socket(target, SOCK_DGRAM, target.endpoint.address.is_v4() ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+  const int protocol = target.endpoint.address.is_v4() ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
+  auto socket = open_socket(target, SOCK_DGRAM, protocol);
   if (!socket) {
     const int error = socket.error().code.value();
     if (error != EACCES && error != EPERM) return socket.error();
