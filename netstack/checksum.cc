@@ -7,7 +7,8 @@
 namespace nsrun {
 
 Checksum& Checksum::add(Bytes bytes) {
-  // One's complement addition is the same in any word size (RFC 1071 2): 32 bits at a time, carries in the top.
+  // One's complement addition is the same in any word size (RFC 1071 2): 32 bits at a time, carries in the
+  // top.
   const std::byte* at = bytes.data();
   std::size_t left = bytes.size();
   for (; left >= 4; at += 4, left -= 4) {

@@ -16,7 +16,7 @@ class Checksum {
   // Pseudo-header of RFC 793 3.1 or RFC 8200 8.1.
   Checksum& add_pseudo_header(const IpAddress& from, const IpAddress& to, std::uint8_t protocol,
                               std::uint32_t length);
-  std::uint16_t folded() const;   // the sum, as it stands in memory: what a checksum offload expects to find
+  std::uint16_t folded() const;  // the sum, as it stands in memory: what a checksum offload expects to find
   std::uint16_t finished() const { return static_cast<std::uint16_t>(~folded()); }  // the checksum, likewise
 
  private:

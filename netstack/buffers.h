@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+
+#include "lwip/pbuf.h"
+#include "netstack/device.h"
+#include "runtime/bytes.h"
+
+namespace nsrun {
+
+class BufferPool;
+
+// Room for one packet as the device hands it over, or for one block of bytes on their way to the guest.
+// lwIP can hold it as a pbuf without a copy; freeing that pbuf gives it back to its pool.
+struct Buffer {
+  pbuf_custom custom{};  // first: lwIP frees through it
+  BufferPool* pool = nullptr;
+  Buffer* next = nullptr;      // in the pool, or in its owner's chain
+  std::uint32_t used = 0;      // bytes filled, where its owner fills it piece by piece
+  std::uint32_t released = 0;  // bytes of these no longer needed
+  alignas(64) std::array<std::byte, max_packet + 25> bytes;  // rounded up to a multiple of 64
+
+  MutableBytes all() { return bytes; }
+};
+
+struct BufferReturn {
+  void operator()(Buffer* buffer) const;
+};
+using BufferPtr = std::unique_ptr<Buffer, BufferReturn>;
+
+// Last in, first out, so the next buffer is warm in the cache. Bounded: past `most` live buffers get() gives
+// nothing and the packet is lost, which its sender repairs; past `warm` free ones memory goes back.
+class BufferPool {
+ public:
+  static constexpr std::size_t most = 4096;  // buffers alive: 256 MiB for one sandbox
+  static constexpr std::size_t warm = 64;    // buffers kept free: 4 MiB
+
+  BufferPool() = default;
+  ~BufferPool();
+  BufferPool(const BufferPool&) = delete;
+
+  BufferPtr get();
+  void put(Buffer* buffer);
+  std::size_t live() const { return live_; }  // given out and not returned
+
+  // The buffer as a pbuf over `bytes`, which lie in it (at most 65,535). lwIP owns the buffer from here on.
+  static pbuf* as_pbuf(BufferPtr buffer, MutableBytes bytes);
+
+ private:
+  Buffer* free_ = nullptr;
+  std::size_t free_count_ = 0;
+  std::size_t live_ = 0;
+};
+
+}  // namespace nsrun

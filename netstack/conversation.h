@@ -1,0 +1,37 @@
+#pragma once
+
+#include "netstack/buffers.h"
+#include "netstack/packet.h"
+#include "runtime/flow.h"
+
+namespace nsrun {
+
+class StackCore;
+
+// One flow of the guest, as the stack's table holds it. Packets come one by one; the work they cause is done
+// once, at the end of the batch.
+class Conversation {
+ public:
+  Conversation(StackCore& core, const FlowKey& flow) : key(flow), core_(core) {}
+  virtual ~Conversation() = default;
+  Conversation(const Conversation&) = delete;
+
+  // A packet from the guest. `buffer` holds its bytes and may be taken.
+  virtual void receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) = 0;
+  // Once at the end of a batch in which it was touched.
+  virtual void turn() = 0;
+  // About every millisecond-scale tick while an ACK is owed (StackCore::owe_ack).
+  virtual void acknowledge_late() {}
+
+  const FlowKey key;
+
+ protected:
+  bool removed() const { return removed_; }  // it goes at the end of this batch
+  StackCore& core_;
+
+ private:
+  friend class StackCore;
+  bool touched_ = false, removed_ = false, ack_owed_ = false, timed_ = false;
+};
+
+}  // namespace nsrun

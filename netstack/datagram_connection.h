@@ -1,0 +1,32 @@
+#pragma once
+
+#include "netstack/datagram_conversation.h"
+#include "runtime/connection.h"
+
+namespace nsrun {
+
+// A datagram conversation of the stack as a Connection. Its end is the conversation's: idleness.
+class DatagramConnection final : public Connection {
+ public:
+  DatagramConnection(StackCore& core, DatagramConversation& conversation);
+  ~DatagramConnection() override;
+
+  Transport transport() const override { return Transport::datagram; }
+  Task<Result<Chunk>> read(MutableBytes into) override;
+  Task<Result<void>> write(Bytes datagram) override;
+  void finish() override {}
+  // Tells the guest that nobody listens there; the conversation goes on with whatever else it sends.
+  void reset() override;
+  bool carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool far_asked) override;
+
+ private:
+  friend class DatagramConversation;
+  void turn();
+  void conversation_gone();
+
+  StackCore& core_;
+  DatagramConversation* conversation_;
+  Signal readable_;
+};
+
+}  // namespace nsrun

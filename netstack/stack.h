@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+
+#include "netstack/device.h"
+#include "runtime/connection.h"
+#include "runtime/network.h"
+#include "runtime/task.h"
+
+namespace nsrun {
+
+class StackCore;
+
+struct StackOptions {
+  NetworkOptions network;
+  Clock::duration udp_idle = 60s;            // then a UDP or echo conversation ends
+  std::size_t most_held = 4096;              // requests waiting for an answer; past it new ones are dropped
+  std::size_t most_datagram_flows = 16'384;  // past it the least recently used one ends
+};
+
+// The guest's network, terminated: packets of a device on one side, requests and connections on the other.
+// TCP, UDP and ICMP echo, IPv4 and IPv6, to any destination; nothing is decided here about who may go where.
+// Several stacks may live in one process, each on one thread.
+class Stack {
+ public:
+  // `device` and `events` outlive the stack. Each new flow of the guest is given to `sink`.
+  Stack(asio::io_context& context, Device& device, const StackOptions& options, RequestSink sink,
+        Events& events);
+  ~Stack();  // run() must have ended; every flow ends with the stack, connections to it break
+
+  // Moves packets until cancelled, or until the device is gone.
+  Task<> run();
+
+  // Opens a connection to the guest that bears `source` as its source address: TCP (waits for the guest's
+  // answer; ECONNREFUSED, ETIMEDOUT) or UDP (at once).
+  Task<Result<std::unique_ptr<Connection>>> connect(Protocol protocol, Endpoint source, Endpoint guest);
+
+  std::size_t flows() const;  // alive now
+
+ private:
+  std::unique_ptr<StackCore> core_;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,324 @@
+#include "netstack/stack_core.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "netstack/datagram_conversation.h"
+#include "netstack/tcp_conversation.h"
+#include "netstack/tcp_requests.h"
+
+namespace nsrun {
+namespace {
+
+constexpr int most_packets = 8;  // read from the device in one batch; more costs cache, fewer wake-ups
+constexpr auto late_ack = 4ms;   // an acknowledgement that no data carries waits at most about twice this
+constexpr auto idle_check = 1s;
+
+}  // namespace
+
+StackCore::StackCore(asio::io_context& context, Device& device, const StackOptions& options, RequestSink sink,
+                     Events& events)
+    : context_(context),
+      device_(device),
+      options_(options),
+      sink_(std::move(sink)),
+      events_(events),
+      poller_descriptor_(context, poller_.fd()),
+      timer_(context, Clock::time_point::max()) {
+  poller_.add(device_.fd(), EPOLLIN, *this);
+}
+
+StackCore::~StackCore() {
+  poller_descriptor_.release();  // the poller closes it
+  // Conversations look into the core while they go: the table goes while the rest still stands.
+  for (auto& [key, conversation] : flows_) removed_.push_back(std::move(conversation));
+  flows_.clear();
+  for (auto& conversation : removed_) conversation->removed_ = true;
+  touched_.clear();
+  removed_.clear();
+}
+
+// ---- the loop
+
+Task<> StackCore::run() {
+  while (!device_closed_) {
+    if (touched_.empty() && !device_ready_) {
+      sleeping_ = true;
+      co_await poller_descriptor_.async_wait(Descriptor::wait_read, use_result);
+      sleeping_ = false;
+      // Cut short by touch(), or by our owner?
+      const auto state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) co_return;
+    } else {
+      co_await asio::post(context_.get_executor(), use_task);  // let others run between two batches
+    }
+    turn();
+  }
+}
+
+void StackCore::turn() {
+  now_ = Clock::now();
+  poller_.poll();
+  if (device_ready_) read_packets();
+  flush();
+  bury();
+}
+
+void StackCore::read_packets() {
+  device_ready_ = false;
+  for (int i = 0; i < most_packets; ++i) {
+    auto buffer = buffers_.get();
+    if (!buffer) {
+      // Memory is out: this packet is lost, and repaired by whoever sent it.
+      std::byte scrap[64];
+      Offload ignored;
+      std::size_t size = 0;
+      if (device_.read(ignored, scrap, size) == Device::ReadStatus::empty) return;
+      continue;
+    }
+    Offload offload;
+    std::size_t size = 0;
+    const auto status = device_.read(offload, buffer->all(), size);
+    if (status == Device::ReadStatus::closed) {
+      device_closed_ = true;
+      poller_.remove(device_.fd());
+    }
+    if (status != Device::ReadStatus::packet) return;
+    deliver(buffer->all().first(size), offload, buffer);
+  }
+  device_ready_ = true;  // there may be more
+}
+
+void StackCore::flush() {
+  touched_now_.swap(touched_);
+  for (Conversation* conversation : touched_now_) {
+    conversation->touched_ = false;
+    if (!conversation->removed_) conversation->turn();
+  }
+  touched_now_.clear();
+}
+
+void StackCore::bury() {
+  if (removed_.empty()) return;
+  std::erase_if(touched_, [](const Conversation* c) { return c->removed_; });
+  auto gone = std::exchange(removed_, {});
+  // Those that a timer list still names wait for it.
+  for (auto& conversation : gone)
+    if (conversation->ack_owed_ || conversation->timed_) removed_.push_back(std::move(conversation));
+}
+
+void StackCore::touch(Conversation& conversation) {
+  if (conversation.touched_ || conversation.removed_) return;
+  conversation.touched_ = true;
+  touched_.push_back(&conversation);
+  wake();
+}
+
+void StackCore::wake() {
+  if (std::exchange(sleeping_, false)) poller_descriptor_.cancel();
+}
+
+// ---- packets
+
+void StackCore::deliver(MutableBytes bytes, const Offload& offload, BufferPtr& buffer) {
+  const auto packet = parse_packet(bytes);
+  if (!packet || packet->target.is_multicast() || packet->source.is_multicast() ||
+      packet->source.is_unspecified())
+    return;
+  const bool to_us =
+      options_.network.is_gateway(packet->target) || options_.network.is_name_server(packet->target);
+  if (packet->hop_limit <= 1 && !to_us)
+    return write_icmp_error(device_, IcmpError::time_exceeded, router_for(packet->source), *packet);
+  if (!packet->is_fragment) return deliver_flow(*packet, offload, buffer);
+
+  const auto whole = reassembly_.add(*packet, now_);
+  const auto reassembled = whole ? parse_packet(*whole) : std::nullopt;
+  BufferPtr none;  // its bytes are not in a buffer: whoever keeps them copies
+  if (reassembled && !reassembled->is_fragment) deliver_flow(*reassembled, {}, none);
+}
+
+void StackCore::deliver_flow(const Packet& packet, const Offload& offload, BufferPtr& buffer) {
+  const auto key = flow_key(packet);
+  if (!key) {
+    const bool quiet = packet.protocol == ip_protocol::icmp || packet.protocol == ip_protocol::icmp6 ||
+                       packet.protocol == ip_protocol::tcp || packet.protocol == ip_protocol::udp;
+    if (!quiet) write_icmp_error(device_, IcmpError::prohibited, router_for(packet.source), packet);
+    return;
+  }
+  if (Conversation* conversation = find(*key)) return conversation->receive(packet, offload, buffer);
+  begin_flow(*key, packet, offload, buffer);
+}
+
+void StackCore::begin_flow(const FlowKey& key, const Packet& packet, const Offload& offload,
+                           BufferPtr& buffer) {
+  if (key.protocol == Protocol::icmp && answer_own_echo(key, packet)) return;
+  if (key.protocol == Protocol::tcp) {
+    constexpr auto kind = TcpFlags::syn | TcpFlags::ack | TcpFlags::reset | TcpFlags::fin;
+    if ((tcp_flags(packet) & kind) != TcpFlags::syn) return write_tcp_reset(device_, packet);
+    if (held_requests < options_.most_held) HeldSyn::hold(*this, key, packet, sink_);
+    return;
+  }
+  if (held_requests >= options_.most_held) return;
+  if (datagram_flows_ >= options_.most_datagram_flows && idle_first_) idle_first_->end(FlowEnd::idle);
+  DatagramConversation::hold(*this, key, packet, offload, buffer, sink_);
+}
+
+// The gateway and the name server are us: their echo is ours to answer.
+bool StackCore::answer_own_echo(const FlowKey& key, const Packet& packet) {
+  const auto& network = options_.network;
+  if (!network.is_gateway(key.target.address) && !network.is_name_server(key.target.address)) return false;
+  auto message = packet.payload();
+  message[0] = std::byte{static_cast<std::uint8_t>(packet.is_v4() ? 0 : 129)};  // echo reply
+  write_echo(device_, key.target.address, key.source.address, key.source.port, message);
+  return true;
+}
+
+void StackCore::answer_refusal(Refusal how, const Packet& packet) {
+  const auto& router = router_for(packet.source);
+  switch (how) {
+    case Refusal::reset:
+      return write_tcp_reset(device_, packet);
+    case Refusal::host_unreachable:
+      return write_icmp_error(device_, IcmpError::host_unreachable, router, packet);
+    case Refusal::network_unreachable:
+      return write_icmp_error(device_, IcmpError::network_unreachable, router, packet);
+    case Refusal::prohibited:
+      return write_icmp_error(device_, IcmpError::prohibited, router, packet);
+    case Refusal::drop:
+      return;
+  }
+}
+
+const IpAddress& StackCore::router_for(const IpAddress& source) const {
+  return source.is_v4() ? options_.network.gateway4 : options_.network.gateway6;
+}
+
+// ---- flows
+
+Conversation* StackCore::find(const FlowKey& key) {
+  const auto found = flows_.find(key);
+  return found == flows_.end() ? nullptr : found->second.get();
+}
+
+void StackCore::insert(std::unique_ptr<Conversation> conversation) {
+  const FlowKey& key = conversation->key;
+  flows_.insert_or_assign(key, std::move(conversation));
+}
+
+void StackCore::remove(Conversation& conversation) {
+  if (conversation.removed_) return;
+  conversation.removed_ = true;
+  const auto found = flows_.find(conversation.key);
+  if (found == flows_.end() || found->second.get() != &conversation) return;
+  removed_.push_back(std::move(found->second));
+  flows_.erase(found);
+  wake();  // outside a batch nothing would bury it soon
+}
+
+void StackCore::replace(Conversation& old, std::unique_ptr<Conversation> fresh) {
+  remove(old);
+  insert(std::move(fresh));
+}
+
+// ---- time
+
+void StackCore::due_within(Clock::time_point& due, Clock::duration delay) {
+  if (due != Clock::time_point::max()) return;
+  due = Clock::now() + delay;
+  if (due < timer_.expiry()) timer_.expires_at(due);  // wakes run_clock, which waits for the new time
+}
+
+void StackCore::owe_ack(Conversation& conversation) {
+  if (std::exchange(conversation.ack_owed_, true)) return;
+  owing_.push_back(&conversation);
+  due_within(acks_due_, late_ack);
+}
+
+void StackCore::watch_timers(TcpConversation& conversation) {
+  if (std::exchange(conversation.timed_, true)) return;
+  timed_.push_back(&conversation);
+  due_within(tcp_due_, lwip_slow_tick);
+}
+
+void StackCore::watch_idle(DatagramConversation& conversation) {
+  forget_idle(conversation);
+  conversation.last_used_ = now_;
+  conversation.idle_before_ = idle_last_;
+  (idle_last_ ? idle_last_->idle_after_ : idle_first_) = &conversation;
+  idle_last_ = &conversation;
+  ++datagram_flows_;
+  due_within(idle_due_, idle_check);
+}
+
+void StackCore::forget_idle(DatagramConversation& conversation) {
+  auto *before = conversation.idle_before_, *after = conversation.idle_after_;
+  if (!before && !after && idle_first_ != &conversation) return;  // not in the list
+  (before ? before->idle_after_ : idle_first_) = after;
+  (after ? after->idle_before_ : idle_last_) = before;
+  conversation.idle_before_ = conversation.idle_after_ = nullptr;
+  --datagram_flows_;
+}
+
+Task<> StackCore::run_clock() {
+  for (;;) {
+    co_await timer_.async_wait(use_result);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    now_ = Clock::now();
+    if (acks_due_ <= now_) send_late_acks();
+    if (tcp_due_ <= now_) run_tcp_timers();
+    if (idle_due_ <= now_) end_idle_flows();
+    timer_.expires_at(std::min({acks_due_, tcp_due_, idle_due_}));
+    bury();
+  }
+}
+
+void StackCore::send_late_acks() {
+  acks_due_ = Clock::time_point::max();
+  for (Conversation* conversation : std::exchange(owing_, {})) {
+    conversation->ack_owed_ = false;
+    if (!conversation->removed_) conversation->acknowledge_late();
+  }
+}
+
+void StackCore::run_tcp_timers() {
+  tcp_due_ = Clock::time_point::max();
+  const auto timed = std::exchange(timed_, {});
+  std::vector<LwipFlow*> inside;
+  for (TcpConversation* conversation : timed) {
+    Conversation& base = *conversation;
+    base.timed_ = false;
+    if (!base.removed_) inside.push_back(conversation);
+  }
+  const auto resolve = [](void* core, const pbuf* packet) {
+    return static_cast<StackCore*>(core)->flow_of_segment(*packet);
+  };
+  LwipTimers::run(clock_, inside, resolve, this);
+  for (TcpConversation* conversation : timed) {
+    Conversation& base = *conversation;
+    if (!base.removed_) touch(*conversation);
+  }
+}
+
+// The timer sends retransmissions and probes without saying whose: the addresses and ports tell.
+LwipFlow* StackCore::flow_of_segment(const pbuf& packet) {
+  const auto* bytes = static_cast<const std::uint8_t*>(packet.payload);
+  const bool v4 = bytes[0] >> 4 == 4;
+  const auto* ports = bytes + (v4 ? 20 : 40);
+  const auto port = [&](int at) { return static_cast<std::uint16_t>(ports[at] << 8 | ports[at + 1]); };
+  const Endpoint from{v4 ? IpAddress::v4_from(bytes + 12) : IpAddress::v6_from(bytes + 8), port(0)};
+  const Endpoint to{v4 ? IpAddress::v4_from(bytes + 16) : IpAddress::v6_from(bytes + 24), port(2)};
+  return dynamic_cast<TcpConversation*>(find({Protocol::tcp, to, from}));
+}
+
+void StackCore::end_idle_flows() {
+  idle_due_ = Clock::time_point::max();
+  while (idle_first_ && now_ - idle_first_->last_used_ >= options_.udp_idle) {
+    auto* oldest = idle_first_;
+    oldest->end(FlowEnd::idle);
+    forget_idle(*oldest);
+  }
+  if (idle_first_) due_within(idle_due_, idle_check);
+}
+
+}  // namespace nsrun

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <memory>
+#include <vector>
+
+#include "netstack/conversation.h"
+#include "netstack/lwip_tcp.h"
+#include "netstack/poller.h"
+#include "netstack/reassembly.h"
+#include "netstack/stack.h"
+#include "runtime/connection.h"
+#include "runtime/task.h"
+
+namespace nsrun {
+
+class TcpConversation;
+class DatagramConversation;
+
+// The order of work, for one wake-up:
+//
+//   sockets that are ready ─► touch their flows
+//   up to 8 packets from the device ─► each to its flow, or a new one ─► touch
+//   every touched flow, once ─► to the world, to the guest, one ACK
+//   removed flows go
+//
+// Flows are found in O(1); a flow that is idle costs nothing in any of these. Acknowledgements that no data
+// carried go out within a few milliseconds; lwIP's slow timer runs only over flows that wait for something.
+class StackCore final : private Pollable {
+ private:
+  BufferPool buffers_;  // outlives all that holds buffers
+
+ public:
+  StackCore(asio::io_context& context, Device& device, const StackOptions& options, RequestSink sink,
+            Events& events);
+  ~StackCore();
+
+  Task<> run();        // batches, until cancelled or the device is gone
+  Task<> run_clock();  // timers, until cancelled
+
+  // ---- for conversations
+  Device& device() { return device_; }
+  BufferPool& buffers() { return buffers_; }
+  Poller& poller() { return poller_; }
+  LwipClock& clock() { return clock_; }
+  Executor executor() { return context_.get_executor(); }
+  const StackOptions& options() const { return options_; }
+  Events& events() { return events_; }
+  const IpAddress& router_for(const IpAddress& source) const;  // our own hop, in the source's family
+  void answer_refusal(Refusal how, const Packet& packet);
+
+  void touch(Conversation& conversation);   // turn() at the end of this batch; one is begun if need be
+  void remove(Conversation& conversation);  // deleted after this batch
+  void owe_ack(Conversation& conversation);
+  void watch_timers(TcpConversation& conversation);
+  void watch_idle(DatagramConversation& conversation);
+  void forget_idle(DatagramConversation& conversation);
+  void replace(Conversation& old, std::unique_ptr<Conversation> fresh);  // under the same key
+  Conversation* find(const FlowKey& key);
+  void insert(std::unique_ptr<Conversation> conversation);
+  std::size_t size() const { return flows_.size(); }
+
+  // Bytes waiting in all flows. Past `ample` a flow may hold only `share` bytes each way.
+  static constexpr std::size_t ample = 256 << 20, share = 64 << 10;
+  std::size_t to_world_bytes = 0, to_guest_bytes = 0;
+  BufferPtr spare_block;          // the next block to the guest, for whichever flow fills it first
+  std::size_t held_requests = 0;  // SYNs and first datagrams nobody has answered yet
+
+ private:
+  void ready(std::uint32_t) override { device_ready_ = true; }
+  void turn();
+  void wake();
+  void read_packets();
+  void deliver(MutableBytes bytes, const Offload& offload, BufferPtr& buffer);
+  void deliver_flow(const Packet& packet, const Offload& offload, BufferPtr& buffer);
+  void begin_flow(const FlowKey& key, const Packet& packet, const Offload& offload, BufferPtr& buffer);
+  void flush();
+  void bury();
+  void run_tcp_timers();
+  LwipFlow* flow_of_segment(const pbuf& packet);
+  void end_idle_flows();
+  void send_late_acks();
+  bool answer_own_echo(const FlowKey& key, const Packet& packet);
+  void due_within(Clock::time_point& due, Clock::duration delay);
+
+  asio::io_context& context_;
+  Device& device_;
+  const StackOptions options_;
+  const RequestSink sink_;
+  Events& events_;
+  LwipClock clock_;
+  Poller poller_;
+  Descriptor poller_descriptor_;
+  Timer timer_;
+  Reassembly reassembly_;
+
+  boost::unordered_flat_map<FlowKey, std::unique_ptr<Conversation>, std::hash<FlowKey>> flows_;
+  std::vector<std::unique_ptr<Conversation>> removed_;
+  std::vector<Conversation*> touched_, touched_now_, owing_;
+  std::vector<TcpConversation*> timed_;
+  DatagramConversation* idle_first_ = nullptr;  // least recently used first
+  DatagramConversation* idle_last_ = nullptr;
+  std::size_t datagram_flows_ = 0;
+  Clock::time_point now_ = Clock::now();  // of this batch
+  bool device_ready_ = false, device_closed_ = false, sleeping_ = false;
+  Clock::time_point acks_due_ = Clock::time_point::max(), tcp_due_ = Clock::time_point::max(),
+                    idle_due_ = Clock::time_point::max();
+};
+
+}  // namespace nsrun

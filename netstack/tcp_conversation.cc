@@ -1,0 +1,365 @@
+#include "netstack/tcp_conversation.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "lwip/priv/tcp_priv.h"
+#include "netstack/checksum.h"
+#include "netstack/stack_core.h"
+
+namespace nsrun {
+namespace {
+
+constexpr std::size_t copy_limit = 2048;           // bytes: a smaller packet is copied, not to pin 64 KiB
+constexpr std::size_t coalesce_limit = 16'384;     // bytes: smaller segments are put together …
+constexpr std::uint32_t ample_pieces = 16;         // … once this many wait,
+constexpr std::size_t ample_inbox = 256 * 1024;    // or this many bytes
+constexpr std::size_t block_size = TCP_MSS;        // bytes of a block to the guest: one full segment
+constexpr std::size_t worth_filling = 2048;        // bytes left in a block
+constexpr std::uint32_t ack_at_once = 128 * 1024;  // bytes received: acknowledge at the end of the batch
+
+pbuf* copy_of(Bytes bytes) {
+  pbuf* p = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(bytes.size()), PBUF_RAM);
+  if (p) std::memcpy(p->payload, bytes.data(), bytes.size());
+  return p;
+}
+
+}  // namespace
+
+TcpConversation::TcpConversation(StackCore& core, const FlowKey& key_)
+    : Conversation(core, key_), LwipFlow(core.clock()) {}
+
+TcpConversation::~TcpConversation() {
+  if (alive()) LwipEntry(*this).abort();
+  if (user_) std::exchange(user_, nullptr)->conversation_gone();
+  drop_inbox();
+  acknowledged(0);
+}
+
+bool TcpConversation::accept(const Packet& syn) {
+  pbuf* p = copy_of(syn.payload());
+  if (!p) return false;
+  LwipEntry entry(*this);
+  const bool taken = entry.input_syn(syn, p) != nullptr;
+  if (taken) core_.watch_timers(*this);
+  return taken;
+}
+
+bool TcpConversation::connect() {
+  LwipEntry entry(*this);
+  const bool begun = entry.connect(key.target, key.source) != nullptr;
+  if (begun) core_.watch_timers(*this);
+  return begun;
+}
+
+// ---- guest to user
+
+void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& buffer) {
+  if (!alive()) {
+    write_tcp_reset(core_.device(), packet);
+    return;
+  }
+  const auto segment = packet.payload();
+  // The sandbox holds enough already: the segment is lost, and comes again when there is room.
+  if (core_.to_world_bytes > StackCore::ample && inbox_bytes_ > StackCore::share && segment.size() > 60)
+    return;
+  pbuf* p = segment.size() <= copy_limit || !buffer ? copy_of(segment)
+                                                    : BufferPool::as_pbuf(std::move(buffer), segment);
+  if (!p) return;
+
+  LwipEntry entry(*this);
+  const bool owed = ack_owed_;
+  emitted_ = false;
+  // Without this, lwIP acknowledges every second segment by itself, in mid-batch.
+  tcp_clear_flags(entry.pcb(), TF_ACK_DELAY);
+  entry.input(packet, p);
+  settle(entry);
+  if (tcp_pcb* pcb = entry.pcb()) {
+    const bool owes = pcb->flags & TF_ACK_DELAY;
+    if (emitted_ && !owes) unacknowledged_ = 0;
+    ack_owed_ = owes || (owed && !emitted_);
+    if (ack_owed_) tcp_set_flags(pcb, TF_ACK_DELAY);
+  } else {
+    ack_owed_ = false;
+  }
+  core_.touch(*this);
+}
+
+// lwIP has taken a step: the first after the handshake fits segments to the guest.
+void TcpConversation::settle(LwipEntry& entry) {
+  if (established_ && !fitted_ && entry.pcb()) fit_segments(entry.pcb());
+}
+
+// The device cuts large segments to the guest's MSS, so that small MTUs cost little. And there is nothing
+// between us and the guest that could be congested.
+void TcpConversation::fit_segments(tcp_pcb* pcb) {
+  fitted_ = true;
+  pcb->cwnd = TCP_SND_BUF;
+  const std::uint16_t mss = pcb->mss;
+  segment_size_ = mss;
+  constexpr std::uint16_t most = 65'400;  // with headers still below 64 KiB
+  if (core_.device().offloads() && most / mss >= 2) pcb->mss = static_cast<std::uint16_t>(most / mss * mss);
+}
+
+void TcpConversation::arrived(pbuf* bytes) {
+  const std::size_t size = bytes->tot_len;
+  inbox_bytes_ += size;
+  core_.to_world_bytes += size;
+  unacknowledged_ += static_cast<std::uint32_t>(size);
+  if (coalesce(bytes)) {
+    pbuf_free(bytes);
+    return;
+  }
+  append(bytes);
+}
+
+// tot_len is not kept along the chain; each piece counts by its own len.
+void TcpConversation::append(pbuf* bytes) {
+  coalescing_ = nullptr;
+  (inbox_last_ ? inbox_last_->next : inbox_) = bytes;
+  for (;; bytes = bytes->next) {
+    ++inbox_pieces_;
+    inbox_last_ = bytes;
+    if (!bytes->next) break;
+  }
+}
+
+bool TcpConversation::coalesce(const pbuf* bytes) {
+  const std::size_t size = bytes->tot_len;
+  if (size > coalesce_limit || (inbox_pieces_ < ample_pieces && inbox_bytes_ < ample_inbox)) return false;
+  if (!coalescing_ || coalescing_->used + size > 65'000) {
+    auto fresh = core_.buffers().get();
+    if (!fresh) return false;
+    Buffer* raw = fresh.get();
+    append(BufferPool::as_pbuf(std::move(fresh), raw->all().first(0)));
+    coalescing_ = raw;
+  }
+  pbuf_copy_partial(bytes, coalescing_->bytes.data() + coalescing_->used, static_cast<u16_t>(size), 0);
+  coalescing_->used += static_cast<std::uint32_t>(size);
+  inbox_last_->len = static_cast<u16_t>(coalescing_->used);
+  return true;
+}
+
+int TcpConversation::peek(iovec* pieces, int most) const {
+  int count = 0;
+  std::uint32_t offset = inbox_offset_;
+  for (const pbuf* p = inbox_; p && count < most; p = p->next) {
+    if (p->len > offset) pieces[count++] = {static_cast<char*>(p->payload) + offset, p->len - offset};
+    offset = 0;
+  }
+  return count;
+}
+
+void TcpConversation::consume(std::size_t bytes) {
+  inbox_bytes_ -= bytes;
+  core_.to_world_bytes -= bytes;
+  const std::size_t consumed = bytes;
+  while (inbox_ && bytes >= inbox_->len - inbox_offset_) {
+    bytes -= inbox_->len - inbox_offset_;
+    inbox_offset_ = 0;
+    pbuf* first = inbox_;
+    inbox_ = std::exchange(first->next, nullptr);
+    if (!inbox_) inbox_last_ = nullptr, coalescing_ = nullptr;
+    --inbox_pieces_;
+    pbuf_free(first);
+  }
+  inbox_offset_ += static_cast<std::uint32_t>(bytes);
+  if (!alive()) return;
+
+  LwipEntry entry(*this);
+  emitted_ = false;
+  for (std::size_t left = consumed; left > 0;) {
+    const auto step = static_cast<u16_t>(std::min<std::size_t>(left, 65'535));
+    tcp_recved(entry.pcb(), step);
+    left -= step;
+  }
+  if (emitted_) ack_owed_ = false, unacknowledged_ = 0;
+}
+
+void TcpConversation::drop_inbox() {
+  core_.to_world_bytes -= inbox_bytes_;
+  while (inbox_) {
+    pbuf* first = inbox_;
+    inbox_ = std::exchange(first->next, nullptr);
+    pbuf_free(first);
+  }
+  inbox_last_ = nullptr;
+  coalescing_ = nullptr;
+  inbox_bytes_ = inbox_offset_ = inbox_pieces_ = 0;
+}
+
+// ---- user to guest
+
+std::size_t TcpConversation::room() const {
+  if (!alive() || !established_ || finished_) return 0;
+  if (pcb()->snd_queuelen > TCP_SND_QUEUELEN - 64) return 0;
+  const std::size_t room = tcp_sndbuf(pcb());
+  if (core_.to_guest_bytes <= StackCore::ample) return room;
+  return outbox_bytes_ >= StackCore::share ? 0 : std::min(room, StackCore::share - outbox_bytes_);
+}
+
+MutableBytes TcpConversation::block(std::size_t at_least) {
+  if (outbox_last_ && block_size - outbox_last_->used >= std::max(at_least, worth_filling))
+    return outbox_last_->all().subspan(outbox_last_->used, block_size - outbox_last_->used);
+  if (!core_.spare_block) core_.spare_block = core_.buffers().get();
+  if (!core_.spare_block) return {};
+  return core_.spare_block->all().first(block_size);
+}
+
+void TcpConversation::send_block(MutableBytes filled, bool more) {
+  if (!outbox_last_ || filled.data() != outbox_last_->bytes.data() + outbox_last_->used) {
+    Buffer* fresh = core_.spare_block.release();
+    (outbox_last_ ? outbox_last_->next : outbox_) = fresh;
+    outbox_last_ = fresh;
+  }
+  outbox_last_->used += static_cast<std::uint32_t>(filled.size());
+  outbox_bytes_ += filled.size();
+  core_.to_guest_bytes += filled.size();
+
+  LwipEntry entry(*this);
+  tcp_pcb* pcb = entry.pcb();
+  if (tcp_write(pcb, filled.data(), static_cast<u16_t>(filled.size()), 0) != ERR_OK) {
+    entry.abort();  // out of memory: this flow goes, the others live
+    core_.touch(*this);
+    return;
+  }
+  // More is coming: let full segments form. Else what there is goes now.
+  if (more)
+    tcp_nagle_enable(pcb);
+  else
+    tcp_nagle_disable(pcb);
+  emitted_ = false;
+  tcp_output(pcb);
+  if (emitted_) ack_owed_ = false, unacknowledged_ = 0;
+  core_.watch_timers(*this);
+}
+
+void TcpConversation::acknowledged(std::uint16_t bytes) {
+  std::size_t left = alive() ? bytes : outbox_bytes_;
+  outbox_bytes_ -= left;
+  core_.to_guest_bytes -= left;
+  while (outbox_ && (left > 0 || !alive())) {
+    const auto step = std::min<std::size_t>(left, outbox_->used - outbox_->released);
+    outbox_->released += static_cast<std::uint32_t>(step);
+    left -= step;
+    if (outbox_->released < outbox_->used) break;
+    BufferPtr done(outbox_);
+    outbox_ = outbox_->next;
+    if (!outbox_) outbox_last_ = nullptr;
+  }
+}
+
+void TcpConversation::finish() {
+  if (finished_ || !alive()) return;
+  finished_ = true;
+  LwipEntry entry(*this);
+  tcp_nagle_disable(entry.pcb());
+  tcp_shutdown(entry.pcb(), 0, 1);
+  core_.watch_timers(*this);
+}
+
+void TcpConversation::abort() {
+  if (alive()) LwipEntry(*this).abort();
+  core_.touch(*this);
+}
+
+void TcpConversation::close() {
+  user_ = nullptr;
+  if (alive()) {
+    LwipEntry entry(*this);
+    finished_ = true;
+    // RST when the guest sent what nobody read, else FIN (RFC 2525 2.17).
+    if (inbox_bytes_ > 0)
+      entry.abort();
+    else
+      tcp_close(entry.pcb());
+  }
+  drop_inbox();
+  if (alive())
+    core_.watch_timers(*this);
+  else
+    end();
+}
+
+void TcpConversation::end() {
+  user_ = nullptr;
+  if (alive()) LwipEntry(*this).abort();
+  drop_inbox();
+  acknowledged(0);
+  core_.remove(*this);
+}
+
+// ---- the end of a batch
+
+void TcpConversation::turn() {
+  if (!alive()) acknowledged(0);
+  if (user_) user_->turn();
+  if (removed()) return;
+  if (!alive() && !user_) return end();
+  settle_acks();
+  if (alive() && (pcb()->unacked || pcb()->unsent || pcb()->ooseq || pcb()->state != ESTABLISHED))
+    core_.watch_timers(*this);
+}
+
+void TcpConversation::settle_acks() {
+  if (!ack_owed_ || !alive()) return;
+  if (unacknowledged_ >= std::min<std::uint32_t>(ack_at_once, 2u * segment_size_))
+    acknowledge_late();
+  else
+    core_.owe_ack(*this);
+}
+
+void TcpConversation::acknowledge_late() {
+  if (!ack_owed_ || !alive()) return;
+  ack_owed_ = false;
+  unacknowledged_ = 0;
+  LwipEntry entry(*this);
+  tcp_ack_now(entry.pcb());
+  tcp_output(entry.pcb());
+}
+
+// Hot path: one write for each packet of up to 64 KiB, its payload uncopied.
+void TcpConversation::emit(const pbuf* packet) {
+  emitted_ = true;
+  constexpr int most_parts = 64;
+  std::array<iovec, most_parts> parts;
+  std::vector<std::byte> linear;
+  int count = 0;
+  for (const pbuf* p = packet; p && count < most_parts; p = p->next) parts[count++] = {p->payload, p->len};
+  auto& device = core_.device();
+  if (pbuf_clen(packet) > most_parts || (!device.offloads() && count > 1)) {
+    linear.resize(packet->tot_len);
+    pbuf_copy_partial(packet, linear.data(), packet->tot_len, 0);
+    parts[0] = {linear.data(), linear.size()};
+    count = 1;
+  }
+  const bool v4 = key.source.address.is_v4();
+  const std::uint16_t ip_header = v4 ? 20 : 40;
+  auto* tcp = static_cast<std::byte*>(parts[0].iov_base) + ip_header;
+  const auto size = static_cast<std::uint32_t>(packet->tot_len - ip_header);
+  Checksum sum;
+  sum.add_pseudo_header(key.target.address, key.source.address, ip_protocol::tcp, size);
+
+  Offload offload;
+  std::uint16_t checksum = 0;
+  if (device.offloads()) {
+    offload.flags = Offload::needs_checksum;
+    offload.checksum_start = ip_header;
+    offload.checksum_offset = 16;
+    checksum = sum.folded();
+    const std::uint32_t tcp_header = (std::to_integer<std::uint32_t>(tcp[12]) >> 4) * 4;
+    if (segment_size_ != 0 && size - tcp_header > segment_size_) {
+      offload.segmentation = v4 ? Offload::segment_tcp4 : Offload::segment_tcp6;
+      offload.segment_size = segment_size_;
+      offload.header_length = static_cast<std::uint16_t>(ip_header + tcp_header);
+    }
+  } else {
+    std::memset(tcp + 16, 0, 2);
+    checksum = sum.add({tcp, size}).finished();
+  }
+  std::memcpy(tcp + 16, &checksum, sizeof checksum);
+  device.write(offload, std::span(parts.data(), static_cast<std::size_t>(count)));
+}
+
+}  // namespace nsrun

@@ -1,0 +1,72 @@
+#include "netstack/tcp_requests.h"
+
+#include "netstack/stack_core.h"
+#include "netstack/tcp_connection.h"
+
+namespace nsrun {
+
+class TcpRequest final : public Request {
+ public:
+  TcpRequest(StackCore& core, HeldSyn& held) : core_(core), held_(&held), key_(held.key) {}
+  ~TcpRequest() override {
+    if (held_) core_.remove(*held_);
+  }
+
+  const FlowKey& key() const override { return key_; }
+
+  std::unique_ptr<Connection> accept() override {
+    if (!held_) return nullptr;
+    HeldSyn& held = *std::exchange(held_, nullptr);
+    held.request_ = nullptr;
+    auto syn = parse_packet(held.syn_);
+    auto fresh = std::make_unique<TcpConversation>(core_, key_);
+    TcpConversation& conversation = *fresh;
+    if (!syn || !conversation.accept(*syn)) {
+      core_.remove(held);
+      return nullptr;
+    }
+    core_.replace(held, std::move(fresh));
+    return std::make_unique<TcpConnection>(core_, conversation);
+  }
+
+  void refuse(Refusal how) override {
+    if (!held_) return;
+    HeldSyn& held = *std::exchange(held_, nullptr);
+    held.request_ = nullptr;
+    if (const auto syn = parse_packet(held.syn_)) core_.answer_refusal(how, *syn);
+    core_.remove(held);
+  }
+
+ private:
+  friend class HeldSyn;
+  StackCore& core_;
+  HeldSyn* held_;  // null once answered, or when the guest has left
+  const FlowKey key_;
+};
+
+HeldSyn::HeldSyn(StackCore& core, const FlowKey& key_, const Packet& syn)
+    : Conversation(core, key_), syn_(syn.bytes.begin(), syn.bytes.end()) {
+  ++core_.held_requests;
+}
+
+HeldSyn::~HeldSyn() {
+  --core_.held_requests;
+  if (request_) request_->held_ = nullptr;
+}
+
+void HeldSyn::hold(StackCore& core, const FlowKey& key, const Packet& syn, const RequestSink& sink) {
+  auto held = std::make_unique<HeldSyn>(core, key, syn);
+  auto request = std::make_unique<TcpRequest>(core, *held);
+  held->request_ = request.get();
+  core.insert(std::move(held));
+  sink(std::move(request));
+}
+
+void HeldSyn::receive(const Packet& packet, const Offload&, BufferPtr&) {
+  // The guest gave up. Retransmissions of the SYN, and everything else, wait for the answer.
+  if (!(tcp_flags(packet) & TcpFlags::reset)) return;
+  if (request_) std::exchange(request_, nullptr)->held_ = nullptr;
+  core_.remove(*this);
+}
+
+}  // namespace nsrun

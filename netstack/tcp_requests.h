@@ -1,0 +1,34 @@
+#pragma once
+
+#include <vector>
+
+#include "netstack/conversation.h"
+#include "runtime/connection.h"
+
+namespace nsrun {
+
+class TcpRequest;
+
+// A SYN waits here until policy and dialer agree; lwIP never sees it before that. So the guest's connect()
+// ends as the world's does: accepted (the SYN goes on to lwIP), RST, ICMP unreachable, or silence.
+//
+// The held SYN stands in the flow table under its key and swallows retransmissions. The Request is the other
+// half, in the hands of whoever decides; either may go first. What waits is bounded by
+// StackOptions::most_held.
+class HeldSyn final : public Conversation {
+ public:
+  // Holds `syn` and asks `sink`.
+  static void hold(StackCore& core, const FlowKey& key, const Packet& syn, const RequestSink& sink);
+  HeldSyn(StackCore& core, const FlowKey& key, const Packet& syn);
+  ~HeldSyn() override;
+
+  void receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) override;
+  void turn() override {}
+
+ private:
+  friend class TcpRequest;
+  std::vector<std::byte> syn_;  // the whole IP packet
+  TcpRequest* request_ = nullptr;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "netstack/device.h"
+#include "runtime/fd.h"
+
+namespace nsrun {
+
+// A TUN descriptor with virtio headers of 10 bytes and offloads on (container/tun.h opens it so).
+// Hot path: one readv or writev a packet.
+class TunDevice final : public Device {
+ public:
+  explicit TunDevice(UniqueFd fd);
+  int fd() const override { return fd_.get(); }
+  bool offloads() const override { return true; }
+  bool segments_udp() const override { return segments_udp_; }
+  ReadStatus read(Offload& offload, MutableBytes packet, std::size_t& size) override;
+  void write(const Offload& offload, std::span<const iovec> parts) override;
+
+ private:
+  UniqueFd fd_;
+  bool segments_udp_ = false;
+};
+
+}  // namespace nsrun

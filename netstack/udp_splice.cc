@@ -1,0 +1,242 @@
+#include "netstack/udp_splice.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "netstack/stack_core.h"
+
+namespace nsrun {
+namespace {
+
+constexpr std::size_t copy_limit = 2048;   // bytes
+constexpr std::size_t most_messages = 64;  // of one sendmmsg or recvmmsg
+constexpr std::size_t most_segments = 64;  // UDP_MAX_SEGMENTS of kernels before 6.9 (include/linux/udp.h)
+constexpr std::size_t most_coalesced = 65'000;  // bytes in one packet, headers left out
+constexpr std::size_t receive_size = 65'536;
+
+// Room for one recvmmsg, shared by all flows of this thread's stacks: it holds nothing between calls.
+struct Receive {
+  std::vector<std::byte> bytes = std::vector<std::byte>(most_messages * receive_size);
+  std::array<mmsghdr, most_messages> messages;
+  std::array<iovec, most_messages> parts;
+  alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(int))>, most_messages> control;
+
+  int from(int socket, unsigned most) {
+    for (unsigned i = 0; i < most; ++i) {
+      parts[i] = {bytes.data() + i * receive_size, receive_size};
+      messages[i] = {};
+      messages[i].msg_hdr.msg_iov = &parts[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+      messages[i].msg_hdr.msg_control = control[i].data();
+      messages[i].msg_hdr.msg_controllen = control[i].size();
+    }
+    return ::recvmmsg(socket, messages.data(), most, MSG_DONTWAIT, nullptr);
+  }
+  // The size of each datagram that the kernel put together in message i; 0: it is one datagram.
+  std::uint16_t segment(std::size_t i) {
+    msghdr& header = messages[i].msg_hdr;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+      if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO) continue;
+      int size;
+      std::memcpy(&size, CMSG_DATA(c), sizeof size);
+      return static_cast<std::uint16_t>(size);
+    }
+    return 0;
+  }
+};
+
+Receive& receive_room() {
+  thread_local Receive room;
+  return room;
+}
+
+std::size_t datagrams(std::size_t bytes, std::size_t segment) {
+  return segment == 0 ? 1 : (bytes + segment - 1) / segment;
+}
+
+}  // namespace
+
+// One sendmmsg in the making.
+struct Outgoing {
+  std::array<mmsghdr, most_messages> messages;
+  std::array<iovec, most_messages * 8> parts;
+  alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(std::uint16_t))>, most_messages> control;
+  std::size_t count = 0, used_parts = 0;
+
+  bool full() const { return count == most_messages || used_parts + most_segments > parts.size(); }
+  void close(std::size_t first_part, std::uint16_t segment) {
+    msghdr& header = messages[count].msg_hdr;
+    messages[count] = {};
+    header.msg_iov = parts.data() + first_part;
+    header.msg_iovlen = used_parts - first_part;
+    if (segment != 0) {
+      header.msg_control = control[count].data();
+      header.msg_controllen = control[count].size();
+      cmsghdr* c = CMSG_FIRSTHDR(&header);
+      c->cmsg_level = SOL_UDP;
+      c->cmsg_type = UDP_SEGMENT;
+      c->cmsg_len = CMSG_LEN(sizeof segment);
+      std::memcpy(CMSG_DATA(c), &segment, sizeof segment);
+    }
+    ++count;
+  }
+};
+
+UdpSplice::UdpSplice(StackCore& core, DatagramConversation& conversation, UniqueFd socket,
+                     std::unique_ptr<FlowRecord> record, bool far_asked)
+    : core_(core),
+      conversation_(conversation),
+      socket_(std::move(socket)),
+      record_(std::move(record)),
+      far_asked_(far_asked) {
+  const int on = 1;
+  if (core_.device().segments_udp()) ::setsockopt(socket_.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
+  core_.poller().add(socket_.get(), EPOLLIN | EPOLLET, *this);
+  drain_waiting();
+}
+
+UdpSplice::~UdpSplice() { record_->ended(FlowEnd::sandbox_ended); }
+
+void UdpSplice::ready(std::uint32_t) {
+  readable_ = true;
+  core_.touch(conversation_);
+}
+
+// What came before the flow was answered goes first.
+void UdpSplice::drain_waiting() {
+  while (!conversation_.waiting_.empty()) {
+    auto datagram = conversation_.dequeue();
+    Pending pending{nullptr, std::move(datagram), {}, 0};
+    pending.bytes = pending.copied;
+    pending_.push_back(std::move(pending));
+  }
+}
+
+bool UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer) {
+  Pending pending{nullptr, {}, payload, segment};
+  if (payload.size() <= copy_limit || !buffer) {
+    pending.copied.assign(payload.begin(), payload.end());
+    pending.bytes = pending.copied;
+  } else {
+    pending.buffer = std::move(buffer);
+  }
+  pending_.push_back(std::move(pending));
+  return true;
+}
+
+void UdpSplice::turn() {
+  if (!pending_.empty()) to_socket();
+  if (readable_) to_guest();
+}
+
+// Puts pending datagrams from `first` on into one message: as many of one size as may go together. The next.
+std::size_t UdpSplice::gather(std::size_t first, Outgoing& out) {
+  const std::size_t first_part = out.used_parts;
+  const auto put = [&](const Pending& p) {
+    out.parts[out.used_parts++] = {const_cast<std::byte*>(p.bytes.data()), p.bytes.size()};
+  };
+  put(pending_[first]);
+  std::size_t next = first + 1;
+  if (pending_[first].segment != 0) {
+    out.close(first_part, pending_[first].segment);
+    return next;
+  }
+  const std::size_t size = pending_[first].bytes.size();
+  std::size_t total = size;
+  bool shorter = size == 0;  // a shorter one can only be the last
+  while (!shorter && next < pending_.size() && next - first < most_segments) {
+    const Pending& candidate = pending_[next];
+    if (candidate.segment != 0 || candidate.bytes.empty() || candidate.bytes.size() > size) break;
+    if (total + candidate.bytes.size() > most_coalesced) break;
+    shorter = candidate.bytes.size() < size;
+    total += candidate.bytes.size();
+    put(candidate);
+    ++next;
+  }
+  out.close(first_part, next - first > 1 ? static_cast<std::uint16_t>(size) : 0);
+  return next;
+}
+
+void UdpSplice::to_socket() {
+  std::uint64_t bytes = 0, count = 0;
+  for (const auto& p : pending_) {
+    bytes += p.bytes.size();
+    count += datagrams(p.bytes.size(), p.segment);
+  }
+  for (std::size_t next = 0; next < pending_.size();) {
+    Outgoing out;
+    while (next < pending_.size() && !out.full()) next = gather(next, out);
+    for (std::size_t sent = 0; sent < out.count;) {
+      const int done = ::sendmmsg(socket_.get(), out.messages.data() + sent,
+                                  static_cast<unsigned>(out.count - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (done > 0) {
+        sent += static_cast<std::size_t>(done);
+        continue;
+      }
+      if (errno == EINTR) continue;
+      // An error that an earlier datagram brought back (ECONNREFUSED) is told once, and this one tried again;
+      // any other means that this message is lost.
+      const int number = errno;
+      send_failed(number);
+      if (number != ECONNREFUSED) ++sent;
+    }
+  }
+  pending_.clear();
+  far_asked_ ? record_->moved_down(bytes, count) : record_->moved_up(bytes, count);
+}
+
+void UdpSplice::send_failed(int number) {
+  if (number == ECONNREFUSED) conversation_.send_error(IcmpError::port_unreachable);
+  if (number == EHOSTUNREACH) conversation_.send_error(IcmpError::host_unreachable);
+  if (number == ENETUNREACH) conversation_.send_error(IcmpError::network_unreachable);
+}
+
+void UdpSplice::to_guest() {
+  auto& room = receive_room();
+  const int got = room.from(socket_.get(), most_messages);
+  if (got < 0) {
+    if (errno == EAGAIN) {
+      readable_ = false;
+    } else {
+      send_failed(errno);  // the error is taken; there may be datagrams behind it
+      core_.touch(conversation_);
+    }
+    return;
+  }
+  const auto count = static_cast<std::size_t>(got);
+  std::uint64_t bytes = 0, packets = 0;
+  std::array<iovec, most_segments> parts;
+  for (std::size_t i = 0; i < count;) {
+    const std::size_t size = room.messages[i].msg_len;
+    const std::uint16_t segment = room.segment(i);
+    std::size_t used = 0, total = 0;
+    bool last = false;
+    // One datagram, or those put together by the kernel; then more of the same size, up to a shorter one.
+    do {
+      const std::size_t next = room.messages[i].msg_len;
+      parts[used++] = {room.parts[i].iov_base, next};
+      total += next;
+      last = next < size || size == 0 || segment != 0 || !core_.device().segments_udp();
+      ++i;
+    } while (!last && i < count && used < most_segments && room.segment(i) == 0 &&
+             room.messages[i].msg_len <= size && room.messages[i].msg_len > 0 &&
+             total + room.messages[i].msg_len <= most_coalesced);
+    const std::size_t each = segment != 0 ? segment : size;
+    conversation_.send({parts.data(), used}, total > each ? static_cast<std::uint16_t>(each) : 0);
+    bytes += total;
+    packets += datagrams(total, total > each ? each : 0);
+  }
+  far_asked_ ? record_->moved_up(bytes, packets) : record_->moved_down(bytes, packets);
+  if (count == most_messages)
+    core_.touch(conversation_);
+  else
+    readable_ = false;
+}
+
+}  // namespace nsrun
