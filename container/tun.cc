@@ -21,8 +21,9 @@ constexpr int virtio_header_size = 10;  // bytes: struct virtio_net_hdr
 Error open_error() {
   const bool forbidden = errno == EACCES || errno == EPERM;
   return errno_error("cannot open /dev/net/tun",
-                     forbidden ? "it must be readable and writable for you: chmod 0666 /dev/net/tun as root"
-                               : "load the tun module (modprobe tun as root), or give the container the device",
+                     forbidden
+                         ? "it must be readable and writable for you: chmod 0666 /dev/net/tun as root"
+                         : "load the tun module (modprobe tun as root), or give the container the device",
                      ExitCode::no_tun);
 }
 

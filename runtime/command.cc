@@ -8,13 +8,15 @@
 
 #include <cstdlib>
 
+#include "runtime/namespace_error.h"
+
 namespace nsrun {
 namespace {
 
-// Moves the descriptors to 3, 4, …, without close-on-exec. They are first lifted above all targets, so that
-// none overwrites another.
-bool place_descriptors(const std::vector<UniqueFd>& fds) {
-  const int base = 3 + static_cast<int>(fds.size());
+// Moves the descriptors to first_fd and up, without close-on-exec. They are first lifted above all targets,
+// so that none overwrites another.
+bool place_descriptors(const std::vector<UniqueFd>& fds, int first_fd) {
+  const int base = first_fd + static_cast<int>(fds.size());
   std::vector<int> lifted;
   for (const auto& fd : fds) {
     const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, base);
@@ -22,7 +24,7 @@ bool place_descriptors(const std::vector<UniqueFd>& fds) {
     lifted.push_back(copy);
   }
   for (std::size_t i = 0; i < lifted.size(); ++i)
-    if (::dup2(lifted[i], 3 + static_cast<int>(i)) < 0) return false;
+    if (::dup2(lifted[i], first_fd + static_cast<int>(i)) < 0) return false;
   return true;
 }
 
@@ -32,14 +34,15 @@ bool write_file(const char* path, const std::string& text) {
 }
 
 [[noreturn]] void child(Command& command, uid_t uid, gid_t gid) {
-  if (command.clone_flags & CLONE_NEWUSER) {
+  if ((command.clone_flags & CLONE_NEWUSER) && !command.ids_from_host) {
     (void)write_file("/proc/self/setgroups", "deny");
-    const bool mapped =
-        write_file("/proc/self/uid_map", std::to_string(command.inside_uid) + " " + std::to_string(uid) + " 1\n") &&
-        write_file("/proc/self/gid_map", std::to_string(command.inside_gid) + " " + std::to_string(gid) + " 1\n");
+    const bool mapped = write_file("/proc/self/uid_map",
+                                   std::to_string(command.inside_uid) + " " + std::to_string(uid) + " 1\n") &&
+                        write_file("/proc/self/gid_map",
+                                   std::to_string(command.inside_gid) + " " + std::to_string(gid) + " 1\n");
     if (!mapped) ::_exit(static_cast<int>(ExitCode::no_namespace));
   }
-  if (!place_descriptors(command.extra_fds)) ::_exit(static_cast<int>(ExitCode::failed));
+  if (!place_descriptors(command.extra_fds, command.first_fd)) ::_exit(static_cast<int>(ExitCode::failed));
   if (command.run) ::_exit(command.run());
   std::vector<char*> argv, environment;
   for (auto& word : command.argv) argv.push_back(word.data());
@@ -61,13 +64,12 @@ Result<Process> start(Command& command) {
   // clone(2) as fork: no new stack. The kernel writes the pidfd for us, so there is no window in which the
   // pid could be another's.
   int pidfd = -1;
-  const long pid = ::syscall(SYS_clone, static_cast<unsigned long>(command.clone_flags) | CLONE_PIDFD | SIGCHLD,
-                             nullptr, &pidfd, nullptr, 0);
+  const long pid =
+      ::syscall(SYS_clone, static_cast<unsigned long>(command.clone_flags) | CLONE_PIDFD | SIGCHLD, nullptr,
+                &pidfd, nullptr, 0);
   if (pid < 0) {
-    if (command.clone_flags & CLONE_NEWUSER)
-      return errno_error("cannot make new namespaces",
-                         "unprivileged user namespaces must be allowed; see README, Requirements",
-                         ExitCode::no_namespace);
+    const int number = errno;
+    if (command.clone_flags) return namespace_error(number, read_namespace_settings());
     return errno_error("cannot start a child process");
   }
   if (pid == 0) child(command, uid, gid);

@@ -16,15 +16,19 @@ namespace nsrun {
 struct Command {
   std::vector<std::string> argv;         // argv[0] is looked up in PATH (execvp)
   std::vector<std::string> environment;  // "NAME=value"; empty: this process's own
-  // Become descriptors 3, 4, … in the child, in this order. The Command keeps ownership.
+  // Become descriptors first_fd, first_fd + 1, … in the child, in this order. The Command keeps ownership.
   std::vector<UniqueFd> extra_fds;
+  // Higher than 3 only beside `run`, so that descriptors the caller itself inherited keep their numbers.
+  int first_fd = 3;
   // clone(2) flags for new namespaces the child starts in (CLONE_NEWUSER | CLONE_NEWNET …); 0: none.
   int clone_flags = 0;
   // With CLONE_NEWUSER: the child's ids inside; its single outside id is this process's own.
   uid_t inside_uid = 0;
   gid_t inside_gid = 0;
-  // Runs in the child in place of exec when set; its result is the exit status. It gets the first extra
-  // descriptor's number + i as 3 + i, exactly as an executed program would.
+  // With CLONE_NEWUSER: leave the ids unmapped; the child asks for them (handshake.h, map_ids).
+  bool ids_from_host = false;
+  // Runs in the child in place of exec when set; its result is the exit status. It finds extra
+  // descriptor i at first_fd + i, as an executed program would.
   std::function<int()> run;
 };
 
@@ -42,6 +46,11 @@ class Process {
   // Waits for the end. Exit status, or 128 + n when signal n ended it.
   int wait();
   void kill(int signal) const;
+  // Gives the child up: it is neither killed nor waited for, and ends by itself.
+  void release() {
+    pid_ = -1;
+    pidfd_.reset();
+  }
 
  private:
   pid_t pid_ = -1;

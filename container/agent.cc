@@ -1,0 +1,129 @@
+#include "container/agent.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "container/capabilities.h"
+#include "container/container.h"
+#include "container/descendants.h"
+#include "container/descriptors.h"
+#include "container/guest_network.h"
+#include "container/packet_pump.h"
+#include "container/resolv_conf.h"
+#include "container/supervisor.h"
+#include "runtime/handshake.h"
+
+// The agent's life: the host maps its ids, it prepares the namespaces, hands the device over, starts the
+// command, looks after it, reports, and waits for the host to leave. Whatever goes wrong before the command
+// runs is told to the host as one `failed`, and ends the agent.
+//
+// It never executes a program, so it keeps the full capabilities in its user namespace that clone(2) gave it;
+// the command has them taken away after the fork.
+
+namespace nsrun {
+namespace {
+
+int status_of(ExitCode code) { return static_cast<int>(code); }
+
+// Nothing from a terminal or another process ends or stops the agent, short of SIGKILL and SIGSTOP.
+void be_steadfast() {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  // An ignored SIGCHLD, inherited, would have the kernel reap our children before we learn their status.
+  ::signal(SIGCHLD, SIG_DFL);
+  // Stopped together with its process group, it still notices that the host dies.
+  ::prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0);
+}
+
+Result<void> map_ids(int host, const IdMaps& ids) {
+  if (ids.uid_lines.empty()) return {};
+  Message request{MessageType::map_ids, ids.with_newuidmap};
+  request.body = ids.uid_lines + '\0' + ids.gid_lines;
+  if (request.body.size() > max_message_body)
+    return Error{"too many id ranges in /etc/subuid and /etc/subgid",
+                 {},
+                 "join or remove some",
+                 ExitCode::no_id_ranges};
+  if (auto sent = send_message(host, request); !sent) return sent;
+  auto answer = receive_message(host);
+  if (!answer) return answer.error();
+  if (!*answer) return Error{"the host left before it mapped the ids"};
+  const Message& message = **answer;
+  if (message.type == MessageType::ids_mapped && message.body.empty()) return {};
+  return Error{message.body.empty() ? "the host did not map the ids" : message.body,
+               {},
+               {},
+               static_cast<ExitCode>(message.number)};
+}
+
+void warn(int host, const Error& error) {
+  Message warning{MessageType::warning};
+  warning.body = error.message();
+  (void)send_message(host, warning);
+}
+
+Result<void> prepare_mounts(int host, const AgentOptions& options) {
+  if (auto done = separate_mounts(); !done) return done;
+  if (options.namespaces.pid)
+    if (auto done = mount_proc(); !done) return done;
+  if (!options.resolv_conf) return {};
+  NetworkOptions network = options.network;
+  network.ipv6 = network.ipv6 && kernel_has_ipv6();
+  if (auto done = replace_resolv_conf(network); !done) warn(host, done.error());
+  return {};
+}
+
+Result<Container> open_sandbox(int host, const AgentOptions& options) {
+  if (auto done = map_ids(host, options.ids); !done) return done.error();
+  // Not before: the host could no longer open /proc/PID/uid_map of a process that is not dumpable.
+  protect_from_ptrace();
+  adopt_orphans();
+  // A copy, so that a failure can still be told on the other one.
+  UniqueFd copy(::fcntl(host, F_DUPFD_CLOEXEC, 3));
+  if (!copy) return errno_error("cannot copy the socket to the host");
+  auto container = Container::open(std::move(copy), options.network);
+  if (!container) return container;
+  if (auto done = prepare_mounts(host, options); !done) return done.error();
+  if (auto done = container->setup_network(); !done) return done.error();
+  return container;
+}
+
+int give_up(int host, const Error& error) {
+  Message message{MessageType::failed, status_of(error.exit)};
+  message.body = error.message();
+  (void)send_message(host, message);
+  return message.number;
+}
+
+// Until nothing of the sandbox runs any more.
+int look_after(int host, pid_t command, bool linger) {
+  (void)send_message(host, {MessageType::started, command});
+  const auto status = Supervisor(host, command, linger).run();
+  if (!status) return status_of(ExitCode::failed);
+  (void)send_message(host, {MessageType::exited, *status});
+  (void)wait_for_hang_up(host);
+  return *status;
+}
+
+}  // namespace
+
+int run_agent(int handshake_fd, const AgentOptions& options) {
+  be_steadfast();
+  const UniqueFd host(handshake_fd);
+  ::fcntl(host.get(), F_SETFD, FD_CLOEXEC);
+  auto kept = options.kept_fds;
+  kept.push_back(host.get());
+  if (auto done = close_all_but(std::move(kept)); !done) return give_up(host.get(), done.error());
+
+  auto container = open_sandbox(host.get(), options);
+  if (!container) return give_up(host.get(), container.error());
+  auto command = start_guest_command(options.command);
+  if (!command) return give_up(host.get(), command.error());
+  leave_standard_streams();
+  (void)close_all_but({host.get(), container->host(), container->device()});
+  return look_after(host.get(), *command, options.linger);
+}
+
+}  // namespace nsrun

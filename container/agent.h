@@ -1,0 +1,35 @@
+#pragma once
+
+#include <vector>
+
+#include "container/guest_command.h"
+#include "container/namespaces.h"
+#include "runtime/id_map.h"
+#include "runtime/network.h"
+
+namespace nsrun {
+
+// What the nsrun command's child does with its life. Filled in by the host process before it starts the
+// child: ids, signals and descriptors are taken there, where they still mean what the caller meant.
+struct AgentOptions {
+  GuestCommand command;
+  NetworkOptions network;
+  NamespaceOptions namespaces;  // Command::clone_flags is clone_flags(namespaces)
+  IdMaps ids;                   // empty: already mapped (Command::ids_from_host was false)
+  bool resolv_conf = true;      // a private /etc/resolv.conf that names the guest's name server
+  bool linger = false;          // until the command's last descendant ends, rather than the command itself
+  // Beside 0, 1 and 2, what the command inherits (inherited_descriptors()). All else is closed.
+  std::vector<int> kept_fds;
+};
+
+// The whole life of the child, to be called from Command::run. `handshake_fd` is the child's end of the
+// host's socket pair. The result is the status to exit with; the host hears it, and more, as messages:
+// `exited` is the last, and says that nothing of the sandbox runs any more.
+//
+// The agent then waits for the host to leave, and so is the last to hold the network device: taking that down
+// lasts some 30 ms, which nobody has to wait for if the host gives the child up (Process::release) and exits.
+// A host that wants an end before that closes its socket: the agent kills everything. Killing the agent
+// itself would leave the command's descendants running.
+int run_agent(int handshake_fd, const AgentOptions& options);
+
+}  // namespace nsrun

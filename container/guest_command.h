@@ -1,0 +1,24 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "container/signal_state.h"
+#include "runtime/result.h"
+
+namespace nsrun {
+
+// How the guest's command is started.
+struct GuestCommand {
+  std::vector<std::string> argv;  // argv[0] is looked up in PATH
+  bool privileged = false;        // keeps the capabilities of the namespace's root
+  SignalState signals = SignalState::current();
+};
+
+// Forks and executes. On success the program runs (exec succeeded). "foo: command not found" with
+// ExitCode::not_found, or not_executable, when it does not.
+Result<pid_t> start_guest_command(const GuestCommand& command);
+
+}  // namespace nsrun

@@ -1,0 +1,107 @@
+#include "container/supervisor.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "container/descendants.h"
+#include "runtime/command.h"
+
+// One thread, two sources: the host's socket and SIGCHLD. Everything that ends below us ends up as our child
+// (descendants.h), so waitpid's ECHILD means that the sandbox is empty. Signals are all blocked, so that
+// nothing from the terminal, which host, agent and command share as one foreground process group, can end
+// or stop the agent; the command hears the terminal directly, and what came to nsrun alone from the host.
+
+namespace nsrun {
+namespace {
+
+constexpr std::int32_t most_sockets = max_message_fds;
+
+UniqueFd child_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGCHLD);
+  return UniqueFd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+void drain(int signals) {
+  signalfd_siginfo information;
+  while (::read(signals, &information, sizeof information) > 0) {
+  }
+}
+
+bool is_wanted(int family, int type) {
+  return (family == AF_INET || family == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM);
+}
+
+}  // namespace
+
+std::optional<int> Supervisor::run() {
+  const UniqueFd signals = child_signals();
+  for (;;) {
+    drain(signals.get());
+    reap();
+    if (finished()) return status_;
+    pollfd sources[] = {{signals.get(), POLLIN, 0}, {host_, POLLIN, 0}};
+    if (::poll(sources, 2, -1) < 0 || !sources[1].revents) continue;
+    if (hear_host() == State::host_gone) {
+      end_descendants();
+      return std::nullopt;
+    }
+  }
+}
+
+bool Supervisor::finished() {
+  if (!status_) return false;
+  if (!childless_ && linger_) return false;
+  if (!childless_) end_descendants();
+  return true;
+}
+
+void Supervisor::reap() {
+  int status = 0;
+  pid_t pid;
+  while ((pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+    if (pid != command_) continue;
+    if (WIFSTOPPED(status))
+      (void)send_message(host_, {MessageType::stopped, WSTOPSIG(status)});
+    else
+      status_ = exit_status(status);
+  }
+  childless_ = pid < 0;
+}
+
+Supervisor::State Supervisor::hear_host() {
+  auto message = receive_message(host_);
+  if (!message || !*message) return State::host_gone;
+  if ((*message)->type == MessageType::signal) pass_signal((*message)->number);
+  if ((*message)->type == MessageType::make_sockets) make_sockets(**message);
+  return State::running;
+}
+
+void Supervisor::pass_signal(int signal) const {
+  if (signal < 1 || signal > SIGRTMAX) return;
+  if (!status_) {
+    ::kill(command_, signal);
+    return;
+  }
+  // The command is gone and others linger: they are all that can be meant.
+  for (const pid_t child : children()) ::kill(child, signal);
+}
+
+void Supervisor::make_sockets(const Message& request) const {
+  Message answer{MessageType::sockets, request.number, request.body};
+  const bool valid = request.body.size() == 2 && request.number >= 1 && request.number <= most_sockets &&
+                     is_wanted(request.body[0], request.body[1]);
+  for (int i = 0; valid && i < request.number; ++i) {
+    UniqueFd made(::socket(request.body[0], request.body[1] | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!made) break;  // fewer than asked for tells the host
+    answer.fds.push_back(std::move(made));
+  }
+  answer.number = static_cast<std::int32_t>(answer.fds.size());
+  (void)send_message(host_, answer);
+}
+
+}  // namespace nsrun

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+namespace nsrun {
+
+// Why this machine or account cannot make the namespaces and the TUN device; empty when it can.
+std::string why_no_sandbox();
+
+// Catch2 2.13 has no SKIP: `if (skip(why_no_sandbox())) return;` says so and counts as passed.
+bool skip(const std::string& reason);
+
+}  // namespace nsrun
