@@ -28,8 +28,9 @@ constexpr std::size_t max_query_datagram = 1232;  // bytes
 
 }  // namespace
 
-DnsConversation::DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer)
-    : guest_(guest), answerer_(std::move(answerer)), room_(executor), queries_(executor) {}
+DnsConversation::DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer,
+                                 Clock::duration idle)
+    : guest_(guest), answerer_(std::move(answerer)), idle_(idle), room_(executor), queries_(executor) {}
 
 Task<> DnsConversation::run() {
   std::exception_ptr failure;
@@ -61,7 +62,7 @@ Task<std::optional<DnsBytes>> DnsConversation::next_query() {
     if (!query) co_return std::nullopt;
     co_return std::move(*query);
   }
-  auto query = co_await within(idle_limit, read_dns_message(guest_, 0));
+  auto query = co_await within(idle_, read_dns_message(guest_, 0));
   if (!query) co_return std::nullopt;
   broken_ = broken_ || !*query;
   if (broken_) co_return std::nullopt;
@@ -92,7 +93,7 @@ Task<> DnsConversation::deliver(DnsBytes answer, Place place) {
 
 Task<> DnsConversation::write_one(const DnsBytes& answer) {
   if (broken_) co_return;
-  const auto written = co_await within(idle_limit, write_dns_message(guest_, answer));
+  const auto written = co_await within(idle_, write_dns_message(guest_, answer));
   // A datagram that could not be written is lost, as datagrams are.
   if ((written && *written) || guest_.transport() == Transport::datagram) co_return;
   broken_ = true;

@@ -25,7 +25,8 @@ class DnsConversation {
   static constexpr auto idle_limit = 10s;
 
   // `guest` outlives this.
-  DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer);
+  DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer,
+                  Clock::duration idle = idle_limit);
   DnsConversation(const DnsConversation&) = delete;
 
   // Until the guest has left or was idle; no task is left then. Called once.
@@ -55,6 +56,7 @@ class DnsConversation {
 
   Connection& guest_;
   const DnsAnswerer answerer_;
+  const Clock::duration idle_;
   std::size_t outstanding_ = 0;
   Signal room_;  // a place was given back
   std::deque<Unwritten> unwritten_;

@@ -1,0 +1,31 @@
+#include <catch2/catch.hpp>
+
+#include "host/names/recent_names.h"
+
+using namespace nsrun;
+
+namespace {
+
+IpAddress numbered(std::size_t n) {
+  return IpAddress::v4(10, static_cast<std::uint8_t>(n >> 16), static_cast<std::uint8_t>(n >> 8),
+                       static_cast<std::uint8_t>(n));
+}
+
+}  // namespace
+
+TEST_CASE("an address is called by the last name that it was given for") {
+  RecentNames names;
+  CHECK(names.name_of(numbered(1)).empty());
+  names.remember(numbered(1), "a.example");
+  names.remember(numbered(1), "b.example");
+  CHECK(names.name_of(numbered(1)) == "b.example");
+}
+
+TEST_CASE("the address that has gone unused the longest is forgotten first") {
+  RecentNames names;
+  for (std::size_t i = 0; i < RecentNames::capacity; ++i) names.remember(numbered(i), "a.example");
+  CHECK_FALSE(names.name_of(numbered(0)).empty());
+  names.remember(numbered(RecentNames::capacity), "b.example");
+  CHECK_FALSE(names.name_of(numbered(0)).empty());
+  CHECK(names.name_of(numbered(1)).empty());
+}
