@@ -52,10 +52,8 @@ Result<void> map_ids(int host, const IdMaps& ids) {
   if (!*answer) return Error{"the host left before it mapped the ids"};
   const Message& message = **answer;
   if (message.type == MessageType::ids_mapped && message.body.empty()) return {};
-  return Error{message.body.empty() ? "the host did not map the ids" : message.body,
-               {},
-               {},
-               static_cast<ExitCode>(message.number)};
+  const auto exit = message.number ? static_cast<ExitCode>(message.number) : ExitCode::no_namespace;
+  return Error{message.body.empty() ? "the host did not map the ids" : message.body, {}, {}, exit};
 }
 
 void warn(int host, const Error& error) {

@@ -30,6 +30,10 @@ struct AgentOptions {
 // lasts some 30 ms, which nobody has to wait for if the host gives the child up (Process::release) and exits.
 // A host that wants an end before that closes its socket: the agent kills everything. Killing the agent
 // itself would leave the command's descendants running.
+//
+// Job control: a key on the terminal reaches the command directly. The host keeps SIGINT, SIGQUIT, SIGTSTP,
+// SIGTTIN and SIGTTOU from acting on itself; hearing `stopped` it raises SIGSTOP, and once continued sends
+// SIGCONT as a `signal` message.
 int run_agent(int handshake_fd, const AgentOptions& options);
 
 }  // namespace nsrun

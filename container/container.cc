@@ -74,7 +74,8 @@ Result<void> Container::wait_for_go() const {
     const Message& answer = **message;
     if (answer.type == MessageType::go) return {};
     if (answer.type == MessageType::failed)
-      return Error{answer.body, {}, {}, static_cast<ExitCode>(answer.number)};
+      return Error{
+          answer.body, {}, {}, answer.number ? static_cast<ExitCode>(answer.number) : ExitCode::failed};
     if (answer.type == MessageType::signal) return interrupted(answer.number);
   }
 }

@@ -27,7 +27,8 @@ pid_t parent_of(const std::string& stat) {
              : static_cast<pid_t>(std::strtol(stat.c_str() + after_name + 4, nullptr, 10));
 }
 
-// For kernels without CONFIG_PROC_CHILDREN.
+}  // namespace
+
 std::vector<pid_t> children_by_scan() {
   std::vector<pid_t> found;
   std::error_code error;
@@ -40,8 +41,6 @@ std::vector<pid_t> children_by_scan() {
   }
   return found;
 }
-
-}  // namespace
 
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 

@@ -11,6 +11,8 @@ void adopt_orphans();
 
 // Our children, zombies included, in no order.
 std::vector<pid_t> children();
+// The same, for kernels without CONFIG_PROC_CHILDREN: reads all of /proc.
+std::vector<pid_t> children_by_scan();
 
 // Kills and reaps every descendant; returns when there is none. Needs adopt_orphans, or to be process 1.
 void end_descendants();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,11 +64,19 @@ std::string interpreter_of(const std::string& file) {
   return line.substr(first, line.find_first_of(" \t\r", first) - first);
 }
 
+bool is_directory(const std::string& file) {
+  struct stat found {};
+  return ::stat(file.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+}
+
 Error execute_error(const std::string& name, int number) {
   const std::string file = name.empty() ? "" : find_in_path(name);
-  if (number == ENOENT && file.empty()) return {name + ": command not found", {}, {}, ExitCode::not_found};
-  if (number != ENOENT && number != ENOTDIR) return {name, errno_code(number), {}, ExitCode::not_executable};
-  if (number == ENOTDIR) return {name, errno_code(number), {}, ExitCode::not_found};
+  const bool absent = (number == ENOENT && file.empty()) || number == ENOTDIR;
+  if (absent && name.find('/') == name.npos)
+    return {name + ": command not found", {}, {}, ExitCode::not_found};
+  if (absent) return {name, errno_code(number), {}, ExitCode::not_found};
+  if (number == EACCES && is_directory(file)) number = EISDIR;
+  if (number != ENOENT) return {name, errno_code(number), {}, ExitCode::not_executable};
   // The file is there, so what is missing is what would run it.
   const std::string interpreter = interpreter_of(file);
   if (interpreter.empty())

@@ -148,6 +148,21 @@ TEST_CASE("a command that does not exist is told as such") {
   CHECK(failed.body == "no-such-command: command not found");
 }
 
+TEST_CASE("a path that leads to no program is told as such") {
+  if (skip(why_no_sandbox())) return;
+  const auto [path, status, expected] =
+      GENERATE(table<std::string, int, std::string>({{"./no/such", 127, "No such file"},
+                                                     {"/dev/null/x", 127, "Not a directory"},
+                                                     {"/tmp", 126, "Is a directory"}}));
+  auto options = shell("");
+  options.command.argv = {path};
+  FakeHost host(options);
+  host.bring_up();
+  const auto failed = host.await(MessageType::failed);
+  CHECK(failed.number == status);
+  CHECK_THAT(failed.body, Contains(path) && Contains(expected));
+}
+
 TEST_CASE("a file that cannot be executed is told as such, and why") {
   if (skip(why_no_sandbox())) return;
   const std::string file = "/tmp/nsrun-test-" + std::to_string(::getpid());
