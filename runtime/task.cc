@@ -1,7 +1,9 @@
 #include "runtime/task.h"
 
+#include <array>
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -17,11 +19,28 @@ std::string describe(const std::exception_ptr& failure) {
     std::rethrow_exception(failure);
   } catch (const boost::system::system_error& error) {
     return error.code() == asio::error::operation_aborted ? std::string{} : error.what();
-  } catch (const asio::multiple_exceptions&) {
-    return {};
   } catch (const std::exception& error) {
     return error.what();
   }
+}
+
+namespace parallel = asio::experimental;
+
+struct Ends {
+  std::array<std::size_t, 2> order;  // who ended first
+  std::array<std::exception_ptr, 2> failures;
+};
+
+// Asio's awaitable operators know only success: their || waits on when one task has failed, and their && may
+// name the cancellation it caused as the failure. The order of the ends tells the cause.
+template <class Until>
+Task<Ends> at_once(Task<> first, Task<> second, Until until) {
+  const auto executor = co_await asio::this_coro::executor;
+  auto [order, first_failure, second_failure] =
+      co_await parallel::make_parallel_group(asio::co_spawn(executor, std::move(first), asio::deferred),
+                                             asio::co_spawn(executor, std::move(second), asio::deferred))
+          .async_wait(until, use_task);
+  co_return Ends{order, {first_failure, second_failure}};
 }
 
 }  // namespace
@@ -58,9 +77,13 @@ Task<> Scope::join() {
 }
 
 Task<> Scope::cancel_and_join() {
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  // The caller's own cancellation must not cut this short, nor be lost by it: it is thrown at the caller's
+  // next wait. The setting belongs to the caller's whole chain of coroutines, hence put back.
+  const bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
   cancel();
-  co_await join();
+  while (!children_.empty()) co_await empty_.async_wait(use_result);
+  co_await asio::this_coro::throw_if_cancelled(throws);
 }
 
 Task<> Signal::wait() {
@@ -75,22 +98,15 @@ Task<> Signal::wait() {
 }
 
 Task<> both(Task<> first, Task<> second) {
-  using namespace asio::experimental::awaitable_operators;
-  try {
-    co_await (std::move(first) && std::move(second));
-  } catch (const asio::multiple_exceptions& failures) {
-    std::rethrow_exception(failures.first_exception());
-  }
+  const auto ends = co_await at_once(std::move(first), std::move(second), parallel::wait_for_one_error());
+  for (const auto task : ends.order)
+    if (ends.failures[task]) std::rethrow_exception(ends.failures[task]);
 }
 
 Task<bool> either(Task<> first, Task<> second) {
-  using namespace asio::experimental::awaitable_operators;
-  try {
-    const auto ended = co_await (std::move(first) || std::move(second));
-    co_return ended.index() == 0;
-  } catch (const asio::multiple_exceptions& failures) {
-    std::rethrow_exception(failures.first_exception());
-  }
+  const auto ends = co_await at_once(std::move(first), std::move(second), parallel::wait_for_one());
+  if (ends.failures[ends.order[0]]) std::rethrow_exception(ends.failures[ends.order[0]]);
+  co_return ends.order[0] == 0;
 }
 
 Task<> sleep_for(Clock::duration duration) {

@@ -49,9 +49,9 @@ class Scope {
   Scope(const Scope&) = delete;
 
   void spawn(Task<> task);
-  void cancel();           // each task unwinds with operation_aborted, when it next runs
-  Task<> join();           // until no task is left
-  Task<> cancel_and_join();
+  void cancel();             // each task unwinds with operation_aborted, when it next runs
+  Task<> join();             // until no task is left
+  Task<> cancel_and_join();  // to the end even when the caller is cancelled meanwhile
   std::size_t size() const { return children_.size(); }
   Executor executor() const { return executor_; }
 
@@ -81,9 +81,9 @@ class Signal {
   bool raised_ = false;
 };
 
-// Both to their end, at once. (Asio's own && throws multiple_exceptions when cancelled; this throws one.)
+// Both to their end, at once. When one throws, the other is cancelled and awaited, and that one's is thrown.
 Task<> both(Task<> first, Task<> second);
-// Until the first of them ends; the other is cancelled and awaited. True when the first one ended first.
+// Until one of them ends, or throws; the other is cancelled and awaited. True when the first one ended first.
 Task<bool> either(Task<> first, Task<> second);
 // The task's value, or nothing when `limit` passed first (the task is then cancelled).
 template <class T>

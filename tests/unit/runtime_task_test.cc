@@ -1,0 +1,189 @@
+#include <sys/socket.h>
+
+#include <catch2/catch.hpp>
+#include <stdexcept>
+
+#include "runtime/task.h"
+#include "tests/support/dialers_loop.h"
+
+using namespace nsrun;
+
+namespace {
+
+// Longer than any test may take: a wait that reaches it failed.
+constexpr auto never = 10min;
+
+enum class Outcome { running, finished, cancelled, failed };
+
+// Waits forever, and notes how that ended.
+Task<> wait_forever(Outcome& outcome) {
+  try {
+    co_await sleep_for(never);
+    outcome = Outcome::finished;
+  } catch (const boost::system::system_error& error) {
+    outcome = error.code() == asio::error::operation_aborted ? Outcome::cancelled : Outcome::failed;
+    throw;
+  }
+}
+
+Task<> end_at_once() { co_return; }
+
+Task<> fail_at_once() {
+  co_await test::give_way();
+  throw std::runtime_error("broken");
+}
+
+Task<int> seven_at_once() { co_return 7; }
+
+Task<int> seven_never() {
+  co_await sleep_for(never);
+  co_return 7;
+}
+
+Task<int> fail_with_value() {
+  co_await test::give_way();
+  throw std::runtime_error("broken");
+}
+
+Task<> note_cancellation(Task<> task, Outcome& outcome) {
+  try {
+    co_await std::move(task);
+    outcome = Outcome::finished;
+  } catch (const boost::system::system_error& error) {
+    outcome = error.code() == asio::error::operation_aborted ? Outcome::cancelled : Outcome::failed;
+  } catch (...) {
+    outcome = Outcome::failed;
+  }
+}
+
+// Runs `task` in a scope, lets it begin, and cancels it.
+Task<> cancel_once_begun(Task<> task) {
+  Scope scope(co_await asio::this_coro::executor);
+  scope.spawn(std::move(task));
+  co_await test::give_way();
+  co_await test::give_way();
+  co_await scope.cancel_and_join();
+}
+
+Task<> expect_broken(Task<> task) {
+  bool broken = false;
+  try {
+    co_await std::move(task);
+  } catch (const std::runtime_error& error) {
+    broken = error.what() == std::string("broken");
+  }
+  CHECK(broken);
+}
+
+Task<> either_as_void(Task<> first, Task<> second) { co_await either(std::move(first), std::move(second)); }
+
+Task<> within_as_void(Task<int> task) { co_await within(never, std::move(task)); }
+
+}  // namespace
+
+TEST_CASE("either ends with the task that ends first, and cancels the other") {
+  test::Loop loop;
+  Outcome other = Outcome::running;
+  bool first = false, second = true;
+  const auto body = [](bool& first_won, bool& second_won, Outcome& left) -> Task<> {
+    first_won = co_await either(end_at_once(), wait_forever(left));
+    second_won = co_await either(wait_forever(left), end_at_once());
+  };
+  loop.run(body(first, second, other));
+  CHECK(first);
+  CHECK_FALSE(second);
+  CHECK(other == Outcome::cancelled);
+}
+
+TEST_CASE("either throws at once what the task that ended first threw") {
+  Outcome other = Outcome::running;
+  test::Loop().run(expect_broken(either_as_void(fail_at_once(), wait_forever(other))));
+  CHECK(other == Outcome::cancelled);
+  other = Outcome::running;
+  test::Loop().run(expect_broken(either_as_void(wait_forever(other), fail_at_once())));
+  CHECK(other == Outcome::cancelled);
+}
+
+TEST_CASE("either, both and within end as cancelled when their caller is cancelled") {
+  Outcome one = Outcome::running, two = Outcome::running, whole = Outcome::running;
+  SECTION("either") {
+    test::Loop().run(
+        cancel_once_begun(note_cancellation(either_as_void(wait_forever(one), wait_forever(two)), whole)));
+    CHECK(two == Outcome::cancelled);
+  }
+  SECTION("both") {
+    test::Loop().run(cancel_once_begun(note_cancellation(both(wait_forever(one), wait_forever(two)), whole)));
+    CHECK(two == Outcome::cancelled);
+  }
+  SECTION("within") {
+    one = Outcome::cancelled;
+    test::Loop().run(cancel_once_begun(note_cancellation(within_as_void(seven_never()), whole)));
+  }
+  CHECK(one == Outcome::cancelled);
+  CHECK(whole == Outcome::cancelled);
+}
+
+TEST_CASE("both waits for both") {
+  test::Loop loop;
+  Signal release(loop.executor());
+  const auto raise = [](Signal& signal) -> Task<> {
+    co_await test::give_way();
+    signal.raise();
+  };
+  loop.run(both(release.wait(), raise(release)));
+  loop.run(both(raise(release), release.wait()));
+}
+
+TEST_CASE("both throws the failure itself, whichever task failed, not the cancellation it caused") {
+  Outcome other = Outcome::running;
+  test::Loop().run(expect_broken(both(fail_at_once(), wait_forever(other))));
+  CHECK(other == Outcome::cancelled);
+  other = Outcome::running;
+  test::Loop().run(expect_broken(both(wait_forever(other), fail_at_once())));
+  CHECK(other == Outcome::cancelled);
+}
+
+TEST_CASE("within gives the task's value when it comes in time") {
+  std::optional<int> value;
+  const auto body = [](std::optional<int>& into) -> Task<> { into = co_await within(never, seven_at_once()); };
+  test::Loop().run(body(value));
+  CHECK(value == 7);
+}
+
+TEST_CASE("within gives nothing when the limit passes first") {
+  std::optional<int> value = 1;
+  const auto body = [](std::optional<int>& into) -> Task<> { into = co_await within(1ms, seven_never()); };
+  test::Loop().run(body(value));
+  CHECK_FALSE(value);
+}
+
+TEST_CASE("within throws at once what the task throws") {
+  test::Loop().run(expect_broken(within_as_void(fail_with_value())));
+}
+
+TEST_CASE("a descriptor is readable once there is something to read") {
+  test::Loop loop;
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  Descriptor near(loop.executor(), ends[0]), far(loop.executor(), ends[1]);
+  bool came = false, room = false, closed = true;
+  const auto body = [](Descriptor& here, Descriptor& there, bool& got, bool& can_write, bool& left) -> Task<> {
+    can_write = co_await writable(there);
+    there.write_some(asio::buffer("x", 1));
+    got = co_await readable(here);
+    char byte;
+    here.read_some(asio::buffer(&byte, 1));
+    const auto close = [](Descriptor& descriptor) -> Task<> {
+      co_await test::give_way();
+      descriptor.close();
+    };
+    const auto wait = [](Descriptor& descriptor, bool& result) -> Task<> {
+      result = co_await readable(descriptor);
+    };
+    co_await both(wait(here, left), close(here));
+  };
+  loop.run(body(near, far, came, room, closed));
+  CHECK(room);
+  CHECK(came);
+  CHECK_FALSE(closed);
+}
