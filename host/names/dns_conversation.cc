@@ -39,9 +39,11 @@ Task<> DnsConversation::run() {
   } catch (...) {
     failure = std::current_exception();
   }
-  // When this task was cancelled, every co_await would throw before the queries' tasks have ended.
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  // A cancelled task cannot even begin to wait, and the queries' tasks must end before this one.
+  const bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
   co_await queries_.cancel_and_join();
+  co_await asio::this_coro::throw_if_cancelled(throws);
   if (failure) std::rethrow_exception(failure);
 }
 
