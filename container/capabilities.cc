@@ -8,10 +8,8 @@
 namespace nsrun {
 
 Result<void> give_up_privileges() {
-  // EINVAL tells the first capability this kernel does not know. The bounding set goes first: dropping from
-  // it needs CAP_SETPCAP.
-  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;) ++capability;
-  if (errno != EINVAL) return errno_error("cannot empty the capability bounding set");
+  // The bounding set stays: a program with file capabilities (ping) would not be executed at all without them
+  // in it (EPERM, security/commoncap.c), while no_new_privs lets it run without gaining any.
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
     return errno_error("cannot clear the ambient capabilities");
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};

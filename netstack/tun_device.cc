@@ -1,6 +1,7 @@
 #include "netstack/tun_device.h"
 
 #include <fcntl.h>
+#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 
@@ -15,12 +16,21 @@
 
 namespace nsrun {
 
-// The descriptor came from a guest that may be root: it is made non-blocking here, whatever it was.
-TunDevice::TunDevice(UniqueFd fd) : fd_(std::move(fd)) {
-  ::fcntl(fd_.get(), F_SETFL, ::fcntl(fd_.get(), F_GETFL) | O_NONBLOCK);
+Result<std::unique_ptr<TunDevice>> TunDevice::open(UniqueFd fd) {
+  const auto wrong = [] { return errno_error("what the sandbox sent is no TUN device with virtio headers"); };
+  ifreq request{};
+  int header = sizeof(Offload);
+  if (::ioctl(fd.get(), TUNGETIFF, &request) < 0) return wrong();
+  constexpr int kind = IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  errno = EINVAL;
+  if ((request.ifr_flags & kind) != (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR)) return wrong();
+  if (::ioctl(fd.get(), TUNSETVNETHDRSZ, &header) < 0) return wrong();
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  std::unique_ptr<TunDevice> device(new TunDevice(std::move(fd)));
   // Kernels before 6.2 refuse to be asked for UDP segmentation, and then do not take such packets either.
   const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-  segments_udp_ = ::ioctl(fd_.get(), TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
+  device->segments_udp_ = ::ioctl(device->fd(), TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
+  return device;
 }
 
 Device::ReadStatus TunDevice::read(Offload& offload, MutableBytes packet, std::size_t& size) {

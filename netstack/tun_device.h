@@ -1,7 +1,10 @@
 #pragma once
 
+#include <memory>
+
 #include "netstack/device.h"
 #include "runtime/fd.h"
+#include "runtime/result.h"
 
 namespace nsrun {
 
@@ -9,7 +12,8 @@ namespace nsrun {
 // Hot path: one readv or writev a packet.
 class TunDevice final : public Device {
  public:
-  explicit TunDevice(UniqueFd fd);
+  // The descriptor comes from a child that may be anybody's: it is checked to be such a device.
+  static Result<std::unique_ptr<TunDevice>> open(UniqueFd fd);
   int fd() const override { return fd_.get(); }
   bool offloads() const override { return true; }
   bool segments_udp() const override { return segments_udp_; }
@@ -17,6 +21,8 @@ class TunDevice final : public Device {
   void write(const Offload& offload, std::span<const iovec> parts) override;
 
  private:
+  explicit TunDevice(UniqueFd fd) : fd_(std::move(fd)) {}
+
   UniqueFd fd_;
   bool segments_udp_ = false;
 };

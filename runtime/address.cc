@@ -58,15 +58,19 @@ std::optional<Cidr> Cidr::parse(std::string_view text) {
   const auto slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));
   if (!address) return std::nullopt;
-  const unsigned longest = address->is_v4() ? 32 : 128;
+  // An IPv4-mapped range in IPv6 notation is the IPv4 range it holds; its length counts from the IPv6 start.
+  const bool mapped = address->is_v4() && text.find(':') != text.npos;
+  const unsigned before = mapped ? 96 : 0, longest = before + (address->is_v4() ? 32 : 128);
   unsigned length = longest;
   if (slash != text.npos) {
     const auto digits = text.substr(slash + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-    if (error != std::errc{} || end != digits.data() + digits.size() || length > longest) return std::nullopt;
+    if (error != std::errc{} || end != digits.data() + digits.size() || length > longest || length < before)
+      return std::nullopt;
   }
+  length -= before;
   auto bytes = address->mapped();
-  for (unsigned bit = length + (128 - longest); bit < 128; ++bit) bytes[bit / 8] &= ~(0x80 >> (bit % 8));
+  for (unsigned bit = length + (address->is_v4() ? 96 : 0); bit < 128; ++bit) bytes[bit / 8] &= ~(0x80 >> (bit % 8));
   return Cidr{IpAddress::v6_from(bytes.data()), static_cast<std::uint8_t>(length)};
 }
 
@@ -128,7 +132,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   unsigned port = 0;
   if (text.empty() || text.size() > 5) return std::nullopt;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size() || port == 0 || port > 65535) return std::nullopt;
+  if (error != std::errc{} || end != text.data() + text.size() || port == 0 || port > 65535)
+    return std::nullopt;
   return static_cast<std::uint16_t>(port);
 }
 

@@ -24,8 +24,8 @@ class IpAddress {
     address.bytes_ = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d};
     return address;
   }
-  static IpAddress v4_from(const void* four_bytes);    // network order
-  static IpAddress v6_from(const void* sixteen_bytes); // network order; folds IPv4-mapped addresses
+  static IpAddress v4_from(const void* four_bytes);     // network order
+  static IpAddress v6_from(const void* sixteen_bytes);  // network order; folds IPv4-mapped addresses
   // Strict textual forms only (inet_pton): no octal, hexadecimal or short dotted forms, no scope.
   static std::optional<IpAddress> parse(std::string_view text);
 

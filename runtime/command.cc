@@ -73,6 +73,7 @@ Result<Process> start(Command& command) {
     return errno_error("cannot start a child process");
   }
   if (pid == 0) child(command, uid, gid);
+  command.extra_fds.clear();
   return Process(static_cast<pid_t>(pid), UniqueFd(pidfd));
 }
 

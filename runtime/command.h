@@ -16,7 +16,8 @@ namespace nsrun {
 struct Command {
   std::vector<std::string> argv;         // argv[0] is looked up in PATH (execvp)
   std::vector<std::string> environment;  // "NAME=value"; empty: this process's own
-  // Become descriptors first_fd, first_fd + 1, … in the child, in this order. The Command keeps ownership.
+  // Become descriptors first_fd, first_fd + 1, … in the child, in this order. Closed here once the child
+  // has them.
   std::vector<UniqueFd> extra_fds;
   // Higher than 3 only beside `run`, so that descriptors the caller itself inherited keep their numbers.
   int first_fd = 3;
@@ -57,8 +58,8 @@ class Process {
   UniqueFd pidfd_;
 };
 
-// Starts the child. In a multi-threaded process set `argv`, not `run`: only async-signal-safe work is done
-// before exec.
+// Starts the child, and closes command.extra_fds here. In a multi-threaded process set `argv`, not `run`:
+// only async-signal-safe work is done before exec.
 Result<Process> start(Command& command);
 
 // 128 + n for a process that signal n ended, its exit status otherwise (wait(2) status).

@@ -8,23 +8,34 @@ namespace nsrun {
 
 std::string_view to_string(Protocol protocol) {
   switch (protocol) {
-    case Protocol::tcp: return "tcp";
-    case Protocol::udp: return "udp";
-    case Protocol::icmp: return "icmp";
+    case Protocol::tcp:
+      return "tcp";
+    case Protocol::udp:
+      return "udp";
+    case Protocol::icmp:
+      return "icmp";
   }
   return "?";
 }
 
 std::string_view to_string(FlowEnd end) {
   switch (end) {
-    case FlowEnd::open: return "open";
-    case FlowEnd::closed: return "closed";
-    case FlowEnd::reset_by_source: return "reset_by_source";
-    case FlowEnd::reset_by_target: return "reset_by_target";
-    case FlowEnd::idle: return "idle";
-    case FlowEnd::refused: return "refused";
-    case FlowEnd::failed: return "failed";
-    case FlowEnd::sandbox_ended: return "sandbox_ended";
+    case FlowEnd::open:
+      return "open";
+    case FlowEnd::closed:
+      return "closed";
+    case FlowEnd::reset_by_source:
+      return "reset_by_source";
+    case FlowEnd::reset_by_target:
+      return "reset_by_target";
+    case FlowEnd::idle:
+      return "idle";
+    case FlowEnd::refused:
+      return "refused";
+    case FlowEnd::failed:
+      return "failed";
+    case FlowEnd::sandbox_ended:
+      return "sandbox_ended";
   }
   return "?";
 }
@@ -88,10 +99,11 @@ std::size_t std::hash<nsrun::FlowKey>::operator()(const nsrun::FlowKey& key) con
     const auto product = static_cast<unsigned __int128>(state ^ value) * 0x9E3779B97F4A7C15ull;
     return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
   };
-  std::uint64_t mixed = mix(seed, word(key.source.address, 8) ^ (word(key.source.address, 0) << 1));
+  std::uint64_t mixed = mix(seed, word(key.source.address, 8));
+  mixed = mix(mixed ^ seed, word(key.source.address, 0));
   mixed = mix(mixed, word(key.target.address, 8));
   mixed = mix(mixed ^ seed, word(key.target.address, 0));
   mixed = mix(mixed, (std::uint64_t{key.source.port} << 32) | (std::uint64_t{key.target.port} << 8) |
-                       static_cast<std::uint64_t>(key.protocol));
+                         static_cast<std::uint64_t>(key.protocol));
   return mixed;
 }

@@ -26,8 +26,8 @@ struct FlowKey {
 // Where a dialer is to go: an address, or a name that the dialer (or a proxy behind it) resolves.
 struct Target {
   Protocol protocol = Protocol::tcp;
-  Endpoint endpoint;  // its address is meaningless when `name` is set
-  std::string name;   // canonical host name; empty: `endpoint` says all
+  Endpoint endpoint;     // its address is meaningless when `name` is set
+  std::string name;      // canonical host name; empty: `endpoint` says all
   Endpoint source = {};  // who asks; used only by dialers that can keep a source address
 
   std::string to_string() const;  // "tcp/192.0.2.1:80", "tcp/example.org:80"
@@ -43,7 +43,16 @@ enum class Refusal : std::uint8_t {
 };
 
 // How a flow ended, as the log says it.
-enum class FlowEnd : std::uint8_t { open, closed, reset_by_source, reset_by_target, idle, refused, failed, sandbox_ended };
+enum class FlowEnd : std::uint8_t {
+  open,
+  closed,
+  reset_by_source,
+  reset_by_target,
+  idle,
+  refused,
+  failed,
+  sandbox_ended
+};
 std::string_view to_string(FlowEnd end);
 
 // Totals since the start, over live and ended flows. Up is away from the one who asked.
@@ -76,10 +85,10 @@ class FlowRecord {
 
   const std::uint64_t id;
   const FlowKey key;
-  std::string name;      // the host name the source meant, where it is known
-  std::string dialled;   // Target::to_string() of what was dialled
-  std::string rule;      // which rule decided
-  std::string why;       // the error behind a refusal or a failure
+  std::string name;     // the host name the source meant, where it is known
+  std::string dialled;  // Target::to_string() of what was dialled
+  std::string rule;     // which rule decided
+  std::string why;      // the error behind a refusal or a failure
   bool allowed = false;
   bool rejected = false;  // refused with an answer (allowed and rejected false: dropped)
   std::uint64_t bytes_up = 0, bytes_down = 0, packets_up = 0, packets_down = 0;

@@ -9,8 +9,13 @@ namespace {
 
 constexpr std::size_t header_size = 5;  // bytes: type, number
 
-void take_descriptors(msghdr& header, std::vector<UniqueFd>& into) {
+void take_control(msghdr& header, std::vector<UniqueFd>& into, pid_t& sender) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
+      ucred credentials;
+      std::memcpy(&credentials, CMSG_DATA(c), sizeof credentials);
+      sender = credentials.pid;
+    }
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
@@ -45,10 +50,15 @@ Result<std::pair<UniqueFd, UniqueFd>> handshake_pair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
     return errno_error("cannot make the socket pair between nsrun and its child");
+  const int on = 1;
+  ::setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 
 Result<void> send_message(int socket, const Message& message) {
+  if (message.fds.size() > max_message_fds)
+    return Error{"cannot send " + std::to_string(message.fds.size()) + " descriptors in one message",
+                 errno_code(ETOOMANYREFS)};
   std::string record = encode(message);
   iovec part{record.data(), record.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_message_fds)] = {};
@@ -74,7 +84,7 @@ Result<void> send_message(int socket, const Message& message) {
 
 Result<std::optional<Message>> receive_message(int socket) {
   char record[header_size + max_message_body + 1];  // one more, so that a longer record shows as too long
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_message_fds)];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_message_fds) + CMSG_SPACE(sizeof(ucred))];
   for (;;) {
     iovec part{record, sizeof record};
     msghdr header{};
@@ -88,10 +98,12 @@ Result<std::optional<Message>> receive_message(int socket) {
     if (size < 0) return errno_error("cannot hear from the other side of the sandbox");
     if (size == 0) return std::optional<Message>{};
     std::vector<UniqueFd> fds;
-    take_descriptors(header, fds);
+    pid_t sender = 0;
+    take_control(header, fds, sender);
     auto message = decode({record, static_cast<std::size_t>(size)});
     if (!message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) continue;
     message->fds = std::move(fds);
+    message->sender = sender;
     return message;
   }
 }

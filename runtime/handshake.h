@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,10 +33,10 @@
 namespace nsrun {
 
 enum class MessageType : std::uint8_t {
-  map_ids = 1,   // body: uid map lines, NUL, gid map lines (user_namespaces(7)); number: 1 to use newuidmap
-  ids_mapped,    // body: empty, or why it failed; number: ExitCode
-  device,        // fds: the TUN queues; number: MTU in bytes
-  pump,          // number: MTU in bytes
+  map_ids = 1,  // body: uid map lines, NUL, gid map lines (user_namespaces(7)); number: 1 to use newuidmap
+  ids_mapped,   // body: empty, or why it failed; number: ExitCode
+  device,       // fds: the TUN queues; number: MTU in bytes
+  pump,         // number: MTU in bytes
   go,
   started,       // number: the command's pid in its own pid namespace
   signal,        // number: the signal to pass to the command
@@ -51,6 +53,7 @@ struct Message {
   std::int32_t number = 0;
   std::string body = {};
   std::vector<UniqueFd> fds = {};
+  pid_t sender = 0;  // as the kernel vouches for it; set on messages that the host receives
 };
 
 constexpr std::size_t max_message_body = 4096;  // bytes
@@ -60,7 +63,7 @@ constexpr std::size_t max_message_fds = 16;
 std::string encode(const Message& message);
 std::optional<Message> decode(std::string_view record);
 
-// A connected pair: the host's end, the child's end. Both close on exec.
+// A connected pair: the host's end, which learns who sends, and the child's end. Both close on exec.
 Result<std::pair<UniqueFd, UniqueFd>> handshake_pair();
 
 // Sends one record with its descriptors; waits for room unless the socket is non-blocking.

@@ -12,10 +12,10 @@ namespace nsrun {
 
 // An expected failure: what we were doing, why it failed, and what to do about it.
 struct Error {
-  std::string doing;                         // "cannot open /dev/net/tun"
-  boost::system::error_code code = {};       // errno or asio's; empty when the words say it all
-  std::string advice = {};                   // "is it mode 0666? see README, Requirements"
-  ExitCode exit = ExitCode::failed;          // what the nsrun command ends with because of it
+  std::string doing;                    // "cannot open /dev/net/tun"
+  boost::system::error_code code = {};  // errno or asio's; empty when the words say it all
+  std::string advice = {};              // "is it mode 0666? see README, Requirements"
+  ExitCode exit = ExitCode::failed;     // what the nsrun command ends with because of it
 
   // One line: "cannot open /dev/net/tun: Permission denied (is it mode 0666? ...)".
   std::string message() const;

@@ -1,0 +1,44 @@
+#include "cmd/help.h"
+
+namespace nsrun {
+
+const char* help_text() {
+  return R"(nsrun gives a command a network of its own, without root.
+
+  nsrun [OPTIONS] [--] COMMAND [ARGUMENTS]
+
+Network
+  -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside;
+                            repeat it, or give ranges: 8000-8009:80-89
+      --host-loopback       10.0.2.2 (fd00::2) leads to the host's own loopback
+      --dial URL            how flows leave: direct:// (default),
+                            socks5://[USER:PASSWORD@]HOST[:PORT], socks5h://,
+                            http://[USER:PASSWORD@]HOST[:PORT], unix:///PATH
+      --mtu BYTES           1280 to 65520 (default 65520)
+      --network CIDR        default 10.0.2.0/24: the command is .100, the
+                            gateway .2, the name server .3
+      --network6 CIDR       default fd00::/64
+      --no-ipv6             IPv4 alone
+      --no-resolv-conf      leave /etc/resolv.conf as it is
+
+Record
+      --log FILE            a JSON line for each flow ("-": standard error)
+      --pcap FILE           all packets, as pcapng
+
+Command
+      --map-root            root inside, you outside
+      --map-auto            also your ranges of /etc/subuid and /etc/subgid
+      --pid, --uts, --ipc   more namespaces of its own
+      --linger              stay until the last process inside has ended
+
+  -q, --quiet               no warnings
+  -h, --help; --version
+
+Not reachable unless asked for: the host's loopback, link-local addresses,
+cloud metadata. Exit status: the command's own (128 + n for signal n); 2 usage,
+120 no /dev/net/tun, 121 no namespaces, 122 port in use, 123 no id ranges,
+125 other failures, 126 not executable, 127 not found. See nsrun(1).
+)";
+}
+
+}  // namespace nsrun

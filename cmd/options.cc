@@ -1,0 +1,129 @@
+#include "cmd/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cmd/help.h"
+
+namespace nsrun {
+namespace {
+
+Error usage(std::string what, std::string advice = "nsrun --help lists the options") {
+  return {std::move(what), {}, std::move(advice), ExitCode::usage};
+}
+
+// The guest, gateway and name server of a network: .100, .2 and .3, as slirp4netns --cidr has them.
+Result<void> place_network4(NetworkOptions& network, const std::string& text) {
+  const auto cidr = Cidr::parse(text);
+  if (!cidr || !cidr->address.is_v4() || cidr->length < 8 || cidr->length > 25)
+    return usage("--network '" + text + "' is not an IPv4 network",
+                 "write one of /8 to /25, for instance 10.0.2.0/24");
+  const auto host = [&](std::uint8_t number) {
+    const auto* b = cidr->address.data();
+    return IpAddress::v4(b[0], b[1], b[2], static_cast<std::uint8_t>(b[3] | number));
+  };
+  network.guest4 = host(100);
+  network.gateway4 = host(2);
+  network.name_server4 = host(3);
+  network.prefix4 = cidr->length;
+  return {};
+}
+
+Result<void> place_network6(NetworkOptions& network, const std::string& text) {
+  const auto cidr = Cidr::parse(text);
+  if (!cidr || cidr->address.is_v4() || cidr->length < 16 || cidr->length > 112)
+    return usage("--network6 '" + text + "' is not an IPv6 network",
+                 "write one of /16 to /112, for instance fd00::/64");
+  const auto host = [&](std::uint8_t high, std::uint8_t low) {
+    auto bytes = cidr->address.mapped();
+    bytes[14] |= high;
+    bytes[15] |= low;
+    return IpAddress::v6_from(bytes.data());
+  };
+  network.guest6 = host(1, 0);
+  network.gateway6 = host(0, 2);
+  network.name_server6 = host(0, 3);
+  network.prefix6 = cidr->length;
+  return {};
+}
+
+Result<void> check_mtu(const NetworkOptions& network) {
+  const std::size_t least = network.ipv6 ? 1280 : 576;  // RFC 8200 5, RFC 791 3.1
+  if (network.mtu >= least && network.mtu <= 65520) return {};
+  return usage("--mtu " + std::to_string(network.mtu) + " is out of range",
+               "it is 1280 to 65520 bytes, with --no-ipv6 from 576");
+}
+
+struct Texts {
+  std::vector<std::string> publish;
+  std::string network, network6, device;
+  bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
+};
+
+void declare(CLI::App& app, RunOptions& options, Texts& texts) {
+  app.set_help_flag();
+  app.prefix_command();
+  app.add_option("-p,--publish", texts.publish)->allow_extra_args(false);
+  app.add_flag("--host-loopback", options.host_loopback);
+  app.add_option("--dial", options.dial);
+  app.add_option("--log", options.log);
+  app.add_option("--pcap", options.capture);
+  app.add_flag("--map-root", options.map_root);
+  app.add_flag("--map-auto", options.map_auto);
+  app.add_flag("--pid", options.pid);
+  app.add_flag("--uts", options.uts);
+  app.add_flag("--ipc", options.ipc);
+  app.add_flag("--linger", options.linger);
+  app.add_option("--mtu", options.network.mtu);
+  app.add_option("--network", texts.network);
+  app.add_option("--network6", texts.network6);
+  app.add_flag("--no-ipv6", texts.no_ipv6);
+  app.add_flag("--no-resolv-conf", texts.no_resolv_conf);
+  app.add_flag("-q,--quiet", options.quiet);
+  app.add_flag("--version", texts.version);
+  app.add_flag("-h,--help", texts.help);
+}
+
+Result<void> finish(RunOptions& options, const Texts& texts) {
+  options.resolv_conf = !texts.no_resolv_conf;
+  options.network.ipv6 = !texts.no_ipv6;
+  for (const auto& text : texts.publish) {
+    auto ports = parse_publish(text);
+    if (!ports) return ports.error();
+    options.publish.insert(options.publish.end(), ports->begin(), ports->end());
+  }
+  if (!texts.network.empty())
+    if (auto placed = place_network4(options.network, texts.network); !placed) return placed;
+  if (!texts.network6.empty())
+    if (auto placed = place_network6(options.network, texts.network6); !placed) return placed;
+  return check_mtu(options.network);
+}
+
+}  // namespace
+
+Result<RunOptions> parse_options(int argc, char** argv) {
+  RunOptions options;
+  Texts texts;
+  CLI::App app;
+  declare(app, options, texts);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return usage(error.what());
+  }
+  if (texts.help) options.answer = help_text();
+  if (texts.version) options.answer = "nsrun " NSRUN_VERSION "\n";
+  if (!options.answer.empty()) return options;
+
+  // CLI11 takes an unknown option for the beginning of the command: only "--" makes it one.
+  options.command = app.remaining();
+  const bool separated = !options.command.empty() && options.command.front() == "--";
+  if (separated) options.command.erase(options.command.begin());
+  if (options.command.empty())
+    return usage("there is no command to run", "nsrun [OPTIONS] -- COMMAND; nsrun --help lists the options");
+  if (!separated && options.command.front().starts_with("-"))
+    return usage("unknown option '" + options.command.front() + "'");
+  if (auto finished = finish(options, texts); !finished) return finished.error();
+  return options;
+}
+
+}  // namespace nsrun

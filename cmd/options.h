@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host/publish/published_port.h"
+#include "runtime/network.h"
+#include "runtime/result.h"
+
+namespace nsrun {
+
+// What `nsrun [OPTIONS] [--] COMMAND` was asked for.
+struct RunOptions {
+  std::vector<std::string> command;
+  NetworkOptions network;
+  std::vector<PublishedPort> publish;
+  bool host_loopback = false;
+  std::string dial = "direct://";
+  std::string log, capture;
+  bool map_root = false, map_auto = false;
+  bool pid = false, uts = false, ipc = false;
+  bool linger = false;
+  bool resolv_conf = true;
+  bool quiet = false;
+
+  std::string answer;  // --help, --version: print this and end
+};
+
+// An error has ExitCode::usage.
+Result<RunOptions> parse_options(int argc, char** argv);
+
+}  // namespace nsrun

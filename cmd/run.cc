@@ -1,0 +1,157 @@
+#include "cmd/run.h"
+
+#include <cstdio>
+#include <optional>
+
+#include "cmd/signals.h"
+#include "container/agent.h"
+#include "container/descriptors.h"
+#include "host/dialers/dial_url.h"
+#include "host/host.h"
+#include "host/json_log.h"
+
+namespace nsrun {
+namespace {
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "nsrun: %s\n", error.message().c_str());
+  return static_cast<int>(error.exit);
+}
+
+// Puts flows into the log and warnings before the user.
+class Reporter final : public Events {
+ public:
+  Reporter(std::unique_ptr<JsonLog> log, bool quiet) : log_(std::move(log)), quiet_(quiet) {}
+  void flow_ended(const FlowRecord& record) override {
+    if (log_) log_->flow_ended(record);
+  }
+  void warning(const std::string& what) override {
+    if (!quiet_) std::fprintf(stderr, "nsrun: %s\n", what.c_str());
+  }
+
+ private:
+  std::unique_ptr<JsonLog> log_;
+  const bool quiet_;
+};
+
+// Follows the command, and ends the loop with it.
+class Follower final : public SandboxListener {
+ public:
+  void follow(Host& host, asio::io_context& context) {
+    host_ = &host;
+    context_ = &context;
+  }
+  std::optional<int> status() const { return status_; }
+
+  void stopped(int) override {
+    stop_with_command();
+    host_->send_signal(SIGCONT);
+  }
+  void exited(int status) override { end(status); }
+  void failed(const Error& error) override {
+    if (!status_) end(fail(error));
+  }
+  void ended() override {
+    if (!status_) end(fail({"the sandbox's agent was killed, and the command with it"}));
+  }
+
+ private:
+  void end(int status) {
+    status_ = status;
+    context_->stop();
+  }
+  Host* host_ = nullptr;
+  asio::io_context* context_ = nullptr;
+  std::optional<int> status_;
+};
+
+Result<AgentOptions> agent_options(const RunOptions& options, std::vector<int> kept_fds) {
+  AgentOptions agent;
+  agent.command.argv = options.command;
+  agent.command.privileged = options.map_root;
+  agent.network = options.network;
+  agent.namespaces = {options.pid, options.uts, options.ipc};
+  agent.resolv_conf = options.resolv_conf;
+  agent.linger = options.linger;
+  agent.kept_fds = std::move(kept_fds);
+  if (!options.map_auto) {
+    agent.ids = single_id_map(options.map_root);
+    return agent;
+  }
+  auto ids = full_id_map(options.map_root);
+  if (!ids) return ids.error();
+  agent.ids = std::move(*ids);
+  return agent;
+}
+
+Result<HostOptions> host_options(const RunOptions& options, Events& events, SandboxListener& listener) {
+  // Said before anything starts: a wrong URL is an error of usage.
+  asio::io_context scratch;
+  if (auto checked = dialer_from_url(options.dial, scratch.get_executor()); !checked) return checked.error();
+  HostOptions host;
+  host.network = options.network;
+  host.host_loopback = options.host_loopback;
+  host.publish = options.publish;
+  host.dialer = [url = options.dial](Executor executor, AddressCheck check) {
+    return dialer_from_url(url, executor, std::move(check)).value();
+  };
+  host.dialer_resolves_names = resolves_names(options.dial);
+  host.capture = options.capture;
+  host.events = &events;
+  host.listener = &listener;
+  return host;
+}
+
+Command command_for(const AgentOptions& agent) {
+  Command command;
+  command.clone_flags = clone_flags(agent.namespaces);
+  command.ids_from_host = true;
+  for (const int fd : agent.kept_fds) command.first_fd = std::max(command.first_fd, fd + 1);
+  command.run = [&agent, fd = command.first_fd] { return run_agent(fd, agent); };
+  return command;
+}
+
+Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
+  const auto agent = agent_options(options, std::move(kept_fds));
+  if (!agent) return agent.error();
+  std::unique_ptr<JsonLog> log;
+  if (!options.log.empty()) {
+    auto opened = JsonLog::open(options.log);
+    if (!opened) return opened.error();
+    log = std::move(*opened);
+  }
+  Reporter reporter(std::move(log), options.quiet);
+  Follower follower;
+  auto settings = host_options(options, reporter, follower);
+  if (!settings) return settings.error();
+
+  asio::io_context context(1);
+  Host host(context, std::move(*settings));
+  follower.follow(host, context);
+  Command command = command_for(*agent);
+  if (auto attached = host.attach_to_cmd(command); !attached) return attached.error();
+  hold_signals();
+  auto child = start(command);
+  if (!child) return child.error();
+  asio::co_spawn(context, forward_signals(context, [&host](int signal) { host.send_signal(signal); }),
+                 [](std::exception_ptr) {});
+  context.run();
+  // The agent is left to itself: it ends when our end of the channel closes, and takes the device down then,
+  // which takes the kernel some 30 ms that nobody need wait for.
+  child->release();
+  return follower.status().value_or(static_cast<int>(ExitCode::failed));
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+  auto kept_fds = inherited_descriptors();
+  try {
+    const auto status = run_sandbox(options, std::move(kept_fds));
+    return status ? *status : fail(status.error());
+  } catch (const ErrorException& error) {
+    return fail(error.error());
+  }
+}
+
+}  // namespace nsrun

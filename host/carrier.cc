@@ -1,0 +1,39 @@
+#include "host/carrier.h"
+
+#include "host/relay.h"
+
+namespace nsrun {
+namespace {
+
+void refuse(Request& request, FlowRecord& record, Refusal how, FlowEnd end, std::string why) {
+  record.rejected = how != Refusal::drop;
+  record.why = std::move(why);
+  record.ended(end);
+  request.refuse(how);
+}
+
+}  // namespace
+
+Task<> Carrier::carry(std::unique_ptr<Request> request) {
+  auto record = ledger_.open(request->key());
+  const Verdict verdict = policy_.judge(request->key());
+  record->rule = verdict.rule;
+  if (!verdict.allowed) co_return refuse(*request, *record, verdict.refusal, FlowEnd::refused, {});
+  record->allowed = true;
+  record->name =
+      verdict.target.name.empty() ? ledger_.name_of(verdict.target.endpoint.address) : verdict.target.name;
+  record->dialled = verdict.target.to_string();
+
+  auto far = co_await dialer_.dial(verdict.target);
+  if (!far) {
+    ledger_.dial_failed(far.error());
+    co_return refuse(*request, *record, refusal_for(far.error()), FlowEnd::failed, far.error().message());
+  }
+
+  auto near = request->accept();
+  if (!near) co_return record->ended(FlowEnd::reset_by_source);  // the asker left while we dialled
+
+  co_await relay(std::move(near), std::move(*far), std::move(record));
+}
+
+}  // namespace nsrun

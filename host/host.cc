@@ -1,0 +1,49 @@
+#include "host/host.h"
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <future>
+
+#include "host/host_core.h"
+
+namespace nsrun {
+
+Host::Host(HostOptions options)
+    : own_context_(std::make_unique<asio::io_context>(1)),
+      core_(std::make_shared<HostCore>(*own_context_, std::move(options))) {}
+
+Host::Host(asio::io_context& context, HostOptions options)
+    : core_(std::make_shared<HostCore>(context, std::move(options))) {}
+
+Result<void> Host::attach_to_cmd(Command& command) {
+  if (auto attached = core_->attach(command); !attached) return attached;
+  HostCore::start(core_);
+  // The thread ends when the core's task does: nothing else runs there.
+  if (own_context_) thread_ = std::thread([context = own_context_.get()] { context->run(); });
+  return {};
+}
+
+Host::~Host() {
+  if (!thread_.joinable()) {
+    core_->close();
+    return;
+  }
+  asio::post(*own_context_, [core = core_.get()] { core->close(); });
+  thread_.join();
+}
+
+void Host::send_signal(int signal) { core_->send({MessageType::signal, signal}); }
+
+Counters Host::counters() const {
+  if (!thread_.joinable()) return core_->counters();
+  // The totals belong to the loop's thread; once it has ended, to anybody.
+  std::promise<Counters> answer;
+  auto future = answer.get_future();
+  asio::post(*own_context_, [&] { answer.set_value(core_->counters()); });
+  while (future.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready)
+    if (own_context_->stopped()) return core_->counters();
+  return future.get();
+}
+
+}  // namespace nsrun

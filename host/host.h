@@ -1,0 +1,77 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "host/dialers/resolving_dialer.h"
+#include "host/publish/published_port.h"
+#include "runtime/command.h"
+#include "runtime/flow.h"
+#include "runtime/network.h"
+#include "runtime/task.h"
+
+namespace nsrun {
+
+class HostCore;
+
+// What the child says of itself; called on the loop's thread.
+class SandboxListener {
+ public:
+  virtual ~SandboxListener() = default;
+  virtual void ready() {}                                   // the network is there, packets flow
+  virtual void started() {}                                 // the command runs
+  virtual void stopped(int signal) { (void)signal; }        // it was stopped (job control)
+  virtual void exited(int status) { (void)status; }         // 128 + n for signal n
+  virtual void failed(const Error& error) { (void)error; }  // before it could start
+  virtual void ended() {}                                   // the child is gone; nothing follows
+};
+
+// Makes the dialer that every allowed flow goes through. `check` judges addresses that names resolve to.
+using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor, AddressCheck check)>;
+
+struct HostOptions {
+  NetworkOptions network;
+  bool host_loopback = false;  // the gateway's addresses lead to the host's own loopback
+  std::vector<PublishedPort> publish;
+  DialerFactory dialer;                // empty: direct, on the host's own network
+  bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
+  std::string capture;                 // pcapng file; empty: none
+  std::string resolv_conf = "/etc/resolv.conf";  // the host's, whose servers answer the guest
+  Events* events = nullptr;                      // borrowed; outlives the host
+  SandboxListener* listener = nullptr;           // borrowed; outlives the host
+};
+
+// The outside of one sandbox: gives the child its network.
+//
+//   nsrun::Command command{{"./my-child"}};
+//   nsrun::Host host(std::move(options));
+//   host.attach_to_cmd(command);
+//   auto process = nsrun::start(command).value();
+//
+// The child calls Container::open and setup_network (container/container.h), or is our own agent. Several
+// hosts may live in one process, each with its own namespace, device, policy and dialer.
+class Host {
+ public:
+  // On a thread of its own. Throws ErrorException: a published port in use, a file that cannot be written.
+  explicit Host(HostOptions options);
+  // On the caller's loop, run by one thread. Destroy the host on that thread, or while the loop does not run;
+  // run the loop on until it is out of work before it is destroyed itself.
+  Host(asio::io_context& context, HostOptions options);
+  ~Host();  // every flow ends, published ports close; the guest's network is gone
+
+  // Adds to command.extra_fds the descriptor through which the child reaches this host. Once, before start().
+  Result<void> attach_to_cmd(Command& command);
+  // Passes a signal to the command of our agent.
+  void send_signal(int signal);
+  Counters counters() const;
+
+ private:
+  std::unique_ptr<asio::io_context> own_context_;
+  std::shared_ptr<HostCore> core_;
+  std::thread thread_;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,65 @@
+#include "host/json_log.h"
+
+#include <fcntl.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <ctime>
+
+namespace nsrun {
+namespace {
+
+// RFC 3339, in UTC, to the millisecond.
+std::string timestamp(std::chrono::system_clock::time_point when) {
+  const auto since = when.time_since_epoch();
+  const std::time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(since).count();
+  const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(since).count() % 1000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[40];
+  const auto size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  std::snprintf(text + size, sizeof text - size, ".%03dZ", static_cast<int>(rest));
+  return text;
+}
+
+std::string text_of(const Endpoint& endpoint, Protocol protocol) {
+  return protocol == Protocol::icmp ? endpoint.address.to_string() : endpoint.to_string();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<JsonLog>> JsonLog::open(const std::string& path) {
+  if (path == "-") return std::unique_ptr<JsonLog>(new JsonLog(UniqueFd(::fcntl(2, F_DUPFD_CLOEXEC, 3))));
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!file) return errno_error("cannot write the log file " + path);
+  return std::unique_ptr<JsonLog>(new JsonLog(std::move(file)));
+}
+
+void JsonLog::flow_ended(const FlowRecord& record) {
+  const auto protocol = record.key.protocol;
+  boost::json::object line;
+  line["time"] = timestamp(record.began);
+  line["flow"] = record.id;
+  line["protocol"] = to_string(protocol);
+  line["guest"] = text_of(record.key.source, protocol);
+  line["target"] = text_of(record.key.target, protocol);
+  line["name"] = record.name;
+  line["dialled"] = record.dialled;
+  line["rule"] = record.rule;
+  line["verdict"] = record.allowed ? "allow" : record.rejected ? "reject" : "deny";
+  line["bytes_up"] = record.bytes_up;
+  line["bytes_down"] = record.bytes_down;
+  if (protocol != Protocol::tcp) {
+    line["packets_up"] = record.packets_up;
+    line["packets_down"] = record.packets_down;
+  }
+  line["duration_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(
+                            std::chrono::steady_clock::now() - record.began_steady)
+                            .count();
+  line["end"] = to_string(record.end);
+  if (!record.why.empty()) line["error"] = record.why;
+  const std::string text = boost::json::serialize(line) + "\n";
+  (void)!::write(file_.get(), text.data(), text.size());
+}
+
+}  // namespace nsrun

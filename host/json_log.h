@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/fd.h"
+#include "runtime/flow.h"
+#include "runtime/result.h"
+
+namespace nsrun {
+
+// One JSON object a line for each flow that ended (NDJSON), in one write(2): the file is whole whenever nsrun
+// ends, however it ends. Fields: time, flow, protocol, guest, name, dialled, rule, verdict, bytes_up,
+// bytes_down, packets_up, packets_down (not tcp), duration_ms, end, error.
+class JsonLog final : public Events {
+ public:
+  // `path`: a file to append to, or "-" for standard error.
+  static Result<std::unique_ptr<JsonLog>> open(const std::string& path);
+  void flow_ended(const FlowRecord& record) override;
+
+ private:
+  explicit JsonLog(UniqueFd file) : file_(std::move(file)) {}
+  UniqueFd file_;
+};
+
+}  // namespace nsrun

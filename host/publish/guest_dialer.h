@@ -1,0 +1,34 @@
+#pragma once
+
+#include "host/dialer.h"
+#include "host/publish/sandbox_sockets.h"
+#include "netstack/stack.h"
+#include "runtime/network.h"
+
+namespace nsrun {
+
+// Dials into the sandbox, for published ports. A TCP client on the host's loopback has no address worth
+// keeping: it is connected by a socket made inside the namespace, and the kernel moves the bytes. Any other
+// client is connected through the stack, and the guest sees the client's own address.
+class GuestDialer final : public Dialer {
+ public:
+  GuestDialer(Executor executor, Stack& stack, SandboxSockets& sockets, const NetworkOptions& network)
+      : executor_(executor), stack_(stack), sockets_(sockets), network_(network) {}
+
+  Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
+
+ private:
+  Task<Result<std::unique_ptr<Connection>>> dial_inside(Endpoint guest);
+  Task<Result<std::unique_ptr<Connection>>> dial_through_stack(Protocol protocol, Endpoint source,
+                                                               Endpoint guest);
+  Endpoint in_other_family(const Endpoint& guest) const;
+  Endpoint presentable(const Endpoint& client, const IpAddress& guest);
+
+  Executor executor_;
+  Stack& stack_;
+  SandboxSockets& sockets_;
+  const NetworkOptions network_;
+  std::uint16_t next_port_ = 32'768;  // of the gateway, for clients whose own address will not do
+};
+
+}  // namespace nsrun

@@ -1,0 +1,65 @@
+#include "host/publish/sandbox_sockets.h"
+
+#include <algorithm>
+
+namespace nsrun {
+namespace {
+
+constexpr int batch = 8;              // sockets asked for at once
+constexpr std::size_t low_water = 4;  // fewer ready: ask for more
+constexpr auto answer_deadline = 5s;  // then the connection is given up
+
+// Waits in the pool's line for as long as it lives.
+class InLine {
+ public:
+  InLine(std::vector<Signal*>& line, Signal& signal) : line_(line), signal_(signal) {
+    line_.push_back(&signal_);
+  }
+  ~InLine() { std::erase(line_, &signal_); }
+
+ private:
+  std::vector<Signal*>& line_;
+  Signal& signal_;
+};
+
+}  // namespace
+
+void SandboxSockets::refill(int family) {
+  Pool& p = pool(family);
+  if (p.ready.size() + static_cast<std::size_t>(p.asked) >= low_water + p.waiting.size()) return;
+  p.asked += batch;
+  Message request{MessageType::make_sockets, batch};
+  request.body = {static_cast<char>(family), static_cast<char>(SOCK_STREAM)};
+  ask_(std::move(request));
+}
+
+Task<Result<UniqueFd>> SandboxSockets::take(int family) {
+  Pool& p = pool(family);
+  const auto deadline = Clock::now() + answer_deadline;
+  Signal came(executor_);
+  const InLine in_line(p.waiting, came);
+  refill(family);
+  while (p.ready.empty()) {
+    const bool in_time = co_await either(came.wait(), sleep_for(deadline - Clock::now()));
+    if (!in_time) co_return Error{"the sandbox's agent makes no sockets", errno_code(ETIMEDOUT)};
+    refill(family);
+  }
+  UniqueFd socket = std::move(p.ready.front());
+  p.ready.pop_front();
+  refill(family);
+  co_return socket;
+}
+
+void SandboxSockets::made(Message message) {
+  if (message.body.size() != 2) return;
+  const int family = message.body[0];
+  if (family != AF_INET && family != AF_INET6) return;
+  Pool& p = pool(family);
+  if (p.asked == 0) return;
+  p.asked = std::max(0, p.asked - batch);
+  for (auto& fd : message.fds)
+    if (p.ready.size() < low_water + batch + p.waiting.size()) p.ready.push_back(std::move(fd));
+  for (Signal* waiting : p.waiting) waiting->raise();
+}
+
+}  // namespace nsrun

@@ -1,0 +1,65 @@
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "host/publish/listener.h"
+#include "host/socket_connection.h"
+
+namespace nsrun {
+namespace {
+
+constexpr auto pause_without_descriptors = 100ms;  // accept(2) fails at once as long as none is free
+
+// A client that the kernel has accepted for us.
+class AcceptedClient final : public Request {
+ public:
+  AcceptedClient(Executor executor, FlowKey key, UniqueFd socket)
+      : executor_(executor), key_(std::move(key)), socket_(std::move(socket)) {}
+
+  const FlowKey& key() const override { return key_; }
+  std::unique_ptr<Connection> accept() override {
+    return std::make_unique<SocketConnection>(executor_, std::move(socket_));
+  }
+  // The handshake is over: what is left to say is a reset.
+  void refuse(Refusal) override {
+    const linger at_once{1, 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    socket_.reset();
+  }
+
+ private:
+  Executor executor_;
+  const FlowKey key_;
+  UniqueFd socket_;
+};
+
+void tune(int socket, const IpAddress& client) {
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  // A kernel that paces by default (bbr) would halve what loopback can do.
+  if (client.is_loopback()) ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
+}  // namespace
+
+Task<> accept_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
+                        RequestSink sink) {
+  Descriptor listening(executor, ::dup(socket));
+  for (;;) {
+    SocketAddress client;
+    UniqueFd accepted(::accept4(socket, client.get(), &client.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (accepted) {
+      const Endpoint from = client.endpoint();
+      tune(accepted.get(), from.address);
+      sink(std::make_unique<AcceptedClient>(
+          executor, FlowKey{Protocol::tcp, from, guest.at(from.address, port.guest_port)},
+          std::move(accepted)));
+    } else if (errno == EAGAIN) {
+      if (!co_await readable(listening)) co_return;
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      co_await sleep_for(pause_without_descriptors);
+    }
+  }
+}
+
+}  // namespace nsrun

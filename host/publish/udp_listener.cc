@@ -1,0 +1,182 @@
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "host/publish/listener.h"
+
+// A published UDP port is one socket; its clients are told apart by their addresses. Each client is one flow,
+// which ends when it has been idle (the conversation with the guest ends, and the relay with it).
+
+namespace nsrun {
+namespace {
+
+constexpr std::size_t most_clients = 4096;
+constexpr std::size_t most_waiting = 64;  // datagrams of one client that nobody has read yet
+constexpr std::size_t datagram_size = 65'536;
+
+class ClientConnection;
+
+// The clients of one port.
+struct Clients {
+  Executor executor;
+  int socket;
+  std::unordered_map<std::string, ClientConnection*> by_address;  // the client's sockaddr and ours, as bytes
+};
+
+// The local address a datagram came to: replies must come from there (ip(7), IP_PKTINFO).
+struct LocalAddress {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
+  std::size_t size = 0;
+
+  void keep(msghdr& header) {
+    for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+      const bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO;
+      if (!v4 && !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)) continue;
+      size = CMSG_SPACE(c->cmsg_len - CMSG_LEN(0));
+      std::memcpy(control, c, c->cmsg_len);
+      auto* kept = reinterpret_cast<cmsghdr*>(control);
+      if (v4) {
+        auto* info = reinterpret_cast<in_pktinfo*>(CMSG_DATA(kept));
+        info->ipi_spec_dst = info->ipi_addr;
+        info->ipi_ifindex = 0;
+      } else {
+        reinterpret_cast<in6_pktinfo*>(CMSG_DATA(kept))->ipi6_ifindex = 0;
+      }
+    }
+  }
+};
+
+class ClientConnection final : public Connection {
+ public:
+  ClientConnection(Clients& clients, std::string id, SocketAddress address, LocalAddress local)
+      : clients_(&clients),
+        id_(std::move(id)),
+        address_(address),
+        local_(local),
+        readable_(clients.executor) {
+    clients.by_address[id_] = this;
+  }
+  ~ClientConnection() override {
+    if (clients_) clients_->by_address.erase(id_);
+  }
+  Transport transport() const override { return Transport::datagram; }
+
+  void push(Bytes datagram) {
+    if (waiting_.size() >= most_waiting) return;
+    waiting_.emplace_back(datagram.begin(), datagram.end());
+    readable_.raise();
+  }
+  void port_gone() {
+    clients_ = nullptr;
+    readable_.raise();
+  }
+
+  Task<Result<Chunk>> read(MutableBytes into) override {
+    while (waiting_.empty() && clients_) co_await readable_.wait();
+    if (waiting_.empty()) co_return Chunk{0, true};
+    const auto datagram = std::move(waiting_.front());
+    waiting_.pop_front();
+    const std::size_t size = std::min(into.size(), datagram.size());
+    if (size > 0) std::memcpy(into.data(), datagram.data(), size);
+    co_return Chunk{size, false};
+  }
+
+  Task<Result<void>> write(Bytes datagram) override {
+    if (!clients_) co_return Error{"cannot answer a published port's client", errno_code(EPIPE)};
+    iovec part{const_cast<std::byte*>(datagram.data()), datagram.size()};
+    msghdr header{};
+    header.msg_name = address_.get();
+    header.msg_namelen = address_.length;
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    if (local_.size > 0) {
+      header.msg_control = local_.control;
+      header.msg_controllen = local_.size;
+    }
+    // A full socket buffer loses the datagram, as a full queue on the way would.
+    if (::sendmsg(clients_->socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+      co_return errno_error("cannot answer a published port's client");
+    co_return Result<void>{};
+  }
+
+  void finish() override {}
+  void reset() override {}
+
+ private:
+  Clients* clients_;  // null when the port is no longer published
+  const std::string id_;
+  SocketAddress address_;
+  LocalAddress local_;
+  std::deque<std::vector<std::byte>> waiting_;
+  Signal readable_;
+};
+
+class ClientRequest final : public Request {
+ public:
+  ClientRequest(FlowKey key, std::unique_ptr<ClientConnection> client)
+      : key_(std::move(key)), client_(std::move(client)) {}
+  const FlowKey& key() const override { return key_; }
+  std::unique_ptr<Connection> accept() override { return std::move(client_); }
+  void refuse(Refusal) override { client_.reset(); }
+
+ private:
+  const FlowKey key_;
+  std::unique_ptr<ClientConnection> client_;
+};
+
+// Tells the clients that live on when the listener's task ends, however it ends.
+struct Farewell {
+  Clients& clients;
+  ~Farewell() {
+    for (auto& [id, client] : clients.by_address) client->port_gone();
+  }
+};
+
+}  // namespace
+
+Task<> receive_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
+                         RequestSink sink) {
+  Clients clients{executor, socket, {}};
+  const Farewell farewell{clients};
+  Descriptor bound(executor, ::dup(socket));
+  std::vector<std::byte> buffer(datagram_size);
+  for (;;) {
+    SocketAddress from;
+    LocalAddress local;
+    iovec part{buffer.data(), buffer.size()};
+    msghdr header{};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo))];
+    header.msg_name = from.get();
+    header.msg_namelen = from.length;
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(socket, &header, MSG_DONTWAIT);
+    if (got < 0) {
+      if (errno == EAGAIN && !co_await readable(bound)) co_return;
+      continue;  // other errors are an earlier datagram's, come back (udp(7))
+    }
+    from.length = header.msg_namelen;
+    local.keep(header);
+    const Bytes datagram(buffer.data(), static_cast<std::size_t>(got));
+    std::string id(reinterpret_cast<const char*>(&from.storage), from.length);
+    id.append(local.control, local.size);
+    if (const auto known = clients.by_address.find(id); known != clients.by_address.end()) {
+      known->second->push(datagram);
+      continue;
+    }
+    if (clients.by_address.size() >= most_clients) continue;
+    const Endpoint client = from.endpoint();
+    auto connection = std::make_unique<ClientConnection>(clients, id, from, local);
+    connection->push(datagram);
+    sink(std::make_unique<ClientRequest>(
+        FlowKey{Protocol::udp, client, guest.at(client.address, port.guest_port)}, std::move(connection)));
+  }
+}
+
+}  // namespace nsrun

@@ -1,0 +1,95 @@
+#include "host/relay.h"
+
+#include <vector>
+
+#include "host/socket_connection.h"
+#include "host/socket_relay.h"
+
+namespace nsrun {
+namespace {
+
+constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
+
+struct Direction {
+  Connection& from;
+  Connection& to;
+  void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
+  FlowEnd if_from_breaks;
+  FlowEnd if_to_breaks;
+};
+
+Task<> pump(Direction way, FlowRecord& record) {
+  std::vector<std::byte> buffer(buffer_size);
+  for (;;) {
+    const auto chunk = co_await way.from.read(buffer);
+    if (!chunk) {
+      record.ended(way.if_from_breaks);
+      break;
+    }
+    if (chunk->end) co_return way.to.finish();
+    const auto written = co_await way.to.write(Bytes(buffer).first(chunk->size));
+    if (!written) {
+      record.ended(way.if_to_breaks);
+      break;
+    }
+    (record.*way.moved)(chunk->size, 1);
+  }
+  way.from.reset();
+  way.to.reset();
+}
+
+// A datagram that cannot be delivered says so (port unreachable) and the flow goes on.
+Task<> pump_datagrams(Direction way, FlowRecord& record) {
+  std::vector<std::byte> buffer(buffer_size);
+  for (;;) {
+    const auto chunk = co_await way.from.read(buffer);
+    if (chunk && chunk->end) co_return record.ended(FlowEnd::idle);
+    if (!chunk && chunk.error().code.value() != ECONNREFUSED) co_return record.ended(way.if_from_breaks);
+    if (!chunk) {
+      way.to.reset();
+      continue;
+    }
+    const auto written = co_await way.to.write(Bytes(buffer).first(chunk->size));
+    if (written)
+      (record.*way.moved)(chunk->size, 1);
+    else if (written.error().code.value() == ECONNREFUSED)
+      way.from.reset();
+    else if (written.error().code.value() == EPIPE)
+      co_return record.ended(way.if_to_breaks);
+  }
+}
+
+// One end goes on by itself with the other's kernel socket. True: it took everything.
+bool hand_over(std::unique_ptr<Connection>& near, std::unique_ptr<Connection>& far,
+               std::unique_ptr<FlowRecord>& record, Executor executor) {
+  const auto try_one = [&](Connection& stack_end, std::unique_ptr<Connection>& kernel_end, bool far_asked) {
+    if (stack_end.socket() >= 0 || kernel_end->socket() < 0) return false;
+    const auto transport = kernel_end->transport();
+    UniqueFd socket = kernel_end->release_socket();
+    if (stack_end.carry_on(socket, record, far_asked)) return true;
+    kernel_end = std::make_unique<SocketConnection>(executor, std::move(socket), transport);
+    return false;
+  };
+  return try_one(*near, far, false) || try_one(*far, near, true);
+}
+
+}  // namespace
+
+Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
+             std::unique_ptr<FlowRecord> record) {
+  const Executor executor = co_await asio::this_coro::executor;
+  if (hand_over(near, far, record, executor)) co_return;
+  if (near->transport() == Transport::stream && near->socket() >= 0 && far->socket() >= 0) {
+    co_await relay_sockets(executor, near->release_socket(), far->release_socket(), *record);
+    co_return;
+  }
+  const Direction up{*near, *far, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target};
+  const Direction down{*far, *near, &FlowRecord::moved_down, FlowEnd::reset_by_target,
+                       FlowEnd::reset_by_source};
+  if (near->transport() == Transport::datagram)
+    co_await either(pump_datagrams(up, *record), pump_datagrams(down, *record));
+  else
+    co_await both(pump(up, *record), pump(down, *record));
+}
+
+}  // namespace nsrun

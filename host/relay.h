@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+
+#include "runtime/connection.h"
+
+namespace nsrun {
+
+// Moves bytes both ways between the one who asked (`near`) and the one who was dialled (`far`), until both
+// directions are finished, or one breaks and takes the other with it. A direction's end is passed on as a
+// half-close. Datagrams keep their boundaries, and the first end is the end of both.
+//
+// Where an end can carry a kernel socket on by itself, it does, and the task ends at once; where both are
+// kernel sockets, the kernel moves the bytes (splice). Neither changes what anybody sees.
+Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
+             std::unique_ptr<FlowRecord> record);
+
+}  // namespace nsrun

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "runtime/fd.h"
+#include "runtime/flow.h"
+#include "runtime/task.h"
+
+namespace nsrun {
+
+// Relays two connected kernel stream sockets, both ways, until both directions are finished or one breaks.
+// `near` asked, `far` was dialled. Bytes go through a pipe by splice(2), without coming up to us.
+Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord& record);
+
+}  // namespace nsrun
