@@ -70,7 +70,8 @@ std::optional<Cidr> Cidr::parse(std::string_view text) {
   }
   length -= before;
   auto bytes = address->mapped();
-  for (unsigned bit = length + (address->is_v4() ? 96 : 0); bit < 128; ++bit) bytes[bit / 8] &= ~(0x80 >> (bit % 8));
+  for (unsigned bit = length + (address->is_v4() ? 96 : 0); bit < 128; ++bit)
+    bytes[bit / 8] &= ~(0x80 >> (bit % 8));
   return Cidr{IpAddress::v6_from(bytes.data()), static_cast<std::uint8_t>(length)};
 }
 

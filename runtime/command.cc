@@ -7,60 +7,71 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <string_view>
+#include <utility>
 
 #include "runtime/namespace_error.h"
 
 namespace nsrun {
 namespace {
 
+// What the child needs between clone and exec, made before: the clone does not take the allocator's locks,
+// and in a process with more threads one of them may hold them.
+struct Prepared {
+  explicit Prepared(Command& command)
+      : uid_line(std::to_string(command.inside_uid) + " " + std::to_string(::geteuid()) + " 1\n"),
+        gid_line(std::to_string(command.inside_gid) + " " + std::to_string(::getegid()) + " 1\n"),
+        lifted(command.extra_fds.size(), -1) {
+    for (auto& word : command.argv) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    for (auto& word : command.environment) environment.push_back(word.data());
+    environment.push_back(nullptr);
+  }
+
+  std::string uid_line, gid_line;  // of the id maps (user_namespaces(7))
+  std::vector<char*> argv, environment;
+  std::vector<int> lifted;
+};
+
 // Moves the descriptors to first_fd and up, without close-on-exec. They are first lifted above all targets,
 // so that none overwrites another.
-bool place_descriptors(const std::vector<UniqueFd>& fds, int first_fd) {
-  const int base = first_fd + static_cast<int>(fds.size());
-  std::vector<int> lifted;
-  for (const auto& fd : fds) {
-    const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, base);
-    if (copy < 0) return false;
-    lifted.push_back(copy);
+bool place_descriptors(const Command& command, std::vector<int>& lifted) {
+  const int base = command.first_fd + static_cast<int>(lifted.size());
+  for (std::size_t i = 0; i < lifted.size(); ++i) {
+    lifted[i] = ::fcntl(command.extra_fds[i].get(), F_DUPFD_CLOEXEC, base);
+    if (lifted[i] < 0) return false;
   }
   for (std::size_t i = 0; i < lifted.size(); ++i)
-    if (::dup2(lifted[i], first_fd + static_cast<int>(i)) < 0) return false;
+    if (::dup2(lifted[i], command.first_fd + static_cast<int>(i)) < 0) return false;
   return true;
 }
 
-bool write_file(const char* path, const std::string& text) {
+bool write_file(const char* path, std::string_view text) {
   const UniqueFd file(::open(path, O_WRONLY | O_CLOEXEC));
   return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-[[noreturn]] void child(Command& command, uid_t uid, gid_t gid) {
+[[noreturn]] void child(const Command& command, Prepared& prepared) {
   if ((command.clone_flags & CLONE_NEWUSER) && !command.ids_from_host) {
     (void)write_file("/proc/self/setgroups", "deny");
-    const bool mapped = write_file("/proc/self/uid_map",
-                                   std::to_string(command.inside_uid) + " " + std::to_string(uid) + " 1\n") &&
-                        write_file("/proc/self/gid_map",
-                                   std::to_string(command.inside_gid) + " " + std::to_string(gid) + " 1\n");
-    if (!mapped) ::_exit(static_cast<int>(ExitCode::no_namespace));
+    if (!write_file("/proc/self/uid_map", prepared.uid_line) ||
+        !write_file("/proc/self/gid_map", prepared.gid_line))
+      ::_exit(static_cast<int>(ExitCode::no_namespace));
   }
-  if (!place_descriptors(command.extra_fds, command.first_fd)) ::_exit(static_cast<int>(ExitCode::failed));
+  if (!place_descriptors(command, prepared.lifted)) ::_exit(static_cast<int>(ExitCode::failed));
   if (command.run) ::_exit(command.run());
-  std::vector<char*> argv, environment;
-  for (auto& word : command.argv) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  for (auto& word : command.environment) environment.push_back(word.data());
-  environment.push_back(nullptr);
+  char** const argv = prepared.argv.data();
   if (command.environment.empty())
-    ::execvp(argv[0], argv.data());
+    ::execvp(argv[0], argv);
   else
-    ::execvpe(argv[0], argv.data(), environment.data());
+    ::execvpe(argv[0], argv, prepared.environment.data());
   ::_exit(static_cast<int>(errno == ENOENT ? ExitCode::not_found : ExitCode::not_executable));
 }
 
 }  // namespace
 
 Result<Process> start(Command& command) {
-  const uid_t uid = ::geteuid();
-  const gid_t gid = ::getegid();
+  Prepared prepared(command);
   // clone(2) as fork: no new stack. The kernel writes the pidfd for us, so there is no window in which the
   // pid could be another's.
   int pidfd = -1;
@@ -72,7 +83,7 @@ Result<Process> start(Command& command) {
     if (command.clone_flags) return namespace_error(number, read_namespace_settings());
     return errno_error("cannot start a child process");
   }
-  if (pid == 0) child(command, uid, gid);
+  if (pid == 0) child(command, prepared);
   command.extra_fds.clear();
   return Process(static_cast<pid_t>(pid), UniqueFd(pidfd));
 }
@@ -90,10 +101,12 @@ Process::~Process() {
 }
 
 int Process::wait() {
+  const pid_t pid = std::exchange(pid_, -1);
   int status = 0;
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-  }
-  pid_ = -1;
+  // waitpid would take -1 for any child. A child that is not there to wait for (somebody else did; SIGCHLD is
+  // ignored) has told us no status, and must not pass for a success.
+  while (pid < 0 || ::waitpid(pid, &status, 0) < 0)
+    if (pid < 0 || errno != EINTR) return static_cast<int>(ExitCode::failed);
   return exit_status(status);
 }
 

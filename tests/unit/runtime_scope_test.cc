@@ -130,7 +130,8 @@ TEST_CASE("a task that ended its own scope can still be cancelled") {
   CHECK_FALSE(lived_on);
 }
 
-TEST_CASE("cancelling a task that is ending its own scope waits for that scope's tasks, and still cancels it") {
+TEST_CASE(
+    "cancelling a task that is ending its own scope waits for that scope's tasks, and still cancels it") {
   test::Loop loop;
   Scope outer(loop.executor());
   int alive = 0, left = -1;

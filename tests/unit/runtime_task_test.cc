@@ -145,7 +145,9 @@ TEST_CASE("both throws the failure itself, whichever task failed, not the cancel
 
 TEST_CASE("within gives the task's value when it comes in time") {
   std::optional<int> value;
-  const auto body = [](std::optional<int>& into) -> Task<> { into = co_await within(never, seven_at_once()); };
+  const auto body = [](std::optional<int>& into) -> Task<> {
+    into = co_await within(never, seven_at_once());
+  };
   test::Loop().run(body(value));
   CHECK(value == 7);
 }
@@ -167,7 +169,8 @@ TEST_CASE("a descriptor is readable once there is something to read") {
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
   Descriptor near(loop.executor(), ends[0]), far(loop.executor(), ends[1]);
   bool came = false, room = false, closed = true;
-  const auto body = [](Descriptor& here, Descriptor& there, bool& got, bool& can_write, bool& left) -> Task<> {
+  const auto body = [](Descriptor& here, Descriptor& there, bool& got, bool& can_write,
+                       bool& left) -> Task<> {
     can_write = co_await writable(there);
     there.write_some(asio::buffer("x", 1));
     got = co_await readable(here);
