@@ -23,6 +23,8 @@ extern "C" uint32_t nsrun_random32(void) {
 
 namespace nsrun {
 
+static_assert(largest_segment == TCP_MSS);
+
 // What lwIP calls. `arg` is the flow.
 struct LwipCallbacks {
   static err_t received(void* arg, tcp_pcb*, pbuf* bytes, err_t) {

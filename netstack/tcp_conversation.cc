@@ -11,13 +11,13 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t copy_limit = 2048;           // bytes: a smaller packet is copied, not to pin 64 KiB
-constexpr std::size_t coalesce_limit = 16'384;     // bytes: smaller segments are put together …
-constexpr std::uint32_t ample_pieces = 16;         // … once this many wait,
-constexpr std::size_t ample_inbox = 256 * 1024;    // or this many bytes
-constexpr std::size_t block_size = TCP_MSS;        // bytes of a block to the guest: one full segment
-constexpr std::size_t worth_filling = 2048;        // bytes left in a block
-constexpr std::uint32_t ack_at_once = 128 * 1024;  // bytes received: acknowledge at the end of the batch
+constexpr std::size_t copy_limit = 2048;             // bytes: a smaller packet is copied, not to pin 64 KiB
+constexpr std::size_t coalesce_limit = 16'384;       // bytes: smaller segments are put together …
+constexpr std::uint32_t ample_pieces = 16;           // … once this many wait,
+constexpr std::size_t ample_inbox = 256 * 1024;      // or this many bytes
+constexpr std::size_t block_size = largest_segment;  // bytes of a block to the guest: one full segment
+constexpr std::size_t worth_filling = 2048;          // bytes left in a block
+constexpr std::uint32_t ack_at_once = 128 * 1024;    // bytes received: acknowledge at the end of the batch
 
 pbuf* copy_of(Bytes bytes) {
   pbuf* p = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(bytes.size()), PBUF_RAM);
