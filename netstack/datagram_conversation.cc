@@ -83,7 +83,10 @@ void DatagramConversation::receive(const Packet& packet, const Offload& offload,
   if (said < 8 || (said > payload.size() && !segmented)) return;
   payload = segmented ? payload.subspan(8) : payload.subspan(8, said - 8);
   const std::uint16_t segment = segmented ? offload.segment_size : 0;
-  if (splice_ && splice_->push(payload, segment, buffer)) return core_.touch(*this);
+  if (splice_) {
+    splice_->push(payload, segment, buffer);
+    return core_.touch(*this);
+  }
   if (!segment) return enqueue(payload);
   for (; !payload.empty(); payload = payload.subspan(std::min<std::size_t>(segment, payload.size())))
     enqueue(payload.first(std::min<std::size_t>(segment, payload.size())));

@@ -19,6 +19,7 @@ constexpr std::size_t most_messages = 64;  // of one sendmmsg or recvmmsg
 constexpr std::size_t most_segments = 64;  // UDP_MAX_SEGMENTS of kernels before 6.9 (include/linux/udp.h)
 constexpr std::size_t most_coalesced = 65'000;  // bytes in one packet, headers left out
 constexpr std::size_t receive_size = 65'536;
+constexpr std::size_t most_kept = 16'384;  // bytes of small_ that an idle flow keeps
 
 // Room for one recvmmsg, shared by all flows of this thread's stacks: it holds nothing between calls.
 struct Receive {
@@ -110,24 +111,24 @@ void UdpSplice::ready(std::uint32_t) {
 
 // What came before the flow was answered goes first.
 void UdpSplice::drain_waiting() {
+  BufferPtr none;
   while (!conversation_.waiting_.empty()) {
     auto datagram = conversation_.dequeue();
-    Pending pending{nullptr, std::move(datagram), {}, 0};
-    pending.bytes = pending.copied;
-    pending_.push_back(std::move(pending));
+    push(datagram, 0, none);
   }
 }
 
-bool UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer) {
-  Pending pending{nullptr, {}, payload, segment};
+void UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer) {
   if (payload.size() <= copy_limit || !buffer) {
-    pending.copied.assign(payload.begin(), payload.end());
-    pending.bytes = pending.copied;
+    pending_.push_back({nullptr, small_.size(), {}, payload.size(), segment});
+    small_.insert(small_.end(), payload.begin(), payload.end());
   } else {
-    pending.buffer = std::move(buffer);
+    pending_.push_back({std::move(buffer), 0, payload, payload.size(), segment});
   }
-  pending_.push_back(std::move(pending));
-  return true;
+}
+
+Bytes UdpSplice::bytes_of(const Pending& pending) const {
+  return pending.buffer ? pending.in_buffer : Bytes(small_).subspan(pending.offset, pending.size);
 }
 
 void UdpSplice::turn() {
@@ -139,7 +140,16 @@ void UdpSplice::turn() {
 std::size_t UdpSplice::gather(std::size_t first, Outgoing& out) {
   const std::size_t first_part = out.used_parts;
   const auto put = [&](const Pending& p) {
-    out.parts[out.used_parts++] = {const_cast<std::byte*>(p.bytes.data()), p.bytes.size()};
+    const Bytes bytes = bytes_of(p);
+    // Small ones lie one behind the other: one piece is enough for a run of them.
+    if (out.used_parts > first_part) {
+      iovec& last = out.parts[out.used_parts - 1];
+      if (static_cast<const std::byte*>(last.iov_base) + last.iov_len == bytes.data()) {
+        last.iov_len += bytes.size();
+        return;
+      }
+    }
+    out.parts[out.used_parts++] = {const_cast<std::byte*>(bytes.data()), bytes.size()};
   };
   put(pending_[first]);
   std::size_t next = first + 1;
@@ -147,15 +157,15 @@ std::size_t UdpSplice::gather(std::size_t first, Outgoing& out) {
     out.close(first_part, pending_[first].segment);
     return next;
   }
-  const std::size_t size = pending_[first].bytes.size();
+  const std::size_t size = pending_[first].size;
   std::size_t total = size;
   bool shorter = size == 0;  // a shorter one can only be the last
   while (!shorter && next < pending_.size() && next - first < most_segments) {
     const Pending& candidate = pending_[next];
-    if (candidate.segment != 0 || candidate.bytes.empty() || candidate.bytes.size() > size) break;
-    if (total + candidate.bytes.size() > most_coalesced) break;
-    shorter = candidate.bytes.size() < size;
-    total += candidate.bytes.size();
+    if (candidate.segment != 0 || candidate.size == 0 || candidate.size > size) break;
+    if (total + candidate.size > most_coalesced) break;
+    shorter = candidate.size < size;
+    total += candidate.size;
     put(candidate);
     ++next;
   }
@@ -166,8 +176,8 @@ std::size_t UdpSplice::gather(std::size_t first, Outgoing& out) {
 void UdpSplice::to_socket() {
   std::uint64_t bytes = 0, count = 0;
   for (const auto& p : pending_) {
-    bytes += p.bytes.size();
-    count += datagrams(p.bytes.size(), p.segment);
+    bytes += p.size;
+    count += datagrams(p.size, p.segment);
   }
   for (std::size_t next = 0; next < pending_.size();) {
     Outgoing out;
@@ -188,6 +198,8 @@ void UdpSplice::to_socket() {
     }
   }
   pending_.clear();
+  small_.clear();
+  if (small_.capacity() > most_kept) small_.shrink_to_fit();
   far_asked_ ? record_->moved_down(bytes, count) : record_->moved_up(bytes, count);
 }
 

@@ -19,17 +19,19 @@ class UdpSplice final : private Pollable {
   ~UdpSplice();
 
   // A datagram of the guest, or several of `segment` bytes each. Takes the buffer where that saves a copy.
-  // False: not taken.
-  bool push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer);
+  void push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer);
   void turn();
   void ended(FlowEnd how) { record_->ended(how); }
 
  private:
+  // A datagram, or several of `segment` bytes each (0: one), on its way to the socket: in the buffer that the
+  // device filled, or copied behind its forerunners in small_, where one piece may then hold many.
   struct Pending {
-    BufferPtr buffer;               // holds the bytes, unless …
-    std::vector<std::byte> copied;  // … they were few
-    Bytes bytes;
-    std::uint16_t segment;  // 0: one datagram
+    BufferPtr buffer;
+    std::size_t offset;  // in small_, when there is no buffer
+    Bytes in_buffer;
+    std::size_t size;
+    std::uint16_t segment;
   };
 
   void ready(std::uint32_t events) override;
@@ -45,7 +47,10 @@ class UdpSplice final : private Pollable {
   std::unique_ptr<FlowRecord> record_;
   const bool far_asked_;
   bool readable_ = true;
+  Bytes bytes_of(const Pending& pending) const;
+
   std::vector<Pending> pending_;
+  std::vector<std::byte> small_;  // emptied at the end of each batch
 };
 
 }  // namespace nsrun
