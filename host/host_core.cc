@@ -82,7 +82,11 @@ void HostCore::send(Message message) {
 Task<> HostCore::run() {
   // Whatever ends this task early, the others end before it does.
   co_await asio::this_coro::throw_if_cancelled(false);
-  co_await either(hear_child(), child_gone_.wait());
+  try {
+    co_await either(hear_child(), child_gone_.wait());
+  } catch (const boost::system::system_error&) {
+    // Cancelled by close(): what follows is the same.
+  }
   listener_.ended();
   co_await tasks_.cancel_and_join();
   stack_.reset();
