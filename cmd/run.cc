@@ -1,6 +1,8 @@
 #include "cmd/run.h"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "cmd/signals.h"
@@ -12,6 +14,8 @@
 
 namespace nsrun {
 namespace {
+
+constexpr auto longest_goodbye = 1s;  // for flows to end once the command has
 
 int fail(const Error& error) {
   std::fprintf(stderr, "nsrun: %s\n", error.message().c_str());
@@ -34,34 +38,26 @@ class Reporter final : public Events {
   const bool quiet_;
 };
 
-// Follows the command, and ends the loop with it.
+// Follows the command to its end.
 class Follower final : public SandboxListener {
  public:
-  void follow(Host& host, asio::io_context& context) {
-    host_ = &host;
-    context_ = &context;
-  }
-  std::optional<int> status() const { return status_; }
+  void follow(Host& host) { host_ = &host; }
+  const std::optional<int>& status() const { return status_; }
 
   void stopped(int) override {
     stop_with_command();
     host_->send_signal(SIGCONT);
   }
-  void exited(int status) override { end(status); }
+  void exited(int status) override { status_ = status; }
   void failed(const Error& error) override {
-    if (!status_) end(fail(error));
+    if (!status_) status_ = fail(error);
   }
   void ended() override {
-    if (!status_) end(fail({"the sandbox's agent was killed, and the command with it"}));
+    if (!status_) status_ = fail({"the sandbox's agent was killed, and the command with it"});
   }
 
  private:
-  void end(int status) {
-    status_ = status;
-    context_->stop();
-  }
   Host* host_ = nullptr;
-  asio::io_context* context_ = nullptr;
   std::optional<int> status_;
 };
 
@@ -111,6 +107,23 @@ Command command_for(const AgentOptions& agent) {
   return command;
 }
 
+// Runs the loop until the command has ended, and every flow has been written down.
+int follow_to_the_end(asio::io_context& context, Host& host, const Follower& follower, Process& child) {
+  asio::cancellation_signal no_more_signals;
+  asio::co_spawn(context, forward_signals(context, [&host](int signal) { host.send_signal(signal); }),
+                 asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
+  while (!follower.status()) context.run_one();
+  host.close();
+  no_more_signals.emit(asio::cancellation_type::terminal);
+  context.run_for(longest_goodbye);
+  // The agent is left to itself: it ends when our end of the channel closes, and takes the device down then,
+  // which takes the kernel some 30 ms that nobody need wait for.
+  child.release();
+  // A name that is being looked up cannot be interrupted (getaddrinfo), and the loop's end would wait for it.
+  if (!context.stopped()) std::_Exit(*follower.status());
+  return *follower.status();
+}
+
 Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   const auto agent = agent_options(options, std::move(kept_fds));
   if (!agent) return agent.error();
@@ -127,19 +140,13 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
 
   asio::io_context context(1);
   Host host(context, std::move(*settings));
-  follower.follow(host, context);
+  follower.follow(host);
   Command command = command_for(*agent);
   if (auto attached = host.attach_to_cmd(command); !attached) return attached.error();
   hold_signals();
   auto child = start(command);
   if (!child) return child.error();
-  asio::co_spawn(context, forward_signals(context, [&host](int signal) { host.send_signal(signal); }),
-                 [](std::exception_ptr) {});
-  context.run();
-  // The agent is left to itself: it ends when our end of the channel closes, and takes the device down then,
-  // which takes the kernel some 30 ms that nobody need wait for.
-  child->release();
-  return follower.status().value_or(static_cast<int>(ExitCode::failed));
+  return follow_to_the_end(context, host, follower, *child);
 }
 
 }  // namespace

@@ -11,9 +11,9 @@ namespace nsrun {
 // relayed. Sources of requests stand in front of it, dialers behind.
 class Carrier {
  public:
-  // `far_asked`: requests come from outside the sandbox. All outlive the carrier and the tasks of carry().
-  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, bool far_asked = false)
-      : policy_(policy), dialer_(dialer), ledger_(ledger), far_asked_(far_asked) {}
+  // `asker`: who the requests come from. All outlive the carrier and the tasks of carry().
+  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, Asker asker = Asker::guest)
+      : policy_(policy), dialer_(dialer), ledger_(ledger), asker_(asker) {}
 
   Task<> carry(std::unique_ptr<Request> request);
 
@@ -21,7 +21,7 @@ class Carrier {
   Policy& policy_;
   Dialer& dialer_;
   Ledger& ledger_;
-  const bool far_asked_;
+  const Asker asker_;
 };
 
 }  // namespace nsrun

@@ -25,12 +25,13 @@ Result<void> Host::attach_to_cmd(Command& command) {
 }
 
 Host::~Host() {
-  if (!thread_.joinable()) {
-    core_->close();
-    return;
-  }
+  close();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Host::close() {
+  if (!thread_.joinable()) return core_->close();
   asio::post(*own_context_, [core = core_.get()] { core->close(); });
-  thread_.join();
 }
 
 void Host::send_signal(int signal) { core_->send({MessageType::signal, signal}); }

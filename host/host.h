@@ -64,6 +64,8 @@ class Host {
 
   // Adds to command.extra_fds the descriptor through which the child reaches this host. Once, before start().
   Result<void> attach_to_cmd(Command& command);
+  // Begins to end what the destructor ends; from the loop's thread, where the host runs on the caller's loop.
+  void close();
   // Passes a signal to the command of our agent.
   void send_signal(int signal);
   Counters counters() const;

@@ -201,7 +201,7 @@ Task<> HostCore::watch_child(UniqueFd pidfd) {
 
 void HostCore::publish() {
   guest_dialer_.emplace(context_.get_executor(), *stack_, sockets_, options_.network);
-  published_flows_.emplace(published_, *guest_dialer_, ledger_, true);
+  published_flows_.emplace(published_, *guest_dialer_, ledger_, Asker::client);
   const RequestSink sink = [this](std::unique_ptr<Request> request) {
     tasks_.spawn(published_flows_->carry(std::move(request)));
   };

@@ -41,8 +41,10 @@ void JsonLog::flow_ended(const FlowRecord& record) {
   line["time"] = timestamp(record.began);
   line["flow"] = record.id;
   line["protocol"] = to_string(protocol);
-  line["guest"] = text_of(record.key.source, protocol);
-  line["target"] = text_of(record.key.target, protocol);
+  const bool guest_asked = record.asker == Asker::guest;
+  line["asker"] = guest_asked ? "guest" : "client";
+  line["guest"] = text_of(guest_asked ? record.key.source : record.key.target, protocol);
+  line["peer"] = text_of(guest_asked ? record.key.target : record.key.source, protocol);
   line["name"] = record.name;
   line["dialled"] = record.dialled;
   line["rule"] = record.rule;

@@ -10,8 +10,9 @@
 namespace nsrun {
 
 // One JSON object a line for each flow that ended (NDJSON), in one write(2): the file is whole whenever nsrun
-// ends, however it ends. Fields: time, flow, protocol, guest, name, dialled, rule, verdict, bytes_up,
-// bytes_down, packets_up, packets_down (not tcp), duration_ms, end, error.
+// ends, however it ends. Fields: time, flow, protocol, asker ("guest", or "client" of a published port),
+// guest and peer (the two ends as the guest sees them), name, dialled, rule, verdict, bytes_up, bytes_down,
+// packets_up, packets_down (not tcp), duration_ms, end, error.
 class JsonLog final : public Events {
  public:
   // `path`: a file to append to, or "-" for standard error.

@@ -2,8 +2,8 @@
 
 namespace nsrun {
 
-std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key) {
-  return std::make_unique<FlowRecord>(++last_id_, key, events_, totals_);
+std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key, Asker asker) {
+  return std::make_unique<FlowRecord>(++last_id_, key, events_, totals_, asker);
 }
 
 // Errors that carry advice are about this machine: the advice is the same each time, and so told once.

@@ -15,7 +15,7 @@ class Ledger {
   // `events` outlives the ledger and every record.
   explicit Ledger(Events& events) : events_(events) {}
 
-  std::unique_ptr<FlowRecord> open(const FlowKey& key);
+  std::unique_ptr<FlowRecord> open(const FlowKey& key, Asker asker);
   // The name lately resolved to this address, for the record: a hint.
   std::string name_of(const IpAddress& address) { return names.name_of(address); }
   // A failure of ours rather than the target's (no descriptors left, pings forbidden) is said once.

@@ -90,6 +90,7 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
     co_await either(pump_datagrams(up, *record), pump_datagrams(down, *record));
   else
     co_await both(pump(up, *record), pump(down, *record));
+  record->ended(FlowEnd::closed);
 }
 
 }  // namespace nsrun

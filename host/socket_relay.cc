@@ -96,6 +96,7 @@ Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord&
   co_await both(
       pump({a, b, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target}, record),
       pump({b, a, &FlowRecord::moved_down, FlowEnd::reset_by_target, FlowEnd::reset_by_source}, record));
+  record.ended(FlowEnd::closed);
 }
 
 }  // namespace nsrun

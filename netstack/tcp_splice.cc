@@ -147,9 +147,6 @@ void TcpSplice::end(FlowEnd how) {
   delete this;
 }
 
-void TcpSplice::conversation_gone() {
-  record_->ended(FlowEnd::sandbox_ended);
-  delete this;
-}
+void TcpSplice::conversation_gone() { delete this; }
 
 }  // namespace nsrun

@@ -102,8 +102,6 @@ UdpSplice::UdpSplice(StackCore& core, DatagramConversation& conversation, Unique
   drain_waiting();
 }
 
-UdpSplice::~UdpSplice() { record_->ended(FlowEnd::sandbox_ended); }
-
 void UdpSplice::ready(std::uint32_t) {
   readable_ = true;
   core_.touch(conversation_);

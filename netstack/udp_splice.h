@@ -16,7 +16,6 @@ class UdpSplice final : private Pollable {
  public:
   UdpSplice(StackCore& core, DatagramConversation& conversation, UniqueFd socket,
             std::unique_ptr<FlowRecord> record, bool far_asked);
-  ~UdpSplice();
 
   // A datagram of the guest, or several of `segment` bytes each. Takes the buffer where that saves a copy.
   void push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer);

@@ -45,15 +45,15 @@ std::string Target::to_string() const {
   return std::string(nsrun::to_string(protocol)) + "/" + where;
 }
 
-FlowRecord::FlowRecord(std::uint64_t id_, const FlowKey& key_, Events& events, Counters& totals)
-    : id(id_), key(key_), events_(events), totals_(totals) {
+FlowRecord::FlowRecord(std::uint64_t id_, const FlowKey& key_, Events& events, Counters& totals, Asker asker_)
+    : id(id_), key(key_), asker(asker_), events_(events), totals_(totals) {
   if (key.protocol == Protocol::tcp) ++totals_.tcp.connections;
   if (key.protocol == Protocol::udp) ++totals_.udp.flows;
   if (key.protocol == Protocol::icmp) ++totals_.icmp.flows;
 }
 
 FlowRecord::~FlowRecord() {
-  ended(FlowEnd::closed);
+  ended(FlowEnd::sandbox_ended);
   events_.flow_ended(*this);
 }
 

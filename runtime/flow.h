@@ -15,6 +15,9 @@ namespace nsrun {
 enum class Protocol : std::uint8_t { tcp, udp, icmp };
 std::string_view to_string(Protocol protocol);
 
+// Who asked for a flow: the guest, or a client of a published port.
+enum class Asker : std::uint8_t { guest, client };
+
 // Who asks for what. For icmp (echo) the source's port is the echo identifier and the target's port is 0.
 struct FlowKey {
   Protocol protocol = Protocol::tcp;
@@ -71,20 +74,22 @@ class Events;
 // holds its record.
 class FlowRecord {
  public:
-  FlowRecord(std::uint64_t id, const FlowKey& key, Events& events, Counters& totals);
+  FlowRecord(std::uint64_t id, const FlowKey& key, Events& events, Counters& totals,
+             Asker asker = Asker::guest);
   ~FlowRecord();
   FlowRecord(const FlowRecord&) = delete;
 
   // On the data path: one call for each batch moved, not for each packet.
   void moved_up(std::uint64_t bytes, std::uint64_t packets = 1);
   void moved_down(std::uint64_t bytes, std::uint64_t packets = 1);
-  // The first end that is named stands.
+  // The first end that is named stands; one that goes without a name was cut off with its sandbox.
   void ended(FlowEnd how) {
     if (end == FlowEnd::open) end = how;
   }
 
   const std::uint64_t id;
   const FlowKey key;
+  const Asker asker;
   std::string name;     // the host name the source meant, where it is known
   std::string dialled;  // Target::to_string() of what was dialled
   std::string rule;     // which rule decided

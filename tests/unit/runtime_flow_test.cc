@@ -55,7 +55,7 @@ TEST_CASE("a flow's end is reported once, when its record goes, as it was first 
   }
   CHECK(events.ends == std::vector{FlowEnd::reset_by_target});
   { const FlowRecord unnamed(2, tcp_key, events, totals); }
-  CHECK(events.ends.back() == FlowEnd::closed);
+  CHECK(events.ends.back() == FlowEnd::sandbox_ended);
 }
 
 TEST_CASE("what a flow moves is counted for it and in the totals of its protocol") {
