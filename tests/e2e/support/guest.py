@@ -1,0 +1,322 @@
+"""What tests have done in a sandbox; the same functions can be called outside, to compare.
+
+As a program: guest.py FUNCTION '[ARGUMENTS]' prints the result as JSON. Standard library only, and nothing of
+the suite: it must start fast, anywhere.
+"""
+import errno
+import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+BLOCK = 1 << 20  # bytes of a stream's unit
+
+
+def name_of(error):
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "timeout"
+    return errno.errorcode.get(error.errno, str(error))
+
+
+def connect(host, port, seconds=10):
+    return socket.create_connection((host, port), seconds)
+
+
+# ---- what a connect says
+
+def connect_error(host, port, seconds=10):
+    """[the errno's name, or nothing; the seconds it took]"""
+    began = time.monotonic()
+    try:
+        connect(host, port, seconds).close()
+        seen = None
+    except OSError as error:
+        seen = name_of(error)
+    return [seen, time.monotonic() - began]
+
+
+def connect_errors(targets, seconds=10):
+    return [connect_error(host, port, seconds)[0] for host, port in targets]
+
+
+# ---- streams
+
+_seed = hashlib.sha256(b"nsrun").digest()
+
+
+def blocks(size):
+    """A stream that is nowhere the same, so that a lost, doubled or displaced part shows in its checksum."""
+    body = _seed * (BLOCK // len(_seed))
+    for offset in range(0, size, BLOCK):
+        block = struct.pack("!Q", offset) + body[8:]
+        yield block[:min(BLOCK, size - offset)]
+
+
+def send_stream(connection, size):
+    digest = hashlib.sha256()
+    for block in blocks(size):
+        connection.sendall(block)
+        digest.update(block)
+    connection.shutdown(socket.SHUT_WR)
+    return digest.hexdigest()
+
+
+def receive_stream(connection):
+    """[bytes, checksum] up to the end"""
+    digest, size, buffer = hashlib.sha256(), 0, bytearray(BLOCK)
+    view = memoryview(buffer)
+    while got := connection.recv_into(buffer):
+        digest.update(view[:got])
+        size += got
+    return [size, digest.hexdigest()]
+
+
+def upload(host, port, size):
+    with connect(host, port, 60) as connection:
+        sent = send_stream(connection, size)
+        return [sent, connection.recv(1000).decode()]
+
+
+def download(host, port):
+    with connect(host, port, 60) as connection:
+        return receive_stream(connection)
+
+
+def send_then_receive(host, port, size):
+    """Half-closes after `size` bytes; how many come back thereafter"""
+    with connect(host, port) as connection:
+        send_stream(connection, size)
+        return receive_stream(connection)[0]
+
+
+def receive_then_send(host, port, size):
+    """Reads to the far side's end, then sends `size` bytes; how many were read"""
+    with connect(host, port) as connection:
+        got = receive_stream(connection)[0]
+        send_stream(connection, size)
+        connection.recv(1)  # the far side's farewell would be lost with a reset otherwise
+        return got
+
+
+def echoed(host, port, text):
+    """What comes back of a text"""
+    with connect(host, port) as connection:
+        connection.sendall(text.encode())
+        return connection.recv(1000).decode()
+
+
+def reset_after_a_byte(host, port):
+    with connect(host, port) as connection:
+        connection.sendall(b"x")
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def read_until_error(host, port):
+    with connect(host, port) as connection:
+        connection.sendall(b"x")
+        try:
+            while connection.recv(65536):
+                pass
+            return None
+        except OSError as error:
+            return name_of(error)
+
+
+def read_when_told(host, port):
+    """Connects and reads nothing until a line comes on standard input"""
+    with connect(host, port, 60) as connection:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        return receive_stream(connection)[0]
+
+
+def offer(host, port, size):
+    """Sends as fast as the far side takes"""
+    with connect(host, port, 60) as connection:
+        print("ready", flush=True)
+        send_stream(connection, size)
+        return connection.recv(1000).decode()
+
+
+def many_connections(host, port, count):
+    """Opens `count` connections, all at once; how many brought their own word back"""
+    import resource
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 100), hard))
+    poll, waiting = select.epoll(), {}
+    for number in range(count):
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.connect_ex((host, port))
+        waiting[connection.fileno()] = (connection, struct.pack("!I", number))
+        poll.register(connection, select.EPOLLOUT)
+    opened, echoed, deadline = 0, 0, time.monotonic() + 60
+    while opened < count and time.monotonic() < deadline:
+        for descriptor, _ in poll.poll(5):
+            connection, word = waiting[descriptor]
+            if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                opened += 1
+            poll.unregister(descriptor)
+    for connection, word in waiting.values():  # none is closed before all are open
+        connection.setblocking(True)
+        connection.settimeout(20)
+        try:
+            connection.sendall(word)
+            echoed += connection.recv(4) == word
+        except OSError:
+            pass
+    return [opened, echoed]
+
+
+# ---- datagrams
+
+_IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
+
+
+def family_of(host):
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def datagram_socket(host, port):
+    connection = socket.socket(family_of(host), socket.SOCK_DGRAM)
+    connection.settimeout(5)
+    connection.connect((host, port))
+    return connection
+
+
+def echo_datagrams(host, port, sizes):
+    """For each size: whether the datagram came back as it was, or the error's name"""
+    seen = []
+    with datagram_socket(host, port) as connection:
+        for size in sizes:
+            datagram = next(blocks(size), b"")
+            try:
+                connection.send(datagram)
+                seen.append(connection.recv(70000) == datagram)
+            except OSError as error:
+                seen.append(name_of(error))
+    return seen
+
+
+def datagram_error(host, port, all_errors=False, seconds=5):
+    """What a connected socket is told of a datagram nobody wants; of unreachable networks and hosts it hears only
+    if it asks for all errors (ip(7), IP_RECVERR)"""
+    with datagram_socket(host, port) as connection:
+        if all_errors and family_of(host) == socket.AF_INET6:
+            connection.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        elif all_errors:
+            connection.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        connection.settimeout(seconds)
+        try:
+            connection.send(b"anyone?")
+            connection.recv(100)
+            return None
+        except OSError as error:
+            return name_of(error)
+
+
+def time_exceeded(host, port):
+    """Sends a datagram with one hop to live: [ICMP type, code, who says so] (ip(7), IP_RECVERR)"""
+    six = family_of(host) == socket.AF_INET6
+    with datagram_socket(host, port) as connection:
+        if six:
+            connection.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+            connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)
+        else:
+            connection.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        connection.send(b"how far?")
+        poll = select.poll()
+        poll.register(connection, 0)  # errors are always reported
+        if not poll.poll(5000):
+            return None
+        _, control, _, _ = connection.recvmsg(100, 500, socket.MSG_ERRQUEUE)
+        data = control[0][2]
+        # struct sock_extended_err, then the offender's socket address
+        address = data[16 + 8:16 + 24] if six else data[16 + 4:16 + 8]
+        return [data[5], data[6], socket.inet_ntop(family_of(host), address)]
+
+
+def ask_datagram(host, port, text):
+    with datagram_socket(host, port) as connection:
+        connection.send(text.encode())
+        return connection.recv(2000).decode()
+
+
+# ---- servers
+
+def _answer(connection, peer):
+    with connection:
+        connection.sendall(f"{peer[0]}\n".encode())
+        while data := connection.recv(65536):
+            connection.sendall(data)
+
+
+def _answer_datagrams(server):
+    while True:
+        datagram, peer = server.recvfrom(70000)
+        server.sendto(f"{peer[0]}\n".encode() + datagram, peer)
+
+
+def _serve_connections(server):
+    while True:
+        threading.Thread(target=_answer, args=server.accept(), daemon=True).start()
+
+
+def serve(host, tcp_ports, udp_ports):
+    """Servers that say who they take the client for, and then echo; until standard input ends"""
+    family = family_of(host)
+    for ports, kind, work in ((tcp_ports, socket.SOCK_STREAM, _serve_connections),
+                              (udp_ports, socket.SOCK_DGRAM, _answer_datagrams)):
+        for port in ports:
+            server = socket.socket(family, kind)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+            server.bind((host, port))
+            if kind == socket.SOCK_STREAM:
+                server.listen(100)
+            threading.Thread(target=work, args=(server,), daemon=True).start()
+    print("ready", flush=True)
+    sys.stdin.read()
+
+
+def ask(host, port, text, source=None):
+    """[what the server takes us for, what it echoes]"""
+    with socket.create_connection((host, port), 10, source and (source, 0)) as connection:
+        connection.sendall(text.encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+        return answer.decode().split("\n", 1)
+
+
+# ---- others
+
+def resolve(name):
+    return sorted({entry[4][0] for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)})
+
+
+def await_signal():
+    """Says which signal came"""
+    wanted = {signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGWINCH}
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    print("ready", flush=True)
+    return signal.Signals(signal.sigwait(wanted)).name
+
+
+def main():
+    result = globals()[sys.argv[1]](*json.loads(sys.argv[2]))
+    print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
