@@ -4,7 +4,9 @@
     client 127.0.0.1, ::1 ──► -p port ── nsrun ───► guest.py serve   10.0.2.100, fd00::100
     client 192.0.2.20, 2001:db8::20 ──►                              (who sees the client's address)
 """
+import os
 import socket
+import threading
 
 from support import guest, sandbox
 from support.theme import expect, expect_equal, test, until
@@ -74,7 +76,7 @@ def _():
     expect_equal(done.returncode, 122)
     expect("8080" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
     expect_equal(guest.connect_error("127.0.0.1", 8080)[0], "ECONNREFUSED", "afterwards")
-    expect_equal(sandbox.run("ls"), "".join(name + "\n" for name in sorted(__import__("os").listdir("."))))
+    expect(not os.path.exists("ran"), "the command ran")
 
 
 @test("the server sees the address of a client that is not on the host's loopback")
@@ -122,8 +124,6 @@ def _():
 
 @test("100 clients at once are all served, with 1 MB each")
 def _():
-    import threading
-
     text, wrong = "x" * 1_000_000, []
 
     def client():

@@ -129,9 +129,10 @@ def _():
 def _():
     with Terminal(33, 111) as terminal:
         expect_equal(terminal.run("$NSRUN -- stty size"), "33 111")
-        terminal.begin("$NSRUN -- bash -c 'trap \"stty size; exit\" WINCH; echo begun; while :; do read x; done'", "begun\n")
+        await_signal = " ".join([*sandbox.PYTHON, sandbox.GUEST, "await_signal", "[]"])
+        terminal.begin(f"$NSRUN -- sh -c '{await_signal} && stty size'", "ready\n")
         terminal.resize(44, 99)
-        terminal.wait_for("44 99\n")
+        terminal.wait_for("\"SIGWINCH\"\n44 99\n")
 
 
 @test("an interactive shell in the sandbox has job control")

@@ -252,9 +252,14 @@ def ask_datagram(host, port, text):
 
 # ---- servers
 
+def _client(peer):
+    """A client's address, out of the form in which a socket of both families shows it"""
+    return f"{peer[0].removeprefix('::ffff:')}\n".encode()
+
+
 def _answer(connection, peer):
     with connection:
-        connection.sendall(f"{peer[0]}\n".encode())
+        connection.sendall(_client(peer))
         while data := connection.recv(65536):
             connection.sendall(data)
 
@@ -262,7 +267,7 @@ def _answer(connection, peer):
 def _answer_datagrams(server):
     while True:
         datagram, peer = server.recvfrom(70000)
-        server.sendto(f"{peer[0]}\n".encode() + datagram, peer)
+        server.sendto(_client(peer) + datagram, peer)
 
 
 def _serve_connections(server):

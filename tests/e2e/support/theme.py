@@ -80,7 +80,7 @@ def _run(name, sentence, function):
     except _TooLong:
         verdict = f"FAILED: {name}: {sentence}: not done after {TEST_DEADLINE} s"
     except Exception as error:  # whatever a test raises is its failure
-        text = " ".join(str(error).split())
+        text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
         verdict = f"FAILED: {name}: {sentence}: {type(error).__name__}: {text}{_own_frame(error)}"
     finally:
         signal.alarm(0)

@@ -1,0 +1,182 @@
+"""Ends: whoever goes first, nothing of a sandbox is left.
+
+    theme (process 1 of the world's pid namespace) ──► nsrun ──► agent ──► command ──► its children
+                                                        ✗         ✗         ✗
+"""
+import os
+import signal
+
+from support import sandbox
+from support.servers import Server, echo
+from support.theme import expect, expect_equal, test, until
+
+IN_A_WORLD = True
+SLEEP = "sleep 1000 >/dev/null 2>&1 </dev/null"
+
+
+def processes():
+    """{pid: state and command line} of all but this one and the dead."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cmdline") as line:
+                state = stat.read().rsplit(") ", 1)[1][0]
+                if state not in "ZX" and int(pid) != os.getpid():
+                    found[int(pid)] = line.read().replace("\0", " ")
+        except OSError:
+            pass  # it went just now
+    return found
+
+
+def nothing_runs(seconds=2):
+    until(lambda: not processes(), seconds, f"an end of {processes()}")
+
+
+def in_namespace(link):
+    """The processes that are in this network namespace."""
+    found = []
+    for pid in processes():
+        try:
+            if os.readlink(f"/proc/{pid}/ns/net") == link:
+                found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def own_files():
+    found = set()
+    for directory in ("/tmp", "/var/tmp", "/dev/shm"):
+        for name in os.listdir(directory):
+            try:
+                if os.lstat(f"{directory}/{name}").st_uid == os.getuid():
+                    found.add(f"{directory}/{name}")
+            except OSError:
+                pass
+    return found
+
+
+@test("nothing is left after a normal end: no process, file or mount")
+def _():
+    before = own_files(), open("/proc/self/mountinfo").read(), os.listdir(".")
+    for options in ([], ["--pid", "--uts", "--ipc"], ["--map-root", "-p", "8080:80"]):
+        expect_equal(sandbox.nsrun(*options, "--", "sh", "-c", "exit 3").returncode, 3)
+    nothing_runs()
+    expect_equal((own_files(), open("/proc/self/mountinfo").read(), os.listdir(".")), before)
+
+
+@test("a killed command ends the sandbox, and its status is 137")
+def _():
+    with sandbox.start("sh", "-c", f"({SLEEP}) & echo $$; exec {SLEEP}") as running:
+        os.kill(int(running.wait_for(r"(\d+)\n")[1]), signal.SIGKILL)
+        expect_equal(running.status(), 137)
+    nothing_runs()
+
+
+def killed(*options):
+    with Server(echo) as server:
+        connected = f"exec 3<>/dev/tcp/{server.host}/{server.port}"
+        script = f"{connected}; setsid {SLEEP} & ({SLEEP} &); trap '' TERM HUP; readlink /proc/self/ns/net; {SLEEP}"
+        with sandbox.start("bash", "-c", script, options=options) as running:
+            link = running.wait_for(r"(net:\[\d+\])\n")[1].decode()
+            expect(in_namespace(link), "the namespace is not found")
+            running.signal(signal.SIGKILL)
+            expect_equal(running.status(), -signal.SIGKILL)
+            nothing_runs()
+            expect_equal(in_namespace(link), [])
+        expect(server.result(5) in (None, "ECONNRESET"), "the server saw no end of its connection")
+
+
+@test("when nsrun is killed, everything in the sandbox is gone within 2 s, its connections too")
+def _():
+    killed()
+
+
+@test("when nsrun is killed, everything in a sandbox with --pid is gone within 2 s")
+def _():
+    killed("--pid")
+
+
+@test("when the agent is killed, the command ends, and nsrun says so")
+def _():
+    with sandbox.start("sh", "-c", f"echo ready; exec {SLEEP}") as running:
+        running.wait_for("ready")
+        with open(f"/proc/{running.pid}/task/{running.pid}/children") as children:
+            agent = int(children.read().split()[0])
+        os.kill(agent, signal.SIGKILL)
+        expect_equal(running.status(), 125)
+        expect("killed" in running.warnings())
+    nothing_runs()
+
+
+@test("a command that goes into the background leaves nothing behind")
+def _():
+    done = sandbox.nsrun("--", "sh", "-c", f"setsid {SLEEP} & (setsid {SLEEP} &) ; echo started")
+    expect_equal((done.returncode, done.stdout), (0, "started\n"))
+    nothing_runs()
+
+
+@test("with --linger the sandbox lasts until the last process inside has ended, and stays connected")
+def _():
+    with Server(echo) as server:
+        script = 'mkfifo gate; setsid sh -c "read line <gate; exec \\"\\$@\\"" sh "$@" & exit 4'
+        ask = sandbox.guest_command("echoed", server.host, server.port, "late")
+        with sandbox.start("sh", "-c", script, "sh", *ask, options=["--linger"]) as running:
+            until(lambda: os.path.exists("gate") and len(processes()) == 3, what="the command's end")
+            expect(running.process.poll() is None, "nsrun ended with the command")
+            with open("gate", "w") as gate:
+                gate.write("go\n")
+            running.wait_for('"late"')
+            expect_equal(running.status(), 4)
+    os.unlink("gate")
+    nothing_runs()
+
+
+@test("a signal to nsrun ends a sandbox that lingers")
+def _():
+    with sandbox.start("sh", "-c", f"setsid {SLEEP} & echo ready", options=["--linger"]) as running:
+        running.wait_for("ready")
+        until(lambda: not any(line.startswith("sh -c") for line in processes().values()), what="the command's end")
+        running.signal(signal.SIGTERM)
+        expect_equal(running.status(), 0)
+    nothing_runs()
+
+
+@test("processes that fork as fast as they can do not outlive the sandbox")
+def _():
+    script = "for i in 1 2 3 4; do setsid sh -c 'while :; do (true &) ; done' >/dev/null 2>&1 & done; echo begun"
+    for options in ([], ["--pid"]):
+        done = sandbox.nsrun(*options, "--", "sh", "-c", script)
+        expect_equal((done.returncode, done.stdout), (0, "begun\n"))
+        nothing_runs()
+
+
+@test("nsrun that cannot start leaves nothing behind")
+def _():
+    expect_equal(sandbox.nsrun("--", "no-such-command").returncode, 127)
+    expect_equal(sandbox.nsrun("-p", "1:1", "--dial", "bad", "--", "true").returncode, 2)
+    nothing_runs()
+
+
+@test("50 sandboxes one after the other leave no process and no descriptor")
+def _():
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        expect_equal(sandbox.nsrun("--", "true").returncode, 0)
+    nothing_runs()
+    expect_equal(len(os.listdir("/proc/self/fd")), before)
+
+
+@test("10 sandboxes at once keep apart")
+def _():
+    running = [sandbox.start("sh", "-c", "readlink /proc/self/ns/net; cat") for _ in range(10)]
+    try:
+        links = {one.wait_for(r"net:\[(\d+)\]")[1] for one in running}
+        for one in running:
+            one.process.stdin.close()
+        expect_equal([one.status() for one in running], [0] * 10)
+    finally:
+        for one in running:
+            one.__exit__()
+    expect_equal(len(links), 10, "network namespaces")
+    nothing_runs()

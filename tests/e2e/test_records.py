@@ -1,0 +1,157 @@
+"""--log and --pcap: what went through, on record.
+
+    sandbox                     world
+    guest.py ──── nsrun ───► 192.0.2.10
+                    ├──► log: a JSON line for each flow
+                    └──► pcapng file, for tshark
+"""
+import json
+import os
+import re
+import subprocess
+
+from support import sandbox
+from support.dns import NameServer
+from support.servers import Server, count_and_tell, datagram_echo, echo
+from support.theme import expect, expect_equal, need, test
+from support.world import SERVER4, SILENT4
+
+IN_A_WORLD = True
+FIELDS = {"time", "flow", "protocol", "guest", "target", "name", "dialled", "rule", "verdict", "bytes_up", "bytes_down",
+          "duration_ms", "end"}
+DATAGRAM_FIELDS = {"packets_up", "packets_down"}
+
+
+def flows(*command, options=()):
+    """The flows on record of a command's life."""
+    if os.path.exists("log"):
+        os.unlink("log")
+    sandbox.run(*command, options=["--log", "log", *options])
+    return [json.loads(line) for line in open("log")]
+
+
+def the_flow(target, *command, options=()):
+    found = [flow for flow in flows(*command, options=options) if flow["target"] == target]
+    expect_equal(len(found), 1, f"flows to {target}")
+    return found[0]
+
+
+def expect_fields(flow, **expected):
+    for name, value in expected.items():
+        expect_equal(flow[name], value, name)
+
+
+@test("each flow is one line of JSON with every field")
+def _():
+    with Server(echo) as server, datagram_echo() as port:
+        command = "; ".join(" ".join([*sandbox.PYTHON, sandbox.GUEST, words]) for words in (
+            f"echoed '[\"{SERVER4}\", {server.port}, \"hello\"]'",
+            f"echo_datagrams '[\"{SERVER4}\", {port}, [10, 20]]'",
+            f"connect_error '[\"{SERVER4}\", 9]'")) + f"; ping -n -c 1 {SERVER4}"
+        found = flows("sh", "-c", command)
+    expect_equal(sorted(flow["protocol"] for flow in found), ["icmp", "tcp", "tcp", "udp"])
+    for flow in found:
+        expected = FIELDS | (DATAGRAM_FIELDS if flow["protocol"] != "tcp" else set())
+        expect_equal(set(flow) - {"error"}, expected, flow["protocol"])
+        expect(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", flow["time"]), flow["time"])
+    expect_equal(len({flow["flow"] for flow in found}), 4, "different numbers")
+
+
+@test("a TCP flow's line says who, where and how much")
+def _():
+    with Server(count_and_tell) as server:
+        flow = the_flow(f"{SERVER4}:{server.port}",
+                        *sandbox.guest_command("upload", SERVER4, server.port, 123_456))
+    answer = len(f"123456 {'x' * 64}")
+    expect_fields(flow, protocol="tcp", verdict="allow", dialled=f"tcp/{SERVER4}:{server.port}", bytes_up=123_456,
+                  bytes_down=answer, end="closed", rule="default")
+    expect(flow["guest"].startswith("10.0.2.100:"), flow["guest"])
+
+
+@test("a UDP flow's line counts datagrams and bytes")
+def _():
+    with datagram_echo() as port:
+        flow = the_flow(f"{SERVER4}:{port}", *sandbox.guest_command("echo_datagrams", SERVER4, port, [0, 100, 1000]))
+    expect_fields(flow, protocol="udp", verdict="allow", bytes_up=1100, bytes_down=1100, packets_up=3, packets_down=3)
+
+
+@test("a large download is counted to the byte")
+def _():
+    from support import guest
+    size = 30 << 20
+    with Server(lambda connection: guest.send_stream(connection, size)) as server:
+        flow = the_flow(f"{SERVER4}:{server.port}", *sandbox.guest_command("download", SERVER4, server.port))
+    expect_fields(flow, bytes_up=0, bytes_down=size, end="closed")
+
+
+@test("a flow carries the name it was looked up by")
+def _():
+    with NameServer({("www.example.test", "A"): [SERVER4]}), Server(echo) as server:
+        flow = the_flow(f"{SERVER4}:{server.port}",
+                        *sandbox.guest_command("echoed", "www.example.test", server.port, "hello"))
+    expect_fields(flow, name="www.example.test")
+
+
+@test("a refused connect is on record with its error, a protected address with its rule")
+def _():
+    flow = the_flow(f"{SERVER4}:9", *sandbox.guest_command("connect_error", SERVER4, 9))
+    expect_fields(flow, verdict="allow", end="failed", bytes_up=0)
+    expect("refused" in flow["error"], flow)
+    flow = the_flow("169.254.169.254:80", *sandbox.guest_command("connect_error", "169.254.169.254", 80))
+    expect_fields(flow, verdict="reject", end="refused", rule="protected-address")
+
+
+@test("a flow that is open when the sandbox ends is on record")
+def _():
+    with Server(echo) as server:
+        script = f"exec 3<>/dev/tcp/{SERVER4}/{server.port}; echo hello >&3; read line <&3; (sleep 1000 &) ; kill -9 $$"
+        os.path.exists("log") and os.unlink("log")
+        done = sandbox.nsrun("--log", "log", "--", "bash", "-c", script)
+        expect_equal(done.returncode, 137)
+        found = [json.loads(line) for line in open("log")]
+    expect_equal([(flow["target"], flow["bytes_up"], flow["bytes_down"]) for flow in found],
+                 [(f"{SERVER4}:{server.port}", 6, 6)])
+
+
+@test("a connect that the guest gave up is on record")
+def _():
+    flow = the_flow(f"{SILENT4}:80", *sandbox.guest_command("connect_error", SILENT4, 80, 0.2))
+    expect(flow["bytes_up"] == 0 and flow["end"] != "closed", flow)
+
+
+@test("--log - writes to standard error, and a log is added to, never overwritten")
+def _():
+    with open("old-log", "w") as file:
+        file.write("{}\n")
+    with Server(echo) as server:
+        command = sandbox.guest_command("echoed", SERVER4, server.port, "hello")
+        done = sandbox.nsrun("--log", "-", "--", *command)
+        expect_equal(json.loads(done.stderr)["bytes_up"], 5)
+        sandbox.run(*command, options=["--log", "old-log"])
+    expect_equal(len(open("old-log").readlines()), 2)
+
+
+@test("a log or capture that cannot be written is an error before the command runs")
+def _():
+    for option in ("--log", "--pcap"):
+        done = sandbox.nsrun(option, "no/such/directory", "--", "touch", "ran")
+        expect_equal(done.returncode, 125, option)
+        expect("no/such/directory" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        expect(not os.path.exists("ran"), "the command ran")
+
+
+@test("a capture holds every packet, as tshark reads it, up to 64 KiB with checksum offload or not")
+def _():
+    need("tshark")
+    size = 1 << 20
+    with Server(count_and_tell) as server, datagram_echo() as port:
+        command = "; ".join(" ".join([*sandbox.PYTHON, sandbox.GUEST, words]) for words in (
+            f"upload '[\"{SERVER4}\", {server.port}, {size}]'", f"echo_datagrams '[\"{SERVER4}\", {port}, [9000]]'"))
+        sandbox.run("sh", "-c", command, options=["--pcap", "capture.pcapng"])
+        sent = ["-Y", f"tcp.dstport == {server.port}", "-T", "fields", "-e", "tcp.len"]
+    read = lambda *words: subprocess.run(["tshark", "-n", "-r", "capture.pcapng", *words], capture_output=True,
+                                         text=True, check=True).stdout
+    expect_equal(sum(int(length) for length in read(*sent).split()), size, "bytes of payload to the server")
+    expect_equal(len(read("-Y", f"tcp.flags.syn == 1 && tcp.port == {server.port}").splitlines()), 2, "SYNs")
+    expect_equal(len(read("-Y", f"udp.port == {port}").splitlines()), 2, "datagrams")
+    expect_equal(read("-Y", "_ws.malformed"), "", "malformed packets")
