@@ -1,5 +1,7 @@
 #include "cmd/run.h"
 
+#include <sys/resource.h>
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -107,6 +109,15 @@ Command command_for(const AgentOptions& agent) {
   return command;
 }
 
+// A flow is a descriptor here: the soft limit of most shells, 1024, is for other programs. The command, started
+// before, keeps what it had.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // Runs the loop until the command has ended, and every flow has been written down.
 int follow_to_the_end(asio::io_context& context, Host& host, const Follower& follower, Process& child) {
   asio::cancellation_signal no_more_signals;
@@ -146,6 +157,7 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   hold_signals();
   auto child = start(command);
   if (!child) return child.error();
+  raise_descriptor_limit();
   return follow_to_the_end(context, host, follower, *child);
 }
 
