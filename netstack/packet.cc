@@ -184,6 +184,21 @@ std::optional<FlowKey> flow_key(const Packet& packet) {
 
 std::uint8_t tcp_flags(const Packet& packet) { return byte_at(packet.payload(), 13); }
 
+std::size_t tcp_header_size(const Packet& packet) { return (byte_at(packet.payload(), 12) >> 4) * 4u; }
+
+std::vector<std::byte> beginning_of(const Packet& packet, std::size_t size) {
+  const auto part = packet.bytes.first(packet.header + size);
+  std::vector<std::byte> bytes(part.begin(), part.end());
+  if (packet.is_v4()) {
+    put_word(&bytes[2], static_cast<std::uint16_t>(bytes.size()));
+    put_word(&bytes[10], 0);
+    put_raw_word(&bytes[10], Checksum().add(Bytes(bytes).first(packet.header)).finished());
+  } else {
+    put_word(&bytes[4], static_cast<std::uint16_t>(bytes.size() - 40));
+  }
+  return bytes;
+}
+
 std::size_t make_ip_header(std::byte* header, const IpAddress& from, const IpAddress& to,
                            std::uint8_t protocol, std::size_t size) {
   constexpr std::uint8_t hops = 64;
@@ -233,7 +248,7 @@ void write_tcp_reset(Device& device, const Packet& packet) {
   const auto flags = tcp_flags(packet);
   if (flags & TcpFlags::reset) return;
   const Bytes tcp = packet.payload();
-  const std::size_t data = tcp.size() - (byte_at(tcp, 12) >> 4) * 4u;
+  const std::size_t data = tcp.size() - tcp_header_size(packet);
   const std::uint32_t length = static_cast<std::uint32_t>(data) + ((flags & TcpFlags::syn) ? 1 : 0) +
                                ((flags & TcpFlags::fin) ? 1 : 0);
   std::array<std::byte, 60> head{};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "netstack/device.h"
 #include "runtime/address.h"
@@ -47,6 +48,10 @@ struct TcpFlags {
   static constexpr std::uint8_t fin = 1, syn = 2, reset = 4, push = 8, ack = 16;
 };
 std::uint8_t tcp_flags(const Packet& packet);
+std::size_t tcp_header_size(const Packet& packet);  // bytes, options included
+
+// A packet of its own with the first `size` bytes of the payload only; the IP header says so.
+std::vector<std::byte> beginning_of(const Packet& packet, std::size_t size);
 
 // ---- Answers. Each writes one packet to the device.
 

@@ -31,7 +31,7 @@ Reassembly::Unfinished& Reassembly::find_or_begin(const Key& key, Clock::time_po
       std::find_if(packets_.begin(), packets_.end(), [&](const auto& packet) { return packet.key == key; });
   if (found != packets_.end()) return *found;
   if (packets_.size() >= most_packets) packets_.pop_front();
-  return packets_.emplace_back(Unfinished{key, now, {}, {}, {}, 0});
+  return packets_.emplace_back(Unfinished{key, now, {}, {}, {}, 0, 0});
 }
 
 bool Reassembly::insert(Unfinished& packet, const Packet& fragment) {
@@ -51,6 +51,7 @@ bool Reassembly::insert(Unfinished& packet, const Packet& fragment) {
   if (packet.payload.size() < end) packet.payload.resize(end);
   std::memcpy(packet.payload.data() + begin, bytes.data(), bytes.size());
   packet.pieces.emplace(begin, end);
+  packet.covered += bytes.size();
   if (begin == 0) packet.header = unfragmented_header(fragment);
   return true;
 }
@@ -85,9 +86,7 @@ std::optional<MutableBytes> Reassembly::add(const Packet& fragment, Clock::time_
     forget();
     return std::nullopt;
   }
-  std::size_t covered = 0;
-  for (const auto& [begin, end] : packet.pieces) covered += end - begin;
-  if (packet.total == 0 || covered != packet.total || packet.header.empty()) return std::nullopt;
+  if (packet.total == 0 || packet.covered != packet.total || packet.header.empty()) return std::nullopt;
   if (packet.header.size() + packet.total > most_payload + (fragment.is_v4() ? 0u : 40u)) {
     forget();
     return std::nullopt;

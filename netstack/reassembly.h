@@ -32,6 +32,7 @@ class Reassembly {
     std::vector<std::byte> header;  // of the first fragment, without the fragment header
     std::vector<std::byte> payload;
     std::map<std::size_t, std::size_t> pieces;  // offset → end, bytes of payload; disjoint
+    std::size_t covered = 0;                    // bytes of all pieces
     std::size_t total = 0;                      // bytes of payload; 0 until the last fragment is here
   };
 

@@ -15,6 +15,7 @@ struct StackOptions {
   NetworkOptions network;
   Clock::duration udp_idle = 60s;            // then a UDP or echo conversation ends
   std::size_t most_held = 4096;              // requests waiting for an answer; past it new ones are dropped
+  std::size_t most_tcp_flows = 65'536;       // connections; past it new ones are dropped
   std::size_t most_datagram_flows = 16'384;  // past it the least recently used one ends
 };
 

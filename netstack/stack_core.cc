@@ -1,5 +1,6 @@
 #include "netstack/stack_core.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -30,6 +31,7 @@ StackCore::StackCore(asio::io_context& context, Device& device, const StackOptio
       poller_descriptor_(context, poller_.fd()),
       timer_(context, Clock::time_point::max()) {
   poller_.add(device_.fd(), EPOLLIN, *this);
+  last_resort_ = buffers_.get();
 }
 
 StackCore::~StackCore() {
@@ -37,6 +39,8 @@ StackCore::~StackCore() {
   // Conversations look into the core while they go: the table goes while the rest still stands.
   for (auto& [key, conversation] : flows_) removed_.push_back(std::move(conversation));
   flows_.clear();
+  for (auto& conversation : aside_) removed_.push_back(std::move(conversation));
+  aside_.clear();
   for (auto& conversation : removed_) conversation->removed_ = true;
   touched_.clear();
   removed_.clear();
@@ -74,26 +78,20 @@ void StackCore::turn() {
 void StackCore::read_packets() {
   device_ready_ = false;
   for (int large = 0, few = 0; large < most_large && few < most_small;) {
+    // When memory is out, packets are still read, and copied if they are worth it: the guest's
+    // acknowledgements are what frees it.
     auto buffer = buffers_.get();
-    if (!buffer) {
-      // Memory is out: this packet is lost, and repaired by whoever sent it.
-      std::byte scrap[64];
-      Offload ignored;
-      std::size_t size = 0;
-      if (device_.read(ignored, scrap, size) != Device::ReadStatus::packet) return;
-      ++large;
-      continue;
-    }
+    const MutableBytes room = (buffer ? buffer : last_resort_)->all();
     Offload offload;
     std::size_t size = 0;
-    const auto status = device_.read(offload, buffer->all(), size);
+    const auto status = device_.read(offload, room, size);
     if (status == Device::ReadStatus::closed) {
       device_closed_ = true;
       poller_.remove(device_.fd());
     }
     if (status != Device::ReadStatus::packet) return;
     ++(size > small ? large : few);
-    deliver(buffer->all().first(size), offload, buffer);
+    deliver(room.first(size), offload, buffer);
   }
   device_ready_ = true;  // there may be more
 }
@@ -131,8 +129,8 @@ void StackCore::wake() {
 
 void StackCore::deliver(MutableBytes bytes, const Offload& offload, BufferPtr& buffer) {
   const auto packet = parse_packet(bytes);
-  if (!packet || packet->target.is_multicast() || packet->source.is_multicast() ||
-      packet->source.is_unspecified())
+  if (!packet || packet->target.is_multicast() || packet->target.is_unspecified() ||
+      packet->source.is_multicast() || packet->source.is_unspecified())
     return;
   const bool to_us =
       options_.network.is_gateway(packet->target) || options_.network.is_name_server(packet->target);
@@ -154,7 +152,11 @@ void StackCore::deliver_flow(const Packet& packet, const Offload& offload, Buffe
     if (!quiet) write_icmp_error(device_, IcmpError::prohibited, router_for(packet.source), packet);
     return;
   }
-  if (Conversation* conversation = find(*key)) return conversation->receive(packet, offload, buffer);
+  if (Conversation* conversation = find(*key)) {
+    const bool anew = key->protocol == Protocol::tcp && tcp_flags(packet) == TcpFlags::syn;
+    if (!anew || !conversation->is_over()) return conversation->receive(packet, offload, buffer);
+    set_aside(*conversation);
+  }
   begin_flow(*key, packet, offload, buffer);
 }
 
@@ -164,11 +166,16 @@ void StackCore::begin_flow(const FlowKey& key, const Packet& packet, const Offlo
   if (key.protocol == Protocol::tcp) {
     constexpr auto kind = TcpFlags::syn | TcpFlags::ack | TcpFlags::reset | TcpFlags::fin;
     if ((tcp_flags(packet) & kind) != TcpFlags::syn) return write_tcp_reset(device_, packet);
+    if (flows_.size() - datagram_flows_ >= options_.most_tcp_flows) return;
     if (held_requests < options_.most_held) HeldSyn::hold(*this, key, packet, sink_);
     return;
   }
   if (held_requests >= options_.most_held) return;
-  if (datagram_flows_ >= options_.most_datagram_flows && idle_first_) idle_first_->end(FlowEnd::idle);
+  if (datagram_flows_ >= options_.most_datagram_flows && idle_first_) {
+    auto* oldest = idle_first_;
+    oldest->end(FlowEnd::idle);
+    forget_idle(*oldest);
+  }
   DatagramConversation::hold(*this, key, packet, offload, buffer, sink_);
 }
 
@@ -218,10 +225,23 @@ void StackCore::remove(Conversation& conversation) {
   if (conversation.removed_) return;
   conversation.removed_ = true;
   const auto found = flows_.find(conversation.key);
-  if (found == flows_.end() || found->second.get() != &conversation) return;
-  removed_.push_back(std::move(found->second));
-  flows_.erase(found);
+  if (found != flows_.end() && found->second.get() == &conversation) {
+    removed_.push_back(std::move(found->second));
+    flows_.erase(found);
+  } else {
+    const auto same = [&](const auto& other) { return other.get() == &conversation; };
+    const auto aside = std::find_if(aside_.begin(), aside_.end(), same);
+    if (aside == aside_.end()) return;
+    removed_.push_back(std::move(*aside));
+    aside_.erase(aside);
+  }
   wake();  // outside a batch nothing would bury it soon
+}
+
+void StackCore::set_aside(Conversation& conversation) {
+  const auto found = flows_.find(conversation.key);
+  aside_.push_back(std::move(found->second));
+  flows_.erase(found);
 }
 
 void StackCore::replace(Conversation& old, std::unique_ptr<Conversation> fresh) {

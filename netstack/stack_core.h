@@ -80,6 +80,7 @@ class StackCore final : private Pollable {
   LwipFlow* flow_of_segment(const pbuf& packet);
   void end_idle_flows();
   void send_late_acks();
+  void set_aside(Conversation& conversation);  // its key is wanted again, while its far end goes on
   bool answer_own_echo(const FlowKey& key, const Packet& packet);
   void due_within(Clock::time_point& due, Clock::duration delay);
 
@@ -95,7 +96,8 @@ class StackCore final : private Pollable {
   Reassembly reassembly_;
 
   boost::unordered_flat_map<FlowKey, std::unique_ptr<Conversation>, std::hash<FlowKey>> flows_;
-  std::vector<std::unique_ptr<Conversation>> removed_;
+  std::vector<std::unique_ptr<Conversation>> removed_, aside_;
+  BufferPtr last_resort_;  // packets are read into it when no other buffer is to be had
   std::vector<Conversation*> touched_, touched_now_, owing_;
   std::vector<TcpConversation*> timed_;
   DatagramConversation* idle_first_ = nullptr;  // least recently used first

@@ -18,6 +18,8 @@ constexpr std::size_t ample_inbox = 256 * 1024;      // or this many bytes
 constexpr std::size_t block_size = largest_segment;  // bytes of a block to the guest: one full segment
 constexpr std::size_t worth_filling = 2048;          // bytes left in a block
 constexpr std::uint32_t ack_at_once = 128 * 1024;    // bytes received: acknowledge at the end of the batch
+constexpr std::int16_t first_timeout =
+    4;  // slow ticks, before a round trip was measured; lwIP would take 3 s
 
 pbuf* copy_of(Bytes bytes) {
   pbuf* p = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(bytes.size()), PBUF_RAM);
@@ -60,7 +62,8 @@ void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& b
     write_tcp_reset(core_.device(), packet);
     return;
   }
-  const auto segment = packet.payload();
+  auto segment = packet.payload();
+  if (!guard_.admit(*pcb(), segment)) return;
   // The sandbox holds enough already: the segment is lost, and comes again when there is room.
   if (core_.to_world_bytes > StackCore::ample && inbox_bytes_ > StackCore::share && segment.size() > 60)
     return;
@@ -88,6 +91,7 @@ void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& b
 
 // lwIP has taken a step: the first after the handshake fits segments to the guest.
 void TcpConversation::settle(LwipEntry& entry) {
+  if (entry.pcb()) settle_persist_timer(*entry.pcb());
   if (established_ && !fitted_ && entry.pcb()) fit_segments(entry.pcb());
 }
 
@@ -96,6 +100,7 @@ void TcpConversation::settle(LwipEntry& entry) {
 void TcpConversation::fit_segments(tcp_pcb* pcb) {
   fitted_ = true;
   pcb->cwnd = TCP_SND_BUF;
+  pcb->rto = pcb->sv = first_timeout;
   const std::uint16_t mss = pcb->mss;
   segment_size_ = mss;
   constexpr std::uint16_t most = 65'400;  // with headers still below 64 KiB
@@ -174,6 +179,13 @@ void TcpConversation::consume(std::size_t bytes) {
     tcp_recved(entry.pcb(), step);
     left -= step;
   }
+  // lwIP announces only a multiple of what a window without scaling can be.
+  tcp_pcb* pcb_now = entry.pcb();
+  const std::uint32_t opened = pcb_now->rcv_nxt + pcb_now->rcv_wnd - pcb_now->rcv_ann_right_edge;
+  if (!emitted_ && opened >= TCP_WND_MAX(pcb_now) / 4) {
+    tcp_ack_now(pcb_now);
+    tcp_output(pcb_now);
+  }
   if (emitted_) ack_owed_ = false, unacknowledged_ = 0;
 }
 
@@ -193,17 +205,30 @@ void TcpConversation::drop_inbox() {
 
 std::size_t TcpConversation::room() const {
   if (!alive() || !established_ || finished_) return 0;
-  if (pcb()->snd_queuelen > TCP_SND_QUEUELEN - 64) return 0;
-  const std::size_t room = tcp_sndbuf(pcb());
+  const std::size_t room = std::min<std::size_t>(tcp_sndbuf(pcb()), queue_room());
   if (core_.to_guest_bytes <= StackCore::ample) return room;
   return outbox_bytes_ >= StackCore::share ? 0 : std::min(room, StackCore::share - outbox_bytes_);
+}
+
+// tcp_write() fails when the segments that it makes outnumber the queue's places: two for each, header and
+// data.
+std::size_t TcpConversation::queue_room() const {
+  constexpr int kept = 4;  // places: FIN, and what joins the last segment
+  const int places = TCP_SND_QUEUELEN - kept - pcb()->snd_queuelen;
+  const std::size_t largest_by_window = pcb()->snd_wnd_max / 2;  // as tcp_write() has it
+  const std::size_t segment =
+      largest_by_window > 0 ? std::min<std::size_t>(pcb()->mss, largest_by_window) : pcb()->mss;
+  return places > 0 ? static_cast<std::size_t>(places / 2) * segment : 0;
 }
 
 MutableBytes TcpConversation::block(std::size_t at_least) {
   if (outbox_last_ && block_size - outbox_last_->used >= std::max(at_least, worth_filling))
     return outbox_last_->all().subspan(outbox_last_->used, block_size - outbox_last_->used);
   if (!core_.spare_block) core_.spare_block = core_.buffers().get();
-  if (!core_.spare_block) return {};
+  if (!core_.spare_block) {
+    core_.watch_timers(*this);  // nothing else tells when there is memory again
+    return {};
+  }
   return core_.spare_block->all().first(block_size);
 }
 

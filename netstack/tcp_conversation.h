@@ -2,6 +2,7 @@
 
 #include "netstack/conversation.h"
 #include "netstack/lwip_tcp.h"
+#include "netstack/tcp_guard.h"
 
 namespace nsrun {
 
@@ -65,6 +66,7 @@ class TcpConversation final : public Conversation, public LwipFlow {
   void receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) override;
   void turn() override;
   void acknowledge_late() override;
+  bool is_over() const override { return !alive(); }
 
  private:
   void arrived(pbuf* bytes) override;
@@ -80,7 +82,9 @@ class TcpConversation final : public Conversation, public LwipFlow {
   void settle(LwipEntry& entry);
   void fit_segments(tcp_pcb* pcb);
   void settle_acks();
+  std::size_t queue_room() const;
 
+  TcpGuard guard_;
   TcpUser* user_ = nullptr;
   pbuf* inbox_ = nullptr;
   pbuf* inbox_last_ = nullptr;

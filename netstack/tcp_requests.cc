@@ -45,7 +45,7 @@ class TcpRequest final : public Request {
 };
 
 HeldSyn::HeldSyn(StackCore& core, const FlowKey& key_, const Packet& syn)
-    : Conversation(core, key_), syn_(syn.bytes.begin(), syn.bytes.end()) {
+    : Conversation(core, key_), syn_(beginning_of(syn, tcp_header_size(syn))) {
   ++core_.held_requests;
 }
 

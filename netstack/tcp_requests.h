@@ -27,7 +27,7 @@ class HeldSyn final : public Conversation {
 
  private:
   friend class TcpRequest;
-  std::vector<std::byte> syn_;  // the whole IP packet
+  std::vector<std::byte> syn_;  // the IP packet without data, which comes again after the handshake
   TcpRequest* request_ = nullptr;
 };
 

@@ -143,10 +143,16 @@ void TcpSplice::end(FlowEnd how) {
   else if (far_asked_ && how == FlowEnd::reset_by_target)
     how = FlowEnd::reset_by_source;
   record_->ended(how);
-  conversation_.end();  // detaches us; the socket closes, and with it leaves the epoll set
-  delete this;
+  conversation_.end();  // detaches us
+  leave();
 }
 
-void TcpSplice::conversation_gone() { delete this; }
+void TcpSplice::conversation_gone() { leave(); }
+
+// Closing alone does not take a socket out of an epoll set while a forked process still has it (epoll(7)).
+void TcpSplice::leave() {
+  core_.poller().remove(socket_.get());
+  delete this;
+}
 
 }  // namespace nsrun

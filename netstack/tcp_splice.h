@@ -33,6 +33,7 @@ class TcpSplice final : public TcpUser, private Pollable {
   void moved_to_guest(std::size_t bytes);
   void end(FlowEnd how);
   void reset_socket();
+  void leave();
 
   StackCore& core_;
   TcpConversation& conversation_;
