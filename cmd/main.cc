@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "cmd/hide_password.h"
 #include "cmd/options.h"
 #include "cmd/run.h"
 
@@ -10,5 +11,6 @@ int main(int argc, char** argv) {
     return static_cast<int>(options.error().exit);
   }
   if (!options->answer.empty()) return std::fputs(options->answer.c_str(), stdout) < 0;
+  nsrun::hide_password(argc, argv, options->dial);
   return nsrun::run_command(*options);
 }

@@ -1,0 +1,22 @@
+#include "cmd/hide_password.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace nsrun {
+
+void hide_password(int argc, char** argv, const std::string& url) {
+  const auto begin = url.find("://");
+  const auto end = url.find_last_of('@');
+  if (begin == url.npos || end == url.npos || end < begin + 3) return;
+  for (int i = 1; i < argc; ++i) {
+    // "--dial URL" or "--dial=URL"; what follows the command's name was parsed after it.
+    const std::string_view word = argv[i];
+    if (!word.ends_with(url)) continue;
+    char* const start = argv[i] + (word.size() - url.size());
+    std::fill(start + begin + 3, start + end, '*');
+    return;
+  }
+}
+
+}  // namespace nsrun
