@@ -147,6 +147,8 @@ def _():
         terminal.wait_for(re.escape(PROMPT))
         expect("Stopped" in terminal.run("jobs"))
         terminal.begin("fg", "cat\n")
+        terminal.type("two\n")
+        terminal.wait_for("two\ntwo\n")  # not before is the terminal cat's again
         terminal.type(CTRL_C)
         terminal.wait_for(re.escape(PROMPT))
         expect_equal(terminal.run("echo $?"), "130")
