@@ -1,13 +1,14 @@
-// A program of somebody else's, on the child's side. It opens the device it is told to, in a namespace where
-// it may; run without a word it only shows that it links.
+// A program of somebody else's, on the child's side: sets up the network its host gave it.
 
-#include <nsrun/container/tun.h>
+#include <nsrun/container/container.h>
 
 #include <cstdio>
 
-int main(int argc, char** argv) {
-  if (argc < 2) return 0;
-  const auto device = nsrun::open_tun(argv[1]);
-  if (!device) std::fprintf(stderr, "%s\n", device.error().message().c_str());
-  return device ? 0 : 1;
+int main() try {
+  auto net = nsrun::Container::open(0).value();
+  net.setup_network().value();
+  std::puts("the network is there");
+} catch (const nsrun::ErrorException& failure) {
+  std::fprintf(stderr, "%s\n", failure.what());
+  return static_cast<int>(failure.error().exit);
 }
