@@ -16,7 +16,9 @@ class DatagramRequest final : public Request {
   DatagramRequest(StackCore& core, DatagramConversation& conversation)
       : core_(core), conversation_(&conversation), key_(conversation.key) {}
   ~DatagramRequest() override {
-    if (conversation_) core_.remove(*conversation_);
+    if (!conversation_) return;
+    conversation_->request_ = nullptr;
+    core_.remove(*conversation_);
   }
 
   const FlowKey& key() const override { return key_; }
@@ -53,7 +55,8 @@ DatagramConversation::DatagramConversation(StackCore& core, const FlowKey& key_)
 
 DatagramConversation::~DatagramConversation() {
   core_.forget_idle(*this);
-  if (request_) request_->conversation_ = nullptr, mark_answered();
+  mark_answered();
+  if (request_) request_->conversation_ = nullptr;
   if (connection_) connection_->conversation_gone();
 }
 

@@ -9,7 +9,9 @@ class TcpRequest final : public Request {
  public:
   TcpRequest(StackCore& core, HeldSyn& held) : core_(core), held_(&held), key_(held.key) {}
   ~TcpRequest() override {
-    if (held_) core_.remove(*held_);
+    if (!held_) return;
+    held_->request_ = nullptr;
+    core_.remove(*held_);
   }
 
   const FlowKey& key() const override { return key_; }

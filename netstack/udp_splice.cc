@@ -102,6 +102,10 @@ UdpSplice::UdpSplice(StackCore& core, DatagramConversation& conversation, Unique
   drain_waiting();
 }
 
+UdpSplice::~UdpSplice() {
+  core_.poller().remove(socket_.get());  // a forked process may still have it (epoll(7))
+}
+
 void UdpSplice::ready(std::uint32_t) {
   readable_ = true;
   core_.touch(conversation_);
@@ -192,13 +196,30 @@ void UdpSplice::to_socket() {
       // any other means that this message is lost.
       const int number = errno;
       send_failed(number);
-      if (number != ECONNREFUSED) ++sent;
+      if (number == ECONNREFUSED) continue;
+      // Too large, or too many, to be cut on the way out (udp(7)): they go one by one, as they came.
+      if (number == EINVAL || number == EMSGSIZE || number == EIO) send_singly(out.messages[sent].msg_hdr);
+      ++sent;
     }
   }
   pending_.clear();
   small_.clear();
   if (small_.capacity() > most_kept) small_.shrink_to_fit();
   far_asked_ ? record_->moved_down(bytes, count) : record_->moved_up(bytes, count);
+}
+
+void UdpSplice::send_singly(const msghdr& message) {
+  if (message.msg_controllen == 0) return;
+  std::uint16_t segment = 0;
+  std::memcpy(&segment, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof segment);
+  std::vector<std::byte> whole;
+  for (std::size_t i = 0; i < message.msg_iovlen; ++i) {
+    const auto* begin = static_cast<const std::byte*>(message.msg_iov[i].iov_base);
+    whole.insert(whole.end(), begin, begin + message.msg_iov[i].iov_len);
+  }
+  for (std::size_t at = 0; at < whole.size(); at += segment)
+    (void)!::send(socket_.get(), whole.data() + at, std::min<std::size_t>(segment, whole.size() - at),
+                  MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void UdpSplice::send_failed(int number) {

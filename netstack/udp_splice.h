@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/socket.h>
+
 #include <memory>
 #include <vector>
 
@@ -16,6 +18,7 @@ class UdpSplice final : private Pollable {
  public:
   UdpSplice(StackCore& core, DatagramConversation& conversation, UniqueFd socket,
             std::unique_ptr<FlowRecord> record, bool far_asked);
+  ~UdpSplice();
 
   // A datagram of the guest, or several of `segment` bytes each. Takes the buffer where that saves a copy.
   void push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer);
@@ -38,6 +41,7 @@ class UdpSplice final : private Pollable {
   void to_socket();
   std::size_t gather(std::size_t first, struct Outgoing& out);
   void to_guest();
+  void send_singly(const msghdr& message);
   void send_failed(int number);
 
   StackCore& core_;
