@@ -19,8 +19,9 @@ sigset_t forwarded() {
 
 void hold_signals() {
   sigset_t held = forwarded();
-  // The command's stop is told by the agent; stopping here as well would take two continues to undo.
-  ::sigaddset(&held, SIGTSTP);
+  // The command's stop is told by the agent; stopping here as well would take two continues to undo. A read
+  // from the background stops the whole process group, and so us.
+  for (const int signal : {SIGTSTP, SIGTTIN}) ::sigaddset(&held, signal);
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
   ::signal(SIGTTOU, SIG_IGN);  // a warning may be written from the background
   ::signal(SIGPIPE, SIG_IGN);

@@ -127,3 +127,37 @@ def _():
 def _():
     done = sandbox.nsrun("--", "sh", "-c", "echo out; echo err >&2")
     expect_equal((done.stdout, done.stderr), ("out\n", "err\n"))
+
+
+@test("timeout(1) ends nsrun and the command")
+def _():
+    done = subprocess.run(["timeout", "0.3", sandbox.NSRUN, "--", "sleep", "1000.25"], timeout=10)
+    expect_equal(done.returncode, 124)
+    expect_equal(subprocess.run(["pgrep", "-f", "^sleep 1000.25"], capture_output=True).stdout, b"", "still there")
+
+
+@test("a parent that ignores SIGCHLD does not take the command's status away")
+def _():
+    done = subprocess.run(["sh", "-c", 'trap "" CHLD; exec "$@"', "sh", sandbox.NSRUN, "--", "sh", "-c", "exit 6"])
+    expect_equal(done.returncode, 6)
+
+
+@test("a working directory that was removed is no obstacle")
+def _():
+    script = f'mkdir gone && cd gone && rmdir ../gone && exec "{sandbox.NSRUN}" -- echo here'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    expect_equal((done.returncode, done.stdout), (0, "here\n"), done.stderr)
+
+
+@test("a thousand arguments and a large environment arrive")
+def _():
+    words = [f"word{number}" for number in range(1000)]
+    done = sandbox.nsrun("--", "sh", "-c", "echo $# ${#LARGE}", "sh", *words, env={**os.environ, "LARGE": "x" * 100_000})
+    expect_equal(done.stdout.split(), ["1000", "100000"])
+
+
+@test("1 GB of the command's output passes")
+def _():
+    done = subprocess.run(f'"{sandbox.NSRUN}" -- head -c 1000000000 /dev/zero | wc -c', shell=True, capture_output=True,
+                          text=True)
+    expect_equal(done.stdout.strip(), "1000000000")

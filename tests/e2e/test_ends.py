@@ -5,10 +5,12 @@
 """
 import os
 import signal
+import time
 
-from support import sandbox
+from support import guest, sandbox
 from support.servers import Server, echo
 from support.theme import expect, expect_equal, test, until
+from support.world import RESOLVER4, SILENT4, set_resolvers
 
 IN_A_WORLD = True
 SLEEP = "sleep 1000 >/dev/null 2>&1 </dev/null"
@@ -179,4 +181,32 @@ def _():
         for one in running:
             one.__exit__()
     expect_equal(len(links), 10, "network namespaces")
+    nothing_runs()
+
+
+@test("what is still being asked of the world does not hold nsrun back")
+def _():
+    set_resolvers(SILENT4)
+    try:
+        script = f"(exec 3<>/dev/tcp/{SILENT4}/80) & dig +tries=1 +time=30 www.example.test & read line; exit 5"
+        with sandbox.start("bash", "-c", script, options=["--log", "asked.log"]) as running:
+            until(lambda: sum(line.startswith(("dig", "bash")) for line in processes().values()) >= 3, what="dig")
+            began = time.monotonic()
+            running.say("end")
+            expect_equal(running.status(), 5)
+            seconds = time.monotonic() - began
+        os.unlink("asked.log")
+    finally:
+        set_resolvers(RESOLVER4)
+    expect(seconds < 1.5, f"nsrun took {seconds:.2f} s to end")
+    nothing_runs()
+
+
+@test("a transfer that is cut off by the end of the sandbox ends at the server")
+def _():
+    with Server(lambda connection: guest.receive_stream(connection)[0]) as server:
+        with sandbox.start_guest("offer", server.host, server.port, 1 << 40) as running:
+            running.signal(signal.SIGTERM)
+            expect_equal(running.status(), 128 + signal.SIGTERM)
+        expect(server.result(5) is not None, "no end")
     nothing_runs()

@@ -9,11 +9,12 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import termios
 import time
 
 from support import sandbox
-from support.theme import expect, expect_equal, need, test
+from support.theme import expect, expect_equal, need, test, until
 
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = "\x03", "\x1a", "\x1c"
 PROMPT = "e2e> "
@@ -113,6 +114,54 @@ def _():
         terminal.type("\x04")
         terminal.wait_for(re.escape(PROMPT))
         expect_equal(terminal.run("echo $?"), "0")
+
+
+@test("Ctrl-Z and fg work in a sandbox within a sandbox, and with a pid namespace")
+def _():
+    for command in ("$NSRUN -- $NSRUN -- cat", "$NSRUN --pid -- cat"):
+        with Terminal() as terminal:
+            terminal.begin(command, "")
+            terminal.type("one\n")
+            terminal.wait_for("one\none\n")
+            terminal.type(CTRL_Z)
+            terminal.wait_for("Stopped")
+            terminal.wait_for(re.escape(PROMPT))
+            terminal.begin("fg", "cat\n")
+            terminal.type("two\n")
+            terminal.wait_for("two\ntwo\n")
+            terminal.type(CTRL_C)
+            terminal.wait_for(re.escape(PROMPT))
+            expect_equal(terminal.run("echo $?"), "130", command)
+
+
+@test("a command in the background that reads the terminal is stopped until it has it")
+def _():
+    with Terminal() as terminal:
+        terminal.type("$NSRUN -- cat &\n")
+        until(lambda: "Stopped" in terminal.run("jobs"), what="the job's stop")
+        terminal.begin("fg", "cat\n")
+        terminal.type("one\n")
+        terminal.wait_for("one\none\n")
+        terminal.type("\x04")
+        terminal.wait_for(re.escape(PROMPT))
+        expect_equal(terminal.run("echo $?"), "0")
+
+
+@test("Ctrl-C ends a pipeline of sandboxes")
+def _():
+    with Terminal() as terminal:
+        terminal.begin("$NSRUN -- sh -c 'echo begun; exec sleep 1000' | $NSRUN -- cat", "begun\n")
+        terminal.type(CTRL_C)
+        terminal.wait_for(re.escape(PROMPT))
+        expect_equal(terminal.run("echo ${PIPESTATUS[@]}; jobs"), "130 130")
+
+
+@test("a terminal that hangs up ends the sandbox")
+def _():
+    with Terminal() as terminal:
+        terminal.begin("$NSRUN -- sh -c 'echo begun; exec sleep 1000.75'", "begun\n")
+    until(lambda: not subprocess.run(["pgrep", "-f", "^sleep 1000.75"], capture_output=True).stdout, 5,
+          "the command's end")
 
 
 @test("bg lets a stopped command go on in the background")

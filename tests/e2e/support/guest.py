@@ -175,6 +175,66 @@ def many_connections(host, port, count):
     return [opened, echoed]
 
 
+def both_ways(host, port, size):
+    """Sends a stream and receives one, at the same time; [checksum sent, bytes and checksum received]"""
+    with connect(host, port, 60) as connection:
+        received = []
+        reader = threading.Thread(target=lambda: received.extend(receive_stream(connection)))
+        reader.start()
+        sent = send_stream(connection, size)
+        reader.join()
+        return [sent, received]
+
+
+def downloads(host, port, count):
+    """As many streams at once; the set of what came"""
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(download(host, port))) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(map(list, set(map(tuple, results)))) + [len(results)]
+
+
+def one_after_the_other(host, port, count):
+    """Short connections in a row; how many brought their word back. Then waits for standard input's end."""
+    echoed_back = 0
+    for number in range(count):
+        echoed_back += echoed(host, port, str(number)) == str(number)
+    print(echoed_back, flush=True)
+    sys.stdin.readline()
+
+
+def from_one_port(host, port, count):
+    """Connections in a row from the same port, each cut off with a reset; how many brought their word back"""
+    echoed_back, own = 0, 40_000
+    for number in range(count):
+        with socket.socket(family_of(host)) as connection:
+            connection.settimeout(5)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.bind(("", own))
+            connection.connect((host, port))
+            connection.sendall(b"word")
+            echoed_back += connection.recv(4) == b"word"
+    return echoed_back
+
+
+def besiege(host, silent_host, port, count):
+    """Begins `count` connects into silence, and then one to a server: the errno's name and the seconds it took"""
+    import resource
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 100), hard))
+    waiting = []
+    for _ in range(count):
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.connect_ex((silent_host, 80))
+        waiting.append(connection)
+    return connect_error(host, port)
+
+
 # ---- datagrams
 
 _IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h

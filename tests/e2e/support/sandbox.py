@@ -26,14 +26,19 @@ def guest_command(function, *arguments):
 
 def _usual_limits():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(USUAL_OPEN_FILES, hard), hard))
+    return min(USUAL_OPEN_FILES, hard), hard
 
 
-def nsrun(*words, timeout=60, prefix=(), **settings):
-    """Runs nsrun with these words to its end; `prefix` is what the world runs it under."""
+def _limiting(limits):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits or _usual_limits())
+
+
+def nsrun(*words, timeout=60, prefix=(), limits=None, **settings):
+    """Runs nsrun with these words to its end. `prefix`: what the world runs it under; `limits`: soft and hard, of
+    open files."""
     settings.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([*prefix, *as_user(), NSRUN, *words], timeout=timeout, text=True, errors="replace",
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_usual_limits, **settings)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_limiting(limits), **settings)
 
 
 def run(*command, options=(), **settings):
@@ -55,7 +60,7 @@ class Running:
     def __init__(self, *words, **settings):
         settings.setdefault("stdin", subprocess.PIPE)
         self.process = subprocess.Popen([*as_user(), NSRUN, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        preexec_fn=_usual_limits, **settings)
+                                        preexec_fn=_limiting(None), **settings)
         self.pid = self.process.pid
         self._seen = b""
 
