@@ -10,6 +10,9 @@
 #define LWIP_NETCONN 0
 #define LWIP_TIMERS 0
 
+/* Its macros htons() and htonl() would rewrite the C library's declarations, where these come later. */
+#define LWIP_DONT_PROVIDE_BYTEORDER_FUNCTIONS
+
 /* TCP over IPv4 and IPv6 and nothing else: UDP, ICMP and reassembly are ours. lwIP's are either process-wide
    (reassembly would mix the fragments of two sandboxes) or cannot carry segmentation offload (UDP). */
 #define LWIP_IPV4 1
