@@ -16,7 +16,8 @@ def status(*words, **settings):
 
 
 def one_line(done):
-    expect(done.stderr.startswith("nsrun: ") and done.stderr.count("\n") == 1, "standard error:", repr(done.stderr))
+    expect(done.stderr.startswith("nsrun: ") and done.stderr.count("\n") == 1, "standard error:",
+           repr(done.stderr))
 
 
 @test("the exit status is the command's")
@@ -42,6 +43,16 @@ def _():
         one_line(done)
 
 
+@test("a directory in PATH that may not be searched does not make a missing command a forbidden one")
+def _():
+    os.makedirs("closed", exist_ok=True)
+    os.chmod("closed", 0)
+    path = f"{os.path.abspath('closed')}:{os.environ['PATH']}"
+    done = sandbox.nsrun("--", "no-such-command", env={**os.environ, "PATH": path})
+    os.chmod("closed", 0o700)
+    expect_equal(done.returncode, 127, done.stderr.strip())
+
+
 @test("wrong usage gives 2 and one line that says what to write")
 def _():
     for words in (["--no-such-flag", "--", "true"], [], ["--"], ["--mtu", "100", "--", "true"],
@@ -56,7 +67,8 @@ def _():
 def _():
     for option, text in (("--help", "--publish"), ("-h", "--publish"), ("--version", "nsrun ")):
         done = sandbox.nsrun(option)
-        expect(done.returncode == 0 and text in done.stdout and not done.stderr, option, done.stdout, done.stderr)
+        expect(done.returncode == 0 and text in done.stdout and not done.stderr, option, done.stdout,
+               done.stderr)
 
 
 @test("everything after the command is the command's, options included")
@@ -133,12 +145,14 @@ def _():
 def _():
     done = subprocess.run(["timeout", "0.3", sandbox.NSRUN, "--", "sleep", "1000.25"], timeout=10)
     expect_equal(done.returncode, 124)
-    expect_equal(subprocess.run(["pgrep", "-f", "^sleep 1000.25"], capture_output=True).stdout, b"", "still there")
+    expect_equal(subprocess.run(["pgrep", "-f", "^sleep 1000.25"], capture_output=True).stdout, b"",
+                 "still there")
 
 
 @test("a parent that ignores SIGCHLD does not take the command's status away")
 def _():
-    done = subprocess.run(["sh", "-c", 'trap "" CHLD; exec "$@"', "sh", sandbox.NSRUN, "--", "sh", "-c", "exit 6"])
+    done = subprocess.run(["sh", "-c", 'trap "" CHLD; exec "$@"', "sh", sandbox.NSRUN, "--", "sh", "-c",
+                           "exit 6"])
     expect_equal(done.returncode, 6)
 
 
@@ -152,12 +166,14 @@ def _():
 @test("a thousand arguments and a large environment arrive")
 def _():
     words = [f"word{number}" for number in range(1000)]
-    done = sandbox.nsrun("--", "sh", "-c", "echo $# ${#LARGE}", "sh", *words, env={**os.environ, "LARGE": "x" * 100_000})
+    done = sandbox.nsrun("--", "sh", "-c", "echo $# ${#LARGE}", "sh", *words,
+                         env={**os.environ, "LARGE": "x" * 100_000})
     expect_equal(done.stdout.split(), ["1000", "100000"])
 
 
 @test("1 GB of the command's output passes")
 def _():
-    done = subprocess.run(f'"{sandbox.NSRUN}" -- head -c 1000000000 /dev/zero | wc -c', shell=True, capture_output=True,
+    done = subprocess.run(f'"{sandbox.NSRUN}" -- head -c 1000000000 /dev/zero | wc -c', shell=True,
+                          capture_output=True,
                           text=True)
     expect_equal(done.stdout.strip(), "1000000000")

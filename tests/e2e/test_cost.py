@@ -34,7 +34,8 @@ def _():
 def _():
     need("apt-get")
     os.makedirs("download", exist_ok=True)
-    if subprocess.run(["apt-get", "download", "hello"], cwd="download", capture_output=True, timeout=60).returncode:
+    if subprocess.run(["apt-get", "download", "hello"], cwd="download", capture_output=True,
+                      timeout=60).returncode:
         raise Skip("apt-get download hello does not work outside either")
     for name in os.listdir("download"):
         os.unlink(f"download/{name}")

@@ -31,13 +31,15 @@ def _():
     with Server(echo) as server, Server(echo, SERVER6, server.port), Socks5() as proxy:
         expect(echoed(f"socks5://{proxy.host}:{proxy.port}", SERVER4, server.port), "no echo over IPv4")
         expect(echoed(f"socks5://{proxy.host}:{proxy.port}", SERVER6, server.port), "no echo over IPv6")
-    expect_equal(proxy.asked, [("connect", "v4", SERVER4, server.port), ("connect", "v6", SERVER6, server.port)])
+    expect_equal(proxy.asked,
+                 [("connect", "v4", SERVER4, server.port), ("connect", "v6", SERVER6, server.port)])
 
 
 @test("socks5:// logs in with the URL's user and password, percent-decoded")
 def _():
     with Server(echo) as server, Socks5(account=("user", "p@ss:word")) as proxy:
-        expect(echoed(f"socks5://user:p%40ss%3Aword@{proxy.host}:{proxy.port}", SERVER4, server.port), "no echo")
+        expect(echoed(f"socks5://user:p%40ss%3Aword@{proxy.host}:{proxy.port}", SERVER4, server.port),
+               "no echo")
         seen = sandbox.inside("connect_error", SERVER4, server.port, options=[
             "--dial", f"socks5://user:wrong@{proxy.host}:{proxy.port}"])
         expect(seen[0] is not None, "connected with a wrong password")
@@ -80,7 +82,8 @@ def _():
 def _():
     with NameServer({}) as names, Server(echo) as server, HttpConnect(NAMES) as proxy:
         expect(echoed(f"http://user:secret@{proxy.host}:{proxy.port}", NAME, server.port), "no echo")
-        expect(echoed(f"http://user:secret@{proxy.host}:{proxy.port}", SERVER4, server.port), "no echo by address")
+        expect(echoed(f"http://user:secret@{proxy.host}:{proxy.port}", SERVER4, server.port),
+               "no echo by address")
     expect_equal(proxy.asked, [("CONNECT", f"{NAME}:{server.port}"), ("CONNECT", f"{SERVER4}:{server.port}")])
     expect_equal(set(proxy.logins), {"Basic " + base64.b64encode(b"user:secret").decode()})
     expect_equal(names.asked, [], "asked of the name server")

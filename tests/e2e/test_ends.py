@@ -78,7 +78,8 @@ def _():
 def killed(*options):
     with Server(echo) as server:
         connected = f"exec 3<>/dev/tcp/{server.host}/{server.port}"
-        script = f"{connected}; setsid {SLEEP} & ({SLEEP} &); trap '' TERM HUP; readlink /proc/self/ns/net; {SLEEP}"
+        script = (f"{connected}; setsid {SLEEP} & ({SLEEP} &); trap '' TERM HUP; "
+                  f"readlink /proc/self/ns/net; {SLEEP}")
         with sandbox.start("bash", "-c", script, options=options) as running:
             link = running.wait_for(r"(net:\[\d+\])\n")[1].decode()
             expect(in_namespace(link), "the namespace is not found")
@@ -138,7 +139,8 @@ def _():
 def _():
     with sandbox.start("sh", "-c", f"setsid {SLEEP} & echo ready", options=["--linger"]) as running:
         running.wait_for("ready")
-        until(lambda: not any(line.startswith("sh -c") for line in processes().values()), what="the command's end")
+        until(lambda: not any(line.startswith("sh -c") for line in processes().values()),
+              what="the command's end")
         running.signal(signal.SIGTERM)
         expect_equal(running.status(), 0)
     nothing_runs()
@@ -146,7 +148,8 @@ def _():
 
 @test("processes that fork as fast as they can do not outlive the sandbox")
 def _():
-    script = "for i in 1 2 3 4; do setsid sh -c 'while :; do (true &) ; done' >/dev/null 2>&1 & done; echo begun"
+    script = ("for i in 1 2 3 4; do setsid sh -c 'while :; do (true &) ; done' >/dev/null 2>&1 & done; "
+              "echo begun")
     for options in ([], ["--pid"]):
         done = sandbox.nsrun(*options, "--", "sh", "-c", script)
         expect_equal((done.returncode, done.stdout), (0, "begun\n"))
@@ -188,9 +191,11 @@ def _():
 def _():
     set_resolvers(SILENT4)
     try:
-        script = f"(exec 3<>/dev/tcp/{SILENT4}/80) & dig +tries=1 +time=30 www.example.test & read line; exit 5"
+        script = (f"(exec 3<>/dev/tcp/{SILENT4}/80) & dig +tries=1 +time=30 www.example.test & "
+                  "read line; exit 5")
         with sandbox.start("bash", "-c", script, options=["--log", "asked.log"]) as running:
-            until(lambda: sum(line.startswith(("dig", "bash")) for line in processes().values()) >= 3, what="dig")
+            until(lambda: sum(line.startswith(("dig", "bash")) for line in processes().values()) >= 3,
+                  what="dig")
             began = time.monotonic()
             running.say("end")
             expect_equal(running.status(), 5)

@@ -6,7 +6,6 @@
 """
 import json
 import os
-import select
 import socket
 import struct
 import subprocess
@@ -25,20 +24,6 @@ MIB = 1 << 20
 
 def descriptors(running):
     return len(os.listdir(f"/proc/{running.pid}/fd"))
-
-
-def until_idle(running):
-    """Waits until nsrun did nothing at all for a second."""
-    def used():
-        with open(f"/proc/{running.pid}/stat") as file:
-            return file.read().rsplit(") ", 1)[1].split()[11:13]
-
-    def quiet():
-        then = used()
-        select.select([running.process.stdout], [], [], 1)
-        return used() == then
-
-    until(quiet, 30, "an idle nsrun")
 
 
 @test("300 MiB over IPv6 arrive whole, both ways")
@@ -95,7 +80,8 @@ def _():
 def _():
     with Server(echo) as server, sandbox.start_guest("serve", "::", [], []) as idle:
         before = descriptors(idle)
-        with sandbox.start(*sandbox.guest_command("one_after_the_other", server.host, server.port, 2000)) as running:
+        with sandbox.start(*sandbox.guest_command("one_after_the_other", server.host, server.port,
+                                                  2000)) as running:
             expect_equal(running.wait_for(r"(\d+)\n", 60)[1], b"2000", "echoed")
             until(lambda: descriptors(running) <= before + 2, 5, "closed descriptors")
             memory = running.memory() - idle.memory()
@@ -188,7 +174,8 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
 
 @test("2,000 datagram conversations cost nsrun neither its life nor much memory")
 def _():
-    with datagram_echo() as port, sandbox.start(*sandbox.PYTHON, "-c", MANY_CONVERSATIONS, SERVER4, str(port)) as running:
+    with datagram_echo() as port, sandbox.start(*sandbox.PYTHON, "-c", MANY_CONVERSATIONS, SERVER4,
+                                                str(port)) as running:
         running.wait_for("last\n", 30)
         peak = running.memory("VmHWM")
     expect(peak < 128 * MIB, f"{peak / MIB:.0f} MiB")
@@ -200,8 +187,10 @@ def _():
     for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
         with Server(echo) as server:
             done = subprocess.run(
-                ["sh", "-c", f'"$@" {closed}', "sh", *world.as_user(), sandbox.NSRUN, "--", *sandbox.PYTHON, "-c",
-                 f"import socket; socket.create_connection(('{server.host}', {server.port}), 5).close()"], timeout=20)
+                ["sh", "-c", f'"$@" {closed}', "sh", *world.as_user(), sandbox.NSRUN, "--", *sandbox.PYTHON,
+                 "-c",
+                 f"import socket; socket.create_connection(('{server.host}', {server.port}), 5).close()"],
+                                  timeout=20)
             expect_equal(done.returncode, 0, closed)
 
 
@@ -218,7 +207,7 @@ def _():
             running.wait_for("ready\n")
             before = running.memory()
             with guest.connect(host, 8080, 60) as connection:
-                until_idle(running)
+                running.until_idle()
                 growth = running.memory("VmHWM") - before
                 expect_equal(guest.receive_stream(connection)[0], offered, host)
             running.wait_for("sent\n")
@@ -237,7 +226,7 @@ def _():
         with sandbox.start_guest("offer", server.host, server.port, offered,
                                  options=["--dial", f"socks5://{proxy.host}:{proxy.port}"]) as running:
             before = running.memory()
-            until_idle(running)
+            running.until_idle()
             growth = running.memory("VmHWM") - before
             read.set()
             running.wait_for(str(offered), 60)

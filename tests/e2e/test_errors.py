@@ -20,7 +20,8 @@ def under(script):
 
 def one_line(done, status, *mentions):
     expect_equal(done.returncode, status, f"status ({done.stderr.strip()!r})")
-    expect(done.stderr.startswith("nsrun: ") and done.stderr.count("\n") == 1, "standard error:", repr(done.stderr))
+    expect(done.stderr.startswith("nsrun: ") and done.stderr.count("\n") == 1, "standard error:",
+           repr(done.stderr))
     for word in mentions:
         expect(word in done.stderr, f"no {word!r} in", done.stderr)
 
@@ -63,7 +64,8 @@ def _():
     for program in ("true", "unshare"):
         if not os.path.exists(f"few-programs/{program}"):
             os.symlink(shutil.which(program), f"few-programs/{program}")
-    done = sandbox.nsrun("--map-auto", "--", "true", env={**os.environ, "PATH": os.path.abspath("few-programs")})
+    done = sandbox.nsrun("--map-auto", "--", "true",
+                         env={**os.environ, "PATH": os.path.abspath("few-programs")})
     if "there are no subordinate ids" in done.stderr:
         raise Skip("this account has no range in /etc/subuid")
     one_line(done, 123, "newuidmap")

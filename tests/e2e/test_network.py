@@ -37,10 +37,12 @@ def _():
     expect_equal(found["tun0"], ["192.168.77.100/24", "fd77:77::100/64"])
     with NameServer({(NAME, "A"): [SERVER4], (NAME, "AAAA"): [SERVER6]}), Server(echo) as server:
         expect_equal(sandbox.inside("echoed", NAME, server.port, "hello", options=options), "hello")
-    expect_equal(sandbox.inside("resolve", "host.nsrun.internal", options=options), ["192.168.77.2", "fd77:77::2"])
+    expect_equal(sandbox.inside("resolve", "host.nsrun.internal", options=options),
+                 ["192.168.77.2", "fd77:77::2"])
     with Server(echo, "127.0.0.1") as server, Server(echo, "::1", server.port):
         for gateway in ("192.168.77.2", "fd77:77::2"):
-            expect_equal(sandbox.inside("echoed", gateway, server.port, "hello", options=options), "hello", gateway)
+            expect_equal(sandbox.inside("echoed", gateway, server.port, "hello", options=options), "hello",
+                         gateway)
 
 
 @test("--no-ipv6 leaves IPv4 alone, and programs fall back to it at once")

@@ -48,13 +48,15 @@ def _():
 
 
 # A new network namespace lets nobody ping until told otherwise (icmp(7), ping_group_range).
-WITHOUT_PINGS = ["unshare", "--net", "sh", "-c", f"ip link set lo up && ip address add {SERVER4}/32 dev lo && exec \"$@\"",
+WITHOUT_PINGS = ["unshare", "--net", "sh", "-c",
+                 f"ip link set lo up && ip address add {SERVER4}/32 dev lo && exec \"$@\"",
                  "sh"]
 
 
 @test("where the host may not ping, the guest is told, and the user is warned once")
 def _():
     need("ping")
-    done = sandbox.nsrun("--", "ping", "-n", "-c", "3", "-i", "0.05", "-W", "1", SERVER4, prefix=WITHOUT_PINGS)
+    done = sandbox.nsrun("--", "ping", "-n", "-c", "3", "-i", "0.05", "-W", "1", SERVER4,
+                         prefix=WITHOUT_PINGS)
     expect(done.returncode != 0 and " 0 received" in done.stdout, done.stdout)
     expect_equal(done.stderr.count("ping_group_range"), 1, f"warnings in {done.stderr!r}")

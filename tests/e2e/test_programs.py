@@ -48,13 +48,15 @@ def openssl(*words):
 
 def certificates():
     """ca.pem, and server.pem with server.key that it signed for NAME."""
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days",
+            "2",
             "-subj", "/CN=e2e test authority")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj",
             f"/CN={NAME}")
     with open("names", "w") as extensions:
         extensions.write(f"subjectAltName=DNS:{NAME}\n")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out",
             "server.pem", "-days", "2", "-extfile", "names")
 
 
@@ -62,7 +64,8 @@ def certificates():
 def _():
     need("curl", "openssl")
     certificates()
-    with files() as site, NameServer(NAMES), web_server(site, certificate="server.pem", key="server.key") as port:
+    with files() as site, NameServer(NAMES), web_server(site, certificate="server.pem",
+                                                        key="server.key") as port:
         url = f"https://{NAME}:{port}/data"
         sandbox.run("curl", "-sS4", "--cacert", "ca.pem", "-o", "fetched", url)
         distrusted = sandbox.nsrun("--", "curl", "-sS4", "-o", "nothing", url)
@@ -97,7 +100,8 @@ def ssh_server(port):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     here = os.getcwd()
     with open("sshd_config", "w") as file:
-        file.write(f"Port {port}\nListenAddress {SERVER4}\nHostKey {here}/host_key\nUsePAM no\nStrictModes no\n"
+        file.write(f"Port {port}\nListenAddress {SERVER4}\nHostKey {here}/host_key\nUsePAM no\n"
+                   "StrictModes no\n"
                    f"AuthorizedKeysFile {here}/user_key.pub\nPidFile none\nSubsystem sftp internal-sftp\n")
     with program("/usr/sbin/sshd", "-D", "-e", "-f", f"{here}/sshd_config", port=port):
         yield
@@ -111,7 +115,8 @@ def _():
     user = os.environ.get("LOGNAME") or getpass.getuser()
     with ssh_server(2222):
         ssh = ["ssh", "-F", "none", "-p", "2222", "-i", "user_key", "-o", "StrictHostKeyChecking=no", "-o",
-               "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", f"{user}@{SERVER4}"]
+               "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+               f"{user}@{SERVER4}"]
         seen = sandbox.run(*ssh, "echo $SSH_CONNECTION; exit 0").split()
         expect_equal(seen[2:], [SERVER4, "2222"], "SSH_CONNECTION's server")
         passed = sandbox.run("sh", "-c", 'head -c 20000000 /dev/zero | "$@" "cat" | wc -c', "sh", *ssh)
@@ -122,7 +127,8 @@ def _():
 @test("redis-cli talks to redis-server, singly and in a pipeline")
 def _():
     need("redis-cli", "redis-server")
-    with program("redis-server", "--port", "6379", "--bind", SERVER4, "--save", "", "--protected-mode", "no", port=6379):
+    with program("redis-server", "--port", "6379", "--bind", SERVER4, "--save", "", "--protected-mode", "no",
+                 port=6379):
         client = ["redis-cli", "-h", SERVER4]
         expect_equal(sandbox.run(*client, "set", "key", "value").strip(), "OK")
         expect_equal(sandbox.run(*client, "get", "key").strip(), "value")

@@ -31,7 +31,8 @@ def _():
             expect_equal(sandbox.inside("echoed", host, server.port, "hello", options=options), "hello", host)
     for loopback, gateway in (("127.0.0.1", "10.0.2.2"), ("::1", "fd00::2")):
         with datagram_echo(loopback) as port:
-            expect_equal(sandbox.inside("echo_datagrams", gateway, port, [100], options=options), [True], gateway)
+            expect_equal(sandbox.inside("echo_datagrams", gateway, port, [100], options=options), [True],
+                         gateway)
 
 
 @test("the guest's own 127.0.0.1 is the guest's, even with --host-loopback")
@@ -39,13 +40,15 @@ def _():
     with Server(echo, "127.0.0.1") as server:
         targets = [(host, server.port) for host in ("127.0.0.1", "127.0.0.2", "localhost", "0.0.0.0", "::1")]
         for options in ([], ["--host-loopback"]):
-            expect_equal(set(sandbox.inside("connect_errors", targets, options=options)), {"ECONNREFUSED"}, options)
+            expect_equal(set(sandbox.inside("connect_errors", targets, options=options)), {"ECONNREFUSED"},
+                         options)
 
 
 @test("mapped and unspecified forms of the loopback do not lead to the host")
 def _():
     with Server(echo, "127.0.0.1") as server, Server(echo, "::", server.port + 1):
-        targets = [(host, server.port + more) for host in ("::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::",
+        targets = [(host, server.port + more) for host in ("::ffff:127.0.0.1", "::ffff:0.0.0.0",
+                                                           "::127.0.0.1", "::",
                                                            "64:ff9b::7f00:1") for more in (0, 1)]
         seen = sandbox.inside("connect_errors", targets, 2)
         expect(None not in seen, list(zip(targets, seen)))
@@ -54,7 +57,8 @@ def _():
 @test("a guest that is root and routes 127.0.0.1 to the host is refused there")
 def _():
     with Server(echo, "127.0.0.1") as server:
-        script = ("echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet; echo 1 >/proc/sys/net/ipv4/conf/tun0/route_localnet; "
+        script = ("echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet; "
+                  "echo 1 >/proc/sys/net/ipv4/conf/tun0/route_localnet; "
                   "ip address del 127.0.0.1/8 dev lo; ip route del table local 127.0.0.1; "
                   "ip route del table local 127.0.0.0/8; "
                   "ip route add 127.0.0.0/8 dev tun0 src 10.0.2.100 && exec \"$@\"")
@@ -88,6 +92,7 @@ def _():
 @test("multicast and broadcast do not leave the sandbox")
 def _():
     for host in ("239.1.2.3", "ff05::2", "255.255.255.255"):
-        done = sandbox.nsrun("--log", "-", "--", *sandbox.guest_command("datagram_error", host, 5353, True, 1))
+        done = sandbox.nsrun("--log", "-", "--",
+                             *sandbox.guest_command("datagram_error", host, 5353, True, 1))
         flows = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
         expect(all(flow["verdict"] != "allow" for flow in flows), host, flows)

@@ -10,14 +10,15 @@ import os
 import re
 import subprocess
 
-from support import sandbox
+from support import guest, sandbox
 from support.dns import NameServer
 from support.servers import Server, count_and_tell, datagram_echo, echo
 from support.theme import expect, expect_equal, need, test
 from support.world import SERVER4, SILENT4
 
 IN_A_WORLD = True
-FIELDS = {"time", "flow", "protocol", "asker", "guest", "peer", "name", "dialled", "rule", "verdict", "bytes_up", "bytes_down",
+FIELDS = {"time", "flow", "protocol", "asker", "guest", "peer", "name", "dialled", "rule", "verdict",
+          "bytes_up", "bytes_down",
           "duration_ms", "end"}
 DATAGRAM_FIELDS = {"packets_up", "packets_down"}
 
@@ -63,7 +64,8 @@ def _():
         flow = the_flow(f"{SERVER4}:{server.port}",
                         *sandbox.guest_command("upload", SERVER4, server.port, 123_456))
     answer = len(f"123456 {'x' * 64}")
-    expect_fields(flow, protocol="tcp", asker="guest", verdict="allow", dialled=f"tcp/{SERVER4}:{server.port}", bytes_up=123_456,
+    expect_fields(flow, protocol="tcp", asker="guest", verdict="allow",
+                  dialled=f"tcp/{SERVER4}:{server.port}", bytes_up=123_456,
                   bytes_down=answer, end="closed", rule="default")
     expect(flow["guest"].startswith("10.0.2.100:"), flow["guest"])
 
@@ -71,13 +73,14 @@ def _():
 @test("a UDP flow's line counts datagrams and bytes")
 def _():
     with datagram_echo() as port:
-        flow = the_flow(f"{SERVER4}:{port}", *sandbox.guest_command("echo_datagrams", SERVER4, port, [0, 100, 1000]))
-    expect_fields(flow, protocol="udp", verdict="allow", bytes_up=1100, bytes_down=1100, packets_up=3, packets_down=3)
+        flow = the_flow(f"{SERVER4}:{port}",
+                        *sandbox.guest_command("echo_datagrams", SERVER4, port, [0, 100, 1000]))
+    expect_fields(flow, protocol="udp", verdict="allow", bytes_up=1100, bytes_down=1100, packets_up=3,
+                  packets_down=3)
 
 
 @test("a large download is counted to the byte")
 def _():
-    from support import guest
     size = 30 << 20
     with Server(lambda connection: guest.send_stream(connection, size)) as server:
         flow = the_flow(f"{SERVER4}:{server.port}", *sandbox.guest_command("download", SERVER4, server.port))
@@ -104,7 +107,8 @@ def _():
 @test("a flow that is open when the sandbox ends is on record")
 def _():
     with Server(echo) as server:
-        script = f"exec 3<>/dev/tcp/{SERVER4}/{server.port}; echo hello >&3; read line <&3; (sleep 1000 &) ; kill -9 $$"
+        script = (f"exec 3<>/dev/tcp/{SERVER4}/{server.port}; echo hello >&3; read line <&3; "
+                  "(sleep 1000 &) ; kill -9 $$")
         os.path.exists("log") and os.unlink("log")
         done = sandbox.nsrun("--log", "log", "--", "bash", "-c", script)
         expect_equal(done.returncode, 137)
@@ -148,10 +152,12 @@ def _():
     size = 1 << 20
     with Server(count_and_tell) as server, datagram_echo() as port:
         command = "; ".join(" ".join([*sandbox.PYTHON, sandbox.GUEST, words]) for words in (
-            f"upload '[\"{SERVER4}\", {server.port}, {size}]'", f"echo_datagrams '[\"{SERVER4}\", {port}, [9000]]'"))
+            f"upload '[\"{SERVER4}\", {server.port}, {size}]'",
+            f"echo_datagrams '[\"{SERVER4}\", {port}, [9000]]'"))
         sandbox.run("sh", "-c", command, options=["--pcap", "capture.pcapng"])
         sent = ["-Y", f"tcp.dstport == {server.port}", "-T", "fields", "-e", "tcp.len"]
-    read = lambda *words: subprocess.run(["tshark", "-n", "-r", "capture.pcapng", *words], capture_output=True,
+    read = lambda *words: subprocess.run(["tshark", "-n", "-r", "capture.pcapng", *words],
+                                         capture_output=True,
                                          text=True, check=True).stdout
     expect_equal(sum(int(length) for length in read(*sent).split()), size, "bytes of payload to the server")
     expect_equal(len(read("-Y", f"tcp.flags.syn == 1 && tcp.port == {server.port}").splitlines()), 2, "SYNs")

@@ -53,7 +53,8 @@ def _():
         return size
 
     with Server(handle) as server:
-        expect_equal(sandbox.inside("send_then_receive", server.host, server.port, 100_000), 300_000, "bytes back")
+        expect_equal(sandbox.inside("send_then_receive", server.host, server.port, 100_000), 300_000,
+                     "bytes back")
         expect_equal(server.result(), 100_000, "bytes at the server")
 
 
@@ -64,7 +65,8 @@ def _():
         return guest.receive_stream(connection)[0]
 
     with Server(handle) as server:
-        expect_equal(sandbox.inside("receive_then_send", server.host, server.port, 300_000), 100_000, "bytes read")
+        expect_equal(sandbox.inside("receive_then_send", server.host, server.port, 300_000), 100_000,
+                     "bytes read")
         expect_equal(server.result(), 300_000, "bytes at the server")
 
 
@@ -80,7 +82,8 @@ def _():
 def _():
     targets = [(host, 80) for host in (UNREACHABLE4, UNREACHABLE6, ROUTELESS4, ROUTELESS6)]
     expect_equal(sandbox.inside("connect_errors", targets), guest.connect_errors(targets))
-    expect_equal(guest.connect_errors(targets), ["EHOSTUNREACH", "EHOSTUNREACH", "ENETUNREACH", "ENETUNREACH"])
+    expect_equal(guest.connect_errors(targets),
+                 ["EHOSTUNREACH", "EHOSTUNREACH", "ENETUNREACH", "ENETUNREACH"])
 
 
 @test("a prohibited destination is unreachable, at once")
@@ -98,7 +101,8 @@ def _():
         shell.wait_for("begun\n")
         worst = 0.0
         while "Running" in shell.ask("jobs"):
-            connect = " ".join([*sandbox.PYTHON, sandbox.GUEST, "connect_error", f"'[\"{SERVER4}\", {server.port}]'"])
+            connect = " ".join([*sandbox.PYTHON, sandbox.GUEST, "connect_error",
+                                f"'[\"{SERVER4}\", {server.port}]'"])
             seen, seconds = json.loads(shell.ask(connect))
             expect_equal(seen, None, "a connect meanwhile")
             worst = max(worst, seconds)
@@ -136,7 +140,6 @@ def _():
             expect(taken < offered, "the server got rid of everything, though nobody reads")
             running.say("read")
             running.wait_for(f"{offered}\n", 60)
-            growth = max(growth, running.memory("VmHWM") - before) if running.process.poll() is None else growth
     expect(growth < MOST_GROWTH, f"nsrun grew by {growth / MIB:.0f} MiB")
     return f"stalled after {taken / MIB:.0f} MiB, nsrun grew by {growth / MIB:.0f} MiB"
 
@@ -154,17 +157,7 @@ def _():
     with Server(handle) as server:
         with sandbox.start_guest("offer", server.host, server.port, offered) as running:
             before = running.memory()
-
-            def cpu():
-                with open(f"/proc/{running.pid}/stat") as file:
-                    return file.read().split()[13:15]
-
-            def quiet():  # nsrun did nothing at all for a second
-                then = cpu()
-                select.select([running.process.stdout], [], [], 1)
-                return cpu() == then
-
-            until(quiet, 30, "a guest with nowhere to send to")
+            running.until_idle()
             growth = running.memory("VmHWM") - before
             read.set()
             running.wait_for(f"{offered}", 60)

@@ -81,7 +81,8 @@ def _():
 @test("a command that handles Ctrl-C once goes on")
 def _():
     with Terminal() as terminal:
-        terminal.begin("$NSRUN -- bash -c 'trap \"echo caught\" INT; echo begun; read x; read x; echo read $x'", "begun\n")
+        script = 'trap "echo caught" INT; echo begun; read x; read x; echo read $x'
+        terminal.begin(f"$NSRUN -- bash -c '{script}'", "begun\n")
         terminal.type(CTRL_C)
         terminal.wait_for("caught\n")
         terminal.type("\nword\n")

@@ -32,7 +32,8 @@ def _():
     with datagram_echo() as port:
         seen = sandbox.inside("echo_datagrams", SERVER4, port, SIZES, options=["--mtu", "1500"])
         expect_equal(seen, [True] * len(SIZES), SIZES)
-        seen = sandbox.inside("echo_datagrams", SERVER4, port, SIZES[:4], options=["--mtu", "576", "--no-ipv6"])
+        seen = sandbox.inside("echo_datagrams", SERVER4, port, SIZES[:4],
+                              options=["--mtu", "576", "--no-ipv6"])
         expect_equal(seen, [True] * 4, SIZES[:4])
     with datagram_echo(SERVER6) as port:
         seen = sandbox.inside("echo_datagrams", SERVER6, port, SIZES, options=["--mtu", "1280"])

@@ -69,7 +69,8 @@ class NameServer:
         for value in values:
             data = _record_data(kind, value)
             records += struct.pack("!HHHIH", 0xC00C, number, 1, 60, len(data)) + data
-        head = struct.pack("!HHHHHH", identifier, 0x8180 | (flags & 0x0100) | (0 if exists else 3), 1, len(values), 0,
+        head = struct.pack("!HHHHHH", identifier, 0x8180 | (flags & 0x0100) | (0 if exists else 3), 1,
+                           len(values), 0,
                            0)
         message = head + query[12:end + 4] + records
         if len(message) <= most:

@@ -6,7 +6,6 @@ the suite: it must start fast, anywhere.
 import errno
 import hashlib
 import json
-import os
 import select
 import signal
 import socket
@@ -222,7 +221,7 @@ def from_one_port(host, port, count):
 
 
 def besiege(host, silent_host, port, count):
-    """Begins `count` connects into silence, and then one to a server: the errno's name and the seconds it took"""
+    """Begins `count` connects into silence, then one to a server: the errno's name and the seconds it took"""
     import resource
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 100), hard))
@@ -266,8 +265,8 @@ def echo_datagrams(host, port, sizes):
 
 
 def datagram_error(host, port, all_errors=False, seconds=5):
-    """What a connected socket is told of a datagram nobody wants; of unreachable networks and hosts it hears only
-    if it asks for all errors (ip(7), IP_RECVERR)"""
+    """What a connected socket is told of a datagram nobody wants; of unreachable networks and hosts it hears
+    only if it asks for all errors (ip(7), IP_RECVERR)"""
     with datagram_socket(host, port) as connection:
         if all_errors and family_of(host) == socket.AF_INET6:
             connection.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)

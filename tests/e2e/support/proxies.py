@@ -5,9 +5,7 @@ import select
 import socket
 import threading
 
-from support import guest
 from support.servers import Server
-from support.world import SERVER4
 
 
 def relay(one, other):
@@ -69,7 +67,8 @@ class Socks5(Proxy):
         _, command, _, kind = read_exactly(client, 4)
         host = self._read_host(client, kind)
         port = int.from_bytes(read_exactly(client, 2), "big")
-        self.asked.append(({1: "connect", 3: "associate"}[command], {1: "v4", 3: "name", 4: "v6"}[kind], host, port))
+        self.asked.append(({1: "connect", 3: "associate"}[command], {1: "v4", 3: "name", 4: "v6"}[kind], host,
+                           port))
         return self._associate(client) if command == 3 else self._connect(client, host, port)
 
     def _login(self, client):  # RFC 1929
@@ -119,9 +118,11 @@ class Socks5(Proxy):
                 return
             if home in (None, peer):
                 home = peer
-                udp.sendto(datagram[10:], (socket.inet_ntoa(datagram[4:8]), int.from_bytes(datagram[8:10], "big")))
+                udp.sendto(datagram[10:],
+                           (socket.inet_ntoa(datagram[4:8]), int.from_bytes(datagram[8:10], "big")))
             else:
-                udp.sendto(b"\0\0\0\x01" + socket.inet_aton(peer[0]) + peer[1].to_bytes(2, "big") + datagram, home)
+                udp.sendto(b"\0\0\0\x01" + socket.inet_aton(peer[0]) + peer[1].to_bytes(2, "big") + datagram,
+                           home)
 
 
 class HttpConnect(Proxy):
@@ -132,7 +133,8 @@ class HttpConnect(Proxy):
         request, *fields = head.decode().split("\r\n")
         method, target, _ = request.split(" ")
         self.asked.append((method, target))
-        self.logins += [field.split(": ", 1)[1] for field in fields if field.lower().startswith("proxy-authorization:")]
+        self.logins += [field.split(": ", 1)[1] for field in fields
+                        if field.lower().startswith("proxy-authorization:")]
         host, port = target.rsplit(":", 1)
         try:
             far = self.connect(host.strip("[]"), int(port))

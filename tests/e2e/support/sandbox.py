@@ -1,11 +1,9 @@
 """Running nsrun, and programs in its sandboxes."""
-import fcntl
 import json
 import os
 import re
 import resource
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -34,18 +32,20 @@ def _limiting(limits):
 
 
 def nsrun(*words, timeout=60, prefix=(), limits=None, **settings):
-    """Runs nsrun with these words to its end. `prefix`: what the world runs it under; `limits`: soft and hard, of
-    open files."""
+    """Runs nsrun with these words to its end. `prefix`: what the world runs it under; `limits`: soft and
+    hard, of open files."""
     settings.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([*prefix, *as_user(), NSRUN, *words], timeout=timeout, text=True, errors="replace",
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_limiting(limits), **settings)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_limiting(limits),
+                          **settings)
 
 
 def run(*command, options=(), **settings):
     """The output of a command in a sandbox, which must succeed."""
     done = nsrun(*options, "--", *command, **settings)
     if done.returncode != 0:
-        raise AssertionError(f"{' '.join(command[:6])}: status {done.returncode}: {done.stderr}{done.stdout[-300:]}")
+        raise AssertionError(f"{' '.join(command[:6])}: status {done.returncode}: "
+                             f"{done.stderr}{done.stdout[-300:]}")
     return done.stdout
 
 
@@ -59,7 +59,8 @@ class Running:
 
     def __init__(self, *words, **settings):
         settings.setdefault("stdin", subprocess.PIPE)
-        self.process = subprocess.Popen([*as_user(), NSRUN, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        self.process = subprocess.Popen([*as_user(), NSRUN, *words], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE,
                                         preexec_fn=_limiting(None), **settings)
         self.pid = self.process.pid
         self._seen = b""
@@ -114,6 +115,19 @@ class Running:
     def status(self, seconds=20):
         """The exit status; -n where signal n ended nsrun itself."""
         return self.process.wait(seconds)
+
+    def until_idle(self, seconds=30):
+        """Waits until nsrun did nothing at all for a second."""
+        def used():
+            with open(f"/proc/{self.pid}/stat") as file:
+                return file.read().rsplit(") ", 1)[1].split()[11:13]  # user and system time, proc(5)
+
+        deadline, then = time.monotonic() + seconds, None
+        while then != (now := used()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nsrun did not come to rest within {seconds} s")
+            then = now
+            select.select([self.process.stdout], [], [], 1)
 
     def memory(self, field="VmRSS"):
         """Resident bytes of the host process; VmHWM: the most there ever were."""

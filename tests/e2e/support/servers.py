@@ -1,4 +1,4 @@
-"""Servers of the world: threads of the theme's process, or real programs. Each is a context, gone at its end."""
+"""Servers of the world: threads of the theme's process, or programs. Each is a context, gone at its end."""
 import contextlib
 import functools
 import http.server
@@ -14,7 +14,7 @@ from support.world import SERVER4, as_user
 
 
 class Server:
-    """Calls `handle(connection)` for every connection, each in a thread of its own, and keeps what it gives."""
+    """Calls `handle(connection)` for every connection, each in a thread of its own; keeps what it gives."""
 
     def __init__(self, handle, host=SERVER4, port=0, backlog=2048):
         self._handle = handle
@@ -114,7 +114,7 @@ def web_server(directory, host=SERVER4, certificate=None, key=None, port=0):
 
 
 def listens(port, kind="tcp"):
-    """Whether any socket of this network namespace waits on the port; asks nobody, so uses nobody's patience."""
+    """Whether any socket of this network namespace waits on the port. A connect would use up iperf3 -1."""
     state = "0A" if kind == "tcp" else "07"  # TCP_LISTEN, and UDP's unconnected
     for family in ("", "6"):
         with open(f"/proc/net/{kind}{family}") as table:
@@ -131,9 +131,10 @@ def program(*command, port, input_=None):
     process = subprocess.Popen([*as_user(), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
     try:
-        until(lambda: listens(port) or process.poll() is not None, what=f"{command[0]} listening on port {port}")
+        until(lambda: listens(port) or process.poll() is not None,
+              what=f"{command[0]} listening on port {port}")
         if process.poll() is not None:
-            raise AssertionError(f"{command[0]} ended: {process.stdout.read().decode(errors='replace')[-500:]}")
+            raise AssertionError(f"{command[0]} ended: {process.stdout.read()[-500:]!r}")
         yield process
     finally:
         process.kill()

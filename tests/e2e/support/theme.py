@@ -74,7 +74,8 @@ def _run(name, sentence, function):
     signal.alarm(TEST_DEADLINE)
     try:
         note = function()
-        verdict = f"ok: {name}: {sentence}" + (f": {note}" if note else "") + f" ({time.monotonic() - began:.1f} s)"
+        seen = f": {note}" if note else ""
+        verdict = f"ok: {name}: {sentence}{seen} ({time.monotonic() - began:.1f} s)"
     except Skip as skip:
         verdict = f"SKIPPED: {name}: {sentence}: {skip}"
     except _TooLong:

@@ -87,8 +87,8 @@ def furnish():
 
 
 def furnish_resolv_conf():
-    """Covers /etc/resolv.conf; the function given back removes the file behind it, which has to live as long as
-    the world: mount(2) refuses a mount point that was unlinked."""
+    """Covers /etc/resolv.conf; the function given back removes the file behind it, which has to live as
+    long as the world: mount(2) refuses a mount point that was unlinked."""
     with tempfile.NamedTemporaryFile(prefix="nsrun-e2e-resolv-", delete=False) as file:
         os.chmod(file.name, 0o644)
         subprocess.run(["mount", "--bind", file.name, os.path.realpath("/etc/resolv.conf")], check=True)
