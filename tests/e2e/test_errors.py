@@ -88,3 +88,8 @@ def _():
     done = sandbox.nsrun("--", "sh", "-c", "echo ran", prefix=under(hidden))
     expect_equal((done.returncode, done.stdout), (0, "ran\n"))
     expect(done.stderr.count("\n") <= 1 and "resolv.conf" in done.stderr, done.stderr)
+
+
+@test("a published port that needs privilege is an error that names the setting")
+def _():
+    one_line(sandbox.nsrun("-p", "80:80", "--", "true"), 125, "port 80", "ip_unprivileged_port_start")

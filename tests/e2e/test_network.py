@@ -80,3 +80,26 @@ def _():
             expect_equal(json.loads(shell.ask(ask))[1], "hello", host)
         shell.say("exec 4>&-; rm held ready; exit")
         expect_equal(shell.status(), 0)
+
+
+def cpu_ticks(running):
+    with open(f"/proc/{running.pid}/stat") as file:
+        return sum(map(int, file.read().rsplit(") ", 1)[1].split()[11:13]))  # user and system time, proc(5)
+
+
+@test("a guest that is root may take its device down, up again and away; nsrun stays, and idle")
+def _():
+    with Server(echo) as server, sandbox.start_shell(options=["--map-root"]) as shell:
+        ask = " ".join([*sandbox.PYTHON, sandbox.GUEST, "connect_error",
+                        f"'[\"{server.host}\", {server.port}, 3]'"])
+        shell.ask("ip link set tun0 down")
+        expect_equal(json.loads(shell.ask(ask))[0], "ENETUNREACH", "down")
+        shell.ask("ip link set tun0 up; ip route add default via 10.0.2.2")
+        expect_equal(json.loads(shell.ask(ask))[0], None, "up again")
+        shell.ask("ip link del tun0")
+        expect_equal(json.loads(shell.ask(ask))[0], "ENETUNREACH", "removed")
+        before = cpu_ticks(shell)
+        shell.until_idle()
+        expect(cpu_ticks(shell) - before < 20, "nsrun is busy without a device")
+        shell.say("exit 3")
+        expect_equal(shell.status(), 3)
