@@ -166,7 +166,7 @@ void StackCore::begin_flow(const FlowKey& key, const Packet& packet, const Offlo
   if (key.protocol == Protocol::tcp) {
     constexpr auto kind = TcpFlags::syn | TcpFlags::ack | TcpFlags::reset | TcpFlags::fin;
     if ((tcp_flags(packet) & kind) != TcpFlags::syn) return write_tcp_reset(device_, packet);
-    if (flows_.size() - datagram_flows_ >= options_.most_tcp_flows) return;
+    if (size() - datagram_flows_ >= options_.most_tcp_flows) return;
     if (held_requests < options_.most_held) HeldSyn::hold(*this, key, packet, sink_);
     return;
   }

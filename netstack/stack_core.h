@@ -58,7 +58,7 @@ class StackCore final : private Pollable {
   void replace(Conversation& old, std::unique_ptr<Conversation> fresh);  // under the same key
   Conversation* find(const FlowKey& key);
   void insert(std::unique_ptr<Conversation> conversation);
-  std::size_t size() const { return flows_.size(); }
+  std::size_t size() const { return flows_.size() + aside_.size(); }
 
   // Bytes waiting in all flows. Past `ample` a flow may hold only `share` bytes each way.
   static constexpr std::size_t ample = 256 << 20, share = 64 << 10;

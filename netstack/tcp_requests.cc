@@ -20,6 +20,7 @@ class TcpRequest final : public Request {
     if (!held_) return nullptr;
     HeldSyn& held = *std::exchange(held_, nullptr);
     held.request_ = nullptr;
+    if (held.left_) return core_.remove(held), nullptr;
     auto syn = parse_packet(held.syn_);
     auto fresh = std::make_unique<TcpConversation>(core_, key_);
     TcpConversation& conversation = *fresh;
@@ -35,14 +36,14 @@ class TcpRequest final : public Request {
     if (!held_) return;
     HeldSyn& held = *std::exchange(held_, nullptr);
     held.request_ = nullptr;
-    if (const auto syn = parse_packet(held.syn_)) core_.answer_refusal(how, *syn);
+    if (const auto syn = parse_packet(held.syn_); syn && !held.left_) core_.answer_refusal(how, *syn);
     core_.remove(held);
   }
 
  private:
   friend class HeldSyn;
   StackCore& core_;
-  HeldSyn* held_;  // null once answered, or when the guest has left
+  HeldSyn* held_;  // null once answered, or when the stack is gone
   const FlowKey key_;
 };
 
@@ -65,10 +66,13 @@ void HeldSyn::hold(StackCore& core, const FlowKey& key, const Packet& syn, const
 }
 
 void HeldSyn::receive(const Packet& packet, const Offload&, BufferPtr&) {
-  // The guest gave up. Retransmissions of the SYN, and everything else, wait for the answer.
-  if (!(tcp_flags(packet) & TcpFlags::reset)) return;
-  if (request_) std::exchange(request_, nullptr)->held_ = nullptr;
-  core_.remove(*this);
+  // Everything else waits for the answer.
+  const auto flags = tcp_flags(packet);
+  if (flags & TcpFlags::reset) left_ = true;
+  if (flags != TcpFlags::syn) return;
+  // A retransmission, or the guest asks anew from the same port: the last one is what it waits for.
+  left_ = false;
+  syn_ = beginning_of(packet, tcp_header_size(packet));
 }
 
 }  // namespace nsrun

@@ -65,14 +65,42 @@ TEST_CASE("accept gives nothing once the guest has reset its SYN") {
   auto request = world.request();
   guest.reset();
   world.rest();
-  CHECK(request->accept() == nullptr);
-  CHECK(world.stack->flows() == 0);
-  CHECK(guest.seen.empty());
-
-  SECTION("and the same port may ask again") {
+  SECTION("and its port is free again after") {
+    CHECK(request->accept() == nullptr);
+    world.rest();
+    CHECK(world.stack->flows() == 0);
     guest.syn();
     CHECK(world.request()->accept() != nullptr);
   }
+  SECTION("and a refusal says nothing") {
+    request->refuse(Refusal::host_unreachable);
+    world.rest();
+    CHECK(guest.seen.empty());
+    CHECK(world.others.empty());
+  }
+  SECTION("unless it asked again meanwhile, which is the same request") {
+    guest.syn();
+    world.rest();
+    CHECK(world.requests.empty());
+    const auto near = request->accept();
+    CHECK(world.until([&] { return guest.connected; }));
+  }
+}
+
+TEST_CASE("SYNs that are reset at once count as held until their requests are over") {
+  StackOptions options;
+  options.most_held = 64;
+  StackWorld world({}, options);
+  for (std::uint16_t port = 1; port <= 1000; ++port) {
+    auto& guest = world.tcp(port);
+    guest.syn();
+    guest.reset();
+  }
+  world.rest();
+  CHECK(world.requests.size() == 64);
+  for (auto& request : world.requests) CHECK(request->accept() == nullptr);
+  world.rest();
+  CHECK(world.stack->flows() == 0);
 }
 
 TEST_CASE("a request that is let go unanswered leaves silence, and the port free") {
