@@ -109,8 +109,8 @@ Command command_for(const AgentOptions& agent) {
   return command;
 }
 
-// A flow is a descriptor here: the soft limit of most shells, 1024, is for other programs. The command, started
-// before, keeps what it had.
+// A flow is a descriptor here: the soft limit of most shells, 1024, is for other programs. The command,
+// started before, keeps what it had.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
