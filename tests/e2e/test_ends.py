@@ -5,6 +5,7 @@
 """
 import os
 import signal
+import threading
 import time
 
 from support import guest, sandbox
@@ -47,9 +48,12 @@ def in_namespace(link):
 
 
 def own_files():
+    """What this account has in the usual places, without what a suite running beside this one makes."""
     found = set()
     for directory in ("/tmp", "/var/tmp", "/dev/shm"):
         for name in os.listdir(directory):
+            if name.startswith("nsrun-e2e-"):
+                continue
             try:
                 if os.lstat(f"{directory}/{name}").st_uid == os.getuid():
                     found.add(f"{directory}/{name}")
@@ -215,3 +219,23 @@ def _():
             expect_equal(running.status(), 128 + signal.SIGTERM)
         expect(server.result(5) is not None, "no end")
     nothing_runs()
+
+
+@test("what a command sent before it ended arrives, or is seen to be cut off; a short stream never looks whole")
+def _():
+    size, leave = 3 << 20, threading.Event()
+
+    def handle(connection):
+        leave.wait(20)
+        return guest.receive_stream(connection)
+
+    for _ in range(5):
+        leave.clear()
+        with Server(handle) as server:
+            command = sandbox.guest_command("send_and_leave", server.host, server.port, size)
+            with sandbox.start(*command) as running:
+                sent = running.wait_for(r'"(\w+)"\n')[1].decode()
+                expect_equal(running.status(), 0)
+            leave.set()
+            seen = server.result()
+            expect(seen in ("ECONNRESET", [size, sent]), f"{size} bytes were sent, and received as whole: {seen}")

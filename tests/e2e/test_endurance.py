@@ -43,8 +43,9 @@ def _():
     def handle(connection):
         reader = threading.Thread(target=lambda: received.extend(guest.receive_stream(connection)))
         reader.start()
-        sent = guest.send_stream(connection, size)
+        sent = guest.send_stream(connection, size, finish=False)
         reader.join()
+        connection.shutdown(socket.SHUT_WR)  # the guest leaves on this, and its sandbox with it
         return sent
 
     with Server(handle) as server:

@@ -57,12 +57,13 @@ def blocks(size):
         yield block[:min(BLOCK, size - offset)]
 
 
-def send_stream(connection, size):
+def send_stream(connection, size, finish=True):
     digest = hashlib.sha256()
     for block in blocks(size):
         connection.sendall(block)
         digest.update(block)
-    connection.shutdown(socket.SHUT_WR)
+    if finish:
+        connection.shutdown(socket.SHUT_WR)
     return digest.hexdigest()
 
 
@@ -108,6 +109,12 @@ def echoed(host, port, text):
     with connect(host, port) as connection:
         connection.sendall(text.encode())
         return connection.recv(1000).decode()
+
+
+def send_and_leave(host, port, size):
+    """Sends a stream and waits for nothing: the kernel has the rest of it"""
+    with connect(host, port) as connection:
+        return send_stream(connection, size)
 
 
 def reset_after_a_byte(host, port):
