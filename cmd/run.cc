@@ -29,7 +29,9 @@ class Reporter final : public Events {
  public:
   Reporter(std::unique_ptr<JsonLog> log, bool quiet) : log_(std::move(log)), quiet_(quiet) {}
   void flow_ended(const FlowRecord& record) override {
-    if (log_) log_->flow_ended(record);
+    if (!log_) return;
+    log_->flow_ended(record);
+    if (log_->trouble() && !std::exchange(trouble_told_, true)) warning(log_->trouble()->message());
   }
   void warning(const std::string& what) override {
     if (!quiet_) std::fprintf(stderr, "nsrun: %s\n", what.c_str());
@@ -38,6 +40,7 @@ class Reporter final : public Events {
  private:
   std::unique_ptr<JsonLog> log_;
   const bool quiet_;
+  bool trouble_told_ = false;
 };
 
 // Follows the command to its end.

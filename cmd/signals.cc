@@ -25,6 +25,7 @@ void hold_signals() {
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
   ::signal(SIGTTOU, SIG_IGN);  // a warning may be written from the background
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGTSTP, SIG_DFL);  // for stop_with_command()
 }
 
 Task<> forward_signals(asio::io_context& context, std::function<void(int)> forward) {
@@ -37,6 +38,15 @@ Task<> forward_signals(asio::io_context& context, std::function<void(int)> forwa
   }
 }
 
-void stop_with_command() { ::raise(SIGSTOP); }
+// By SIGTSTP rather than SIGSTOP: in a process group that no shell looks after any more, where nobody would
+// ever continue us, the kernel ignores it.
+void stop_with_command() {
+  sigset_t stop;
+  ::sigemptyset(&stop);
+  ::sigaddset(&stop, SIGTSTP);
+  ::raise(SIGTSTP);
+  ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // here it takes effect
+  ::sigprocmask(SIG_BLOCK, &stop, nullptr);
+}
 
 }  // namespace nsrun

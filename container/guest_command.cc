@@ -71,9 +71,12 @@ bool is_directory(const std::string& file) {
 
 Error execute_error(const std::string& name, int number) {
   const std::string file = name.empty() ? "" : find_in_path(name);
-  const bool absent = (number == ENOENT && file.empty()) || number == ENOTDIR;
-  if (absent && name.find('/') == name.npos)
-    return {name + ": command not found", {}, {}, ExitCode::not_found};
+  // execvp(3) says EACCES when a directory of PATH may not be searched, whether or not the name is in
+  // another.
+  const bool searched = name.find('/') == name.npos;
+  const bool absent =
+      (file.empty() && (number == ENOENT || (number == EACCES && searched))) || number == ENOTDIR;
+  if (absent && searched) return {name + ": command not found", {}, {}, ExitCode::not_found};
   if (absent) return {name, errno_code(number), {}, ExitCode::not_found};
   if (number == EACCES && is_directory(file)) number = EISDIR;
   if (number != ENOENT) return {name, errno_code(number), {}, ExitCode::not_executable};

@@ -38,7 +38,9 @@ Result<UniqueFd> open_tun(const std::string& name, bool offload) {
   request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0));
   if (::ioctl(fd.get(), TUNSETIFF, &request) < 0)
     return errno_error("cannot make the network device " + name,
-                       "the namespace needs CAP_NET_ADMIN; is the name free and at most 15 characters?",
+                       errno == ENOTTY
+                           ? "/dev/net/tun is some other device: mknod /dev/net/tun c 10 200 as root"
+                           : "the namespace needs CAP_NET_ADMIN, and the name at most 15 characters",
                        ExitCode::no_tun);
   if (!offload) return fd;
 

@@ -12,6 +12,13 @@
 #include "runtime/id_map.h"
 
 namespace nsrun {
+namespace {
+
+// For what the guest sent last, once its command has ended; then connections that still hold some are reset.
+constexpr auto patience_without_progress = 2s;
+constexpr auto patience = 30s;
+
+}  // namespace
 
 HostCore::HostCore(asio::io_context& context, HostOptions options)
     : context_(context),
@@ -104,9 +111,31 @@ Task<> HostCore::hear_child() {
     auto message = receive_message(channel_.get());
     if (!message && message.error().code.value() == EAGAIN) continue;
     if (!message || !*message) break;
+    if ((*message)->type == MessageType::exited) co_await pass_on_the_rest();
     if (!handle(**message)) break;
   }
   if (stack_) co_await child_gone_.wait();
+}
+
+// No process is left inside, but their kernel still holds what they sent last and closed: as it would go on
+// delivering that outside a sandbox, it does here, as long as it gets anywhere.
+Task<> HostCore::pass_on_the_rest() {
+  const auto moved = [this] {
+    const auto& totals = ledger_.totals();
+    return totals.tcp.bytes_up + totals.tcp.bytes_down + totals.udp.bytes_up + totals.udp.bytes_down;
+  };
+  const auto began = Clock::now();
+  auto last_step = began;
+  auto so_far = moved();
+  while (stack_ && stack_->unfinished() > 0) {
+    co_await sleep_for(1ms);
+    const auto now = Clock::now();
+    if (const auto by_now = moved(); by_now != so_far) {
+      so_far = by_now;
+      last_step = now;
+    }
+    if (now - last_step > patience_without_progress || now - began > patience) co_return;
+  }
 }
 
 bool HostCore::handle(Message& message) {

@@ -38,6 +38,7 @@ class HostCore {
  private:
   Task<> run();
   Task<> hear_child();
+  Task<> pass_on_the_rest();
   Task<> watch_child(UniqueFd pidfd);
   bool handle(Message& message);  // false: the conversation is over
   void map_ids(const Message& message);

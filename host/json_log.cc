@@ -61,7 +61,8 @@ void JsonLog::flow_ended(const FlowRecord& record) {
   line["end"] = to_string(record.end);
   if (!record.why.empty()) line["error"] = record.why;
   const std::string text = boost::json::serialize(line) + "\n";
-  (void)!::write(file_.get(), text.data(), text.size());
+  if (::write(file_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) && !trouble_)
+    trouble_ = errno_error("cannot write to the log, which is not complete");
 }
 
 }  // namespace nsrun

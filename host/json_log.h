@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/fd.h"
@@ -18,10 +19,13 @@ class JsonLog final : public Events {
   // `path`: a file to append to, or "-" for standard error.
   static Result<std::unique_ptr<JsonLog>> open(const std::string& path);
   void flow_ended(const FlowRecord& record) override;
+  // Why a line could not be written, the first time; nothing when all were.
+  const std::optional<Error>& trouble() const { return trouble_; }
 
  private:
   explicit JsonLog(UniqueFd file) : file_(std::move(file)) {}
   UniqueFd file_;
+  std::optional<Error> trouble_;
 };
 
 }  // namespace nsrun

@@ -13,6 +13,7 @@ constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and
 struct Direction {
   Connection& from;
   Connection& to;
+  bool& finished;
   void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
   FlowEnd if_from_breaks;
   FlowEnd if_to_breaks;
@@ -26,7 +27,10 @@ Task<> pump(Direction way, FlowRecord& record) {
       record.ended(way.if_from_breaks);
       break;
     }
-    if (chunk->end) co_return way.to.finish();
+    if (chunk->end) {
+      way.finished = true;
+      co_return way.to.finish();
+    }
     const auto written = co_await way.to.write(Bytes(buffer).first(chunk->size));
     if (!written) {
       record.ended(way.if_to_breaks);
@@ -37,6 +41,18 @@ Task<> pump(Direction way, FlowRecord& record) {
   way.from.reset();
   way.to.reset();
 }
+
+// A stream that is cut off must not look whole to who reads it: an end that did not come from the other side
+// is a reset.
+struct ResetUnfinished {
+  Connection& near;
+  Connection& far;
+  bool up = false, down = false;  // finished
+  ~ResetUnfinished() {
+    if (!down) near.reset();
+    if (!up) far.reset();
+  }
+};
 
 // A datagram that cannot be delivered says so (port unreachable) and the flow goes on.
 Task<> pump_datagrams(Direction way, FlowRecord& record) {
@@ -83,10 +99,13 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
     co_await relay_sockets(executor, near->release_socket(), far->release_socket(), *record);
     co_return;
   }
-  const Direction up{*near, *far, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target};
-  const Direction down{*far, *near, &FlowRecord::moved_down, FlowEnd::reset_by_target,
-                       FlowEnd::reset_by_source};
-  if (near->transport() == Transport::datagram)
+  const bool datagrams = near->transport() == Transport::datagram;
+  ResetUnfinished state{*near, *far, datagrams, datagrams};
+  const Direction up{
+      *near, *far, state.up, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target};
+  const Direction down{
+      *far, *near, state.down, &FlowRecord::moved_down, FlowEnd::reset_by_target, FlowEnd::reset_by_source};
+  if (datagrams)
     co_await either(pump_datagrams(up, *record), pump_datagrams(down, *record));
   else
     co_await both(pump(up, *record), pump(down, *record));

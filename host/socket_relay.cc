@@ -27,6 +27,7 @@ Pipe make_pipe() {
 struct Way {
   Descriptor& from;
   Descriptor& to;
+  bool& finished;
   void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
   FlowEnd if_from_breaks, if_to_breaks;
 };
@@ -46,14 +47,28 @@ Task<bool> drain(const Pipe& pipe, Descriptor& to, std::size_t bytes) {
   co_return true;
 }
 
-void break_both(Way& way) {
+void reset(Descriptor& socket) {
   const linger at_once{1, 0};
-  for (Descriptor* end : {&way.from, &way.to}) {
-    if (!end->is_open()) continue;
-    ::setsockopt(end->native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    end->close();
-  }
+  if (!socket.is_open()) return;
+  ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  socket.close();
 }
+
+void break_both(Way& way) {
+  reset(way.from);
+  reset(way.to);
+}
+
+// A stream that is cut off, by our own end for instance, must not look whole to who reads it.
+struct ResetUnfinished {
+  Descriptor& near;
+  Descriptor& far;
+  bool up = false, down = false;  // finished
+  ~ResetUnfinished() {
+    if (!down) reset(near);
+    if (!up) reset(far);
+  }
+};
 
 Task<> pump(Way way, FlowRecord& record) {
   const Pipe pipe = make_pipe();
@@ -66,6 +81,7 @@ Task<> pump(Way way, FlowRecord& record) {
                                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (got == 0) {
       ::shutdown(way.to.native_handle(), SHUT_WR);
+      way.finished = true;
       co_return;
     }
     if (got < 0 && errno == EINTR) continue;
@@ -93,9 +109,12 @@ Task<> pump(Way way, FlowRecord& record) {
 
 Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord& record) {
   Descriptor a(executor, near.release()), b(executor, far.release());
+  ResetUnfinished state{a, b};
   co_await both(
-      pump({a, b, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target}, record),
-      pump({b, a, &FlowRecord::moved_down, FlowEnd::reset_by_target, FlowEnd::reset_by_source}, record));
+      pump({a, b, state.up, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target},
+           record),
+      pump({b, a, state.down, &FlowRecord::moved_down, FlowEnd::reset_by_target, FlowEnd::reset_by_source},
+           record));
   record.ended(FlowEnd::closed);
 }
 

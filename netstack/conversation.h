@@ -22,6 +22,8 @@ class Conversation {
   virtual void turn() = 0;
   // About every millisecond-scale tick while an ACK is owed (StackCore::owe_ack).
   virtual void acknowledge_late() {}
+  // Something that the guest sent has not been passed on yet, or it may still send.
+  virtual bool is_unfinished() const { return false; }
   // The guest may begin anew under this key: what is left concerns the far end only.
   virtual bool is_over() const { return false; }
 

@@ -33,6 +33,7 @@ class DatagramConversation final : public Conversation {
 
   void receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) override;
   void turn() override;
+  bool is_unfinished() const override { return !waiting_.empty(); }
 
   // To the guest, as coming from key.target. With segment_size the parts are several datagrams of that size
   // (the last may be shorter).

@@ -42,4 +42,6 @@ Task<Result<std::unique_ptr<Connection>>> Stack::connect(Protocol protocol, Endp
 
 std::size_t Stack::flows() const { return core_->size(); }
 
+std::size_t Stack::unfinished() { return core_->unfinished(); }
+
 }  // namespace nsrun

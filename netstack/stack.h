@@ -37,6 +37,9 @@ class Stack {
   Task<Result<std::unique_ptr<Connection>>> connect(Protocol protocol, Endpoint source, Endpoint guest);
 
   std::size_t flows() const;  // alive now
+  // Takes all packets that wait at the device, and counts the flows with something of the guest's that is
+  // still to be passed on: bytes, or the word that there are no more.
+  std::size_t unfinished();
 
  private:
   std::unique_ptr<StackCore> core_;

@@ -59,6 +59,7 @@ class StackCore final : private Pollable {
   Conversation* find(const FlowKey& key);
   void insert(std::unique_ptr<Conversation> conversation);
   std::size_t size() const { return flows_.size() + aside_.size(); }
+  std::size_t unfinished();
 
   // Bytes waiting in all flows. Past `ample` a flow may hold only `share` bytes each way.
   static constexpr std::size_t ample = 256 << 20, share = 64 << 10;

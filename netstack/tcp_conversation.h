@@ -66,6 +66,7 @@ class TcpConversation final : public Conversation, public LwipFlow {
   void receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) override;
   void turn() override;
   void acknowledge_late() override;
+  bool is_unfinished() const override { return inbox_bytes_ > 0 || (alive() && !guest_finished_); }
   bool is_over() const override { return !alive(); }
 
  private:

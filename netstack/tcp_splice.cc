@@ -32,7 +32,9 @@ void TcpSplice::start(StackCore& core, TcpConversation& conversation, UniqueFd s
                       std::unique_ptr<FlowRecord> record, bool far_asked) {
   auto* splice = new TcpSplice(core, conversation, std::move(socket), std::move(record), far_asked);
   conversation.set_user(splice);
-  core.poller().add(splice->socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *splice);
+  // Without a place in the set (no memory) the socket's next event would be missed: the flow goes at once.
+  if (!core.poller().add(splice->socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *splice))
+    conversation.abort();
   core.touch(conversation);
 }
 
@@ -147,7 +149,10 @@ void TcpSplice::end(FlowEnd how) {
   leave();
 }
 
-void TcpSplice::conversation_gone() { leave(); }
+void TcpSplice::conversation_gone() {
+  if (!shut_) reset_socket();  // what came so far must not look like all there was
+  leave();
+}
 
 // Closing alone does not take a socket out of an epoll set while a forked process still has it (epoll(7)).
 void TcpSplice::leave() {
