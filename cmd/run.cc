@@ -51,7 +51,7 @@ class Follower final : public SandboxListener {
 
   void stopped(int) override {
     stop_with_command();
-    host_->send_signal(SIGCONT);
+    host_->resume();
   }
   void exited(int status) override { status_ = status; }
   void failed(const Error& error) override {

@@ -66,7 +66,7 @@ void Supervisor::reap() {
   while ((pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
     if (pid != command_) continue;
     if (WIFSTOPPED(status))
-      (void)send_message(host_, {MessageType::stopped, WSTOPSIG(status)});
+      (void)send_message(host_, {MessageType::stopped, WSTOPSIG(status), std::to_string(++stops_)});
     else
       status_ = exit_status(status);
   }
@@ -76,9 +76,17 @@ void Supervisor::reap() {
 Supervisor::State Supervisor::hear_host() {
   auto message = receive_message(host_);
   if (!message || !*message) return State::host_gone;
+  if ((*message)->type == MessageType::resume) resume((*message)->body);
   if ((*message)->type == MessageType::signal) pass_signal((*message)->number);
   if ((*message)->type == MessageType::make_sockets) make_sockets(**message);
   return State::running;
+}
+
+// A shell continues the whole job at once, and the command may have been stopped anew by the time nsrun runs
+// again and says so: its word is about the stop it names, and no other.
+void Supervisor::resume(const std::string& stop) {
+  reap();
+  if (!status_ && stop == std::to_string(stops_)) ::kill(command_, SIGCONT);
 }
 
 void Supervisor::pass_signal(int signal) const {

@@ -25,6 +25,7 @@ class Supervisor {
 
   void reap();
   State hear_host();
+  void resume(const std::string& stop);
   void pass_signal(int signal) const;
   void make_sockets(const Message& request) const;
   bool finished();
@@ -33,6 +34,7 @@ class Supervisor {
   pid_t command_;
   bool linger_;
   std::optional<int> status_;  // the command's, once it ended
+  unsigned stops_ = 0;         // how often the command was stopped
   bool childless_ = false;     // as of the last reap()
 };
 

@@ -34,6 +34,8 @@ void Host::close() {
   asio::post(*own_context_, [core = core_.get()] { core->close(); });
 }
 
+void Host::resume() { core_->resume(); }
+
 void Host::send_signal(int signal) { core_->send({MessageType::signal, signal}); }
 
 Counters Host::counters() const {

@@ -66,6 +66,8 @@ class Host {
   Result<void> attach_to_cmd(Command& command);
   // Begins to end what the destructor ends; from the loop's thread, where the host runs on the caller's loop.
   void close();
+  // After SandboxListener::stopped: continues the command, unless it was stopped again meanwhile.
+  void resume();
   // Passes a signal to the command of our agent.
   void send_signal(int signal);
   Counters counters() const;

@@ -153,6 +153,7 @@ bool HostCore::handle(Message& message) {
       listener_.started();
       return true;
     case MessageType::stopped:
+      last_stop_ = message.body;
       listener_.stopped(message.number);
       return true;
     case MessageType::sockets:

@@ -33,6 +33,7 @@ class HostCore {
   void close();                                       // on the loop's thread: run() ends soon
   Result<void> attach(Command& command);
   void send(Message message);
+  void resume() { send({MessageType::resume, 0, last_stop_}); }
   Counters counters() const { return ledger_.totals(); }
 
  private:
@@ -75,6 +76,7 @@ class HostCore {
   UniqueFd channel_;                 // our end of the handshake
   std::optional<Descriptor> channel_wait_;
   bool ids_mapped_ = false;
+  std::string last_stop_;  // as the agent named it
 
   std::unique_ptr<CaptureFile> capture_;
   std::unique_ptr<Device> device_, capturing_;

@@ -18,7 +18,7 @@
 //   ── device (its fds) ────────────────►           the network is set up; the host builds its stack
 //   ◄──────────────────────────── go ───            packets flow: the command may start
 //   ── started ─────────────────────────►           exec succeeded
-//   ◄──────── signal / make_sockets ────            while it runs
+//   ◄─ signal / resume / make_sockets ──            while it runs
 //   ── sockets (fds) / stopped ─────────►
 //   ── exited (wait status) ────────────►           the command ended; the agent ends what is left
 //   ── failed (exit code, words) ───────►           at any time before started: it gives up
@@ -40,7 +40,8 @@ enum class MessageType : std::uint8_t {
   go,
   started,       // number: the command's pid in its own pid namespace
   signal,        // number: the signal to pass to the command
-  stopped,       // number: the signal that stopped the command
+  stopped,       // number: the signal that stopped the command; body: which stop it was
+  resume,        // body: the stop (as in stopped) that is over
   make_sockets,  // number: how many (1-16); body: address family, socket type as two bytes
   sockets,       // fds: the sockets; body: as in make_sockets
   exited,        // number: the command's status as nsrun reports it (128 + n for signal n)

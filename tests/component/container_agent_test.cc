@@ -75,6 +75,28 @@ TEST_CASE("a stopped command is reported, and goes on when the host says so") {
   CHECK(host.await_exit() == 4);
 }
 
+TEST_CASE("the word that a stop is over does not undo the next stop") {
+  if (skip(why_no_sandbox())) return;
+  FakeHost host(shell("kill -STOP $$; kill -STOP $$; exit 4"));
+  host.start_command();
+  const pid_t command = host.heard.back().number;
+  const auto is_stopped = [&] {
+    std::ifstream status("/proc/" + std::to_string(command) + "/stat");
+    const std::string text(std::istreambuf_iterator<char>(status), {});
+    return text.substr(text.rfind(')') + 2, 1) == "T";
+  };
+  const auto first = host.await(MessageType::stopped).body;
+  host.send({MessageType::resume, 0, first});
+  const auto second = host.await(MessageType::stopped).body;
+  CHECK(second != first);
+  host.send({MessageType::resume, 0, first});
+  host.send({MessageType::make_sockets, 1, std::string{AF_INET, SOCK_STREAM}});
+  host.await(MessageType::sockets);  // so the late word has been heard
+  CHECK(is_stopped());
+  host.send({MessageType::resume, 0, second});
+  CHECK(host.await_exit() == 4);
+}
+
 TEST_CASE("the command starts with the signal state nsrun was given, not nsrun's own") {
   if (skip(why_no_sandbox())) return;
   ::signal(SIGHUP, SIG_IGN);
