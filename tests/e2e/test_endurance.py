@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 
 from support import guest, sandbox, world
@@ -75,6 +76,34 @@ def _():
                 got = guest.receive_stream(connection)
                 sender.join()
                 expect_equal(got, [size, sent[0]], host)
+
+
+def greet_everybody(listener):
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.send(b"hello")
+
+
+@test("100,000 connections leave no descriptor and no flow behind")
+def _():
+    count = 100_000
+    with socket.create_server((SERVER4, 0), backlog=1024) as listener, tempfile.NamedTemporaryFile() as log, \
+            sandbox.start_guest("serve", "::", [], []) as idle:
+        threading.Thread(target=greet_everybody, args=[listener], daemon=True).start()
+        os.chmod(log.name, 0o666)
+        before = descriptors(idle)
+        words = sandbox.guest_command("greeted", SERVER4, listener.getsockname()[1], count, 4)
+        with sandbox.start(*words, options=["--log", log.name]) as running:
+            expect_equal(int(running.wait_for(r"(\d+)\n", 300)[1]), count, "greeted")
+            until(lambda: descriptors(running) <= before + 3, 5, "closed descriptors")
+            # Each flow has been written down, so none lives on.
+            lines = [json.loads(line) for line in open(log.name)]
+            ends = [line["end"] for line in lines if line["protocol"] == "tcp"]
+            expect_equal((len(ends), set(ends)), (count, {"closed"}), "flows and their ends")
 
 
 @test("2,000 connections in a row leave nsrun with the descriptors and about the memory it had")

@@ -6,6 +6,7 @@ the suite: it must start fast, anywhere.
 import errno
 import hashlib
 import json
+import os
 import select
 import signal
 import socket
@@ -209,6 +210,23 @@ def one_after_the_other(host, port, count):
     for number in range(count):
         echoed_back += echoed(host, port, str(number)) == str(number)
     print(echoed_back, flush=True)
+    sys.stdin.readline()
+
+
+def greeted(host, port, count, processes):
+    """Connections in a row, from several processes at once, each to a server that greets and closes; how many
+    were greeted. Then waits for standard input's end."""
+    family, share, reading, writing = family_of(host), count // processes, *os.pipe()
+    for _ in range(processes):
+        if os.fork() == 0:
+            seen = 0
+            for _ in range(share):
+                with socket.socket(family) as connection:
+                    connection.connect((host, port))
+                    seen += connection.recv(16) == b"hello" and connection.recv(16) == b""
+            os.write(writing, struct.pack("!Q", seen))
+            os._exit(0)
+    print(sum(struct.unpack("!Q", os.read(reading, 8))[0] for _ in range(processes)), flush=True)
     sys.stdin.readline()
 
 
