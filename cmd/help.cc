@@ -8,8 +8,9 @@ const char* help_text() {
   nsrun [OPTIONS] [--] COMMAND [ARGUMENTS]
 
 Network
-  -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside;
-                            repeat it, or give ranges: 8000-8009:80-89
+  -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside,
+                            on all addresses unless ADDR is given; repeat it,
+                            or give ranges: 8000-8009:80-89
       --host-loopback       10.0.2.2 (fd00::2) leads to the host's own loopback
       --dial URL            how flows leave: direct:// (default),
                             socks5://[USER:PASSWORD@]HOST[:PORT], socks5h://,
