@@ -150,6 +150,7 @@ bool HostCore::handle(Message& message) {
       begin_with_pump(message);
       return false;
     case MessageType::started:
+      sockets_.agent_listens();
       listener_.started();
       return true;
     case MessageType::stopped:
@@ -219,8 +220,8 @@ void HostCore::begin(std::unique_ptr<Device> device, pid_t child) {
       events_);
   tasks_.spawn(stack_->run());
   tasks_.spawn(watch_child(std::move(pidfd)));
-  publish();
   if (!pumped) send({MessageType::go});
+  publish();
   listener_.ready();
 }
 

@@ -101,7 +101,9 @@ Result<std::optional<Message>> receive_message(int socket) {
     pid_t sender = 0;
     take_control(header, fds, sender);
     auto message = decode({record, static_cast<std::size_t>(size)});
-    if (!message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) continue;
+    // Descriptors that found no room here (EMFILE) are lost, and MSG_CTRUNC says so; the words still count,
+    // or the sender would wait for an answer for ever.
+    if (!message || (header.msg_flags & MSG_TRUNC)) continue;
     message->fds = std::move(fds);
     message->sender = sender;
     return message;

@@ -69,7 +69,8 @@ Result<std::pair<UniqueFd, UniqueFd>> handshake_pair();
 
 // Sends one record with its descriptors; waits for room unless the socket is non-blocking.
 Result<void> send_message(int socket, const Message& message);
-// The next message; nothing when the peer is gone. A malformed record is skipped. On a non-blocking socket
+// The next message; nothing when the peer is gone. A malformed record is skipped; descriptors beyond this
+// process's limit are missing. On a non-blocking socket
 // with nothing to read the error is EAGAIN.
 Result<std::optional<Message>> receive_message(int socket);
 

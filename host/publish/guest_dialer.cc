@@ -22,7 +22,8 @@ Endpoint GuestDialer::presentable(const Endpoint& client, const IpAddress& guest
 }
 
 Task<Result<std::unique_ptr<Connection>>> GuestDialer::dial(const Target& target) {
-  const bool inside = target.protocol == Protocol::tcp && target.source.address.is_loopback();
+  const bool inside =
+      target.protocol == Protocol::tcp && target.source.address.is_loopback() && sockets_.available();
   const auto attempt = [&](const Endpoint& guest) {
     return inside ? dial_inside(guest)
                   : dial_through_stack(target.protocol, presentable(target.source, guest.address), guest);

@@ -8,8 +8,9 @@
 namespace nsrun {
 
 // Dials into the sandbox, for published ports. A TCP client on the host's loopback has no address worth
-// keeping: it is connected by a socket made inside the namespace, and the kernel moves the bytes. Any other
-// client is connected through the stack, and the guest sees the client's own address.
+// keeping: it is connected by a socket made inside the namespace, where an agent makes them, and the kernel
+// moves the bytes. Any other client is connected through the stack, and the guest sees the client's own
+// address.
 class GuestDialer final : public Dialer {
  public:
   GuestDialer(Executor executor, Stack& stack, SandboxSockets& sockets, const NetworkOptions& network)

@@ -41,7 +41,11 @@ Task<Result<UniqueFd>> SandboxSockets::take(int family) {
   refill(family);
   while (p.ready.empty()) {
     const bool in_time = co_await either(came.wait(), sleep_for(deadline - Clock::now()));
-    if (!in_time) co_return Error{"the sandbox's agent makes no sockets", errno_code(ETIMEDOUT)};
+    if (!in_time) {
+      p.asked = 0;  // given up: who comes next asks anew
+      co_return Error{"the sandbox's agent makes no sockets", errno_code(ETIMEDOUT),
+                      "raise the limit of open files (ulimit -n), if it was reached"};
+    }
     refill(family);
   }
   UniqueFd socket = std::move(p.ready.front());
@@ -59,6 +63,8 @@ void SandboxSockets::made(Message message) {
   p.asked = std::max(0, p.asked - batch);
   for (auto& fd : message.fds)
     if (p.ready.size() < low_water + batch + p.waiting.size()) p.ready.push_back(std::move(fd));
+  if (p.ready.empty())
+    return;  // out of descriptors, here or there: asking again at once would only hear it again
   for (Signal* waiting : p.waiting) waiting->raise();
 }
 

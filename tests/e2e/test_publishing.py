@@ -45,6 +45,27 @@ def _():
             expect(seen.endswith("\nhello"), host, seen)
 
 
+@test("clients that come before the command runs do no harm to those after it")
+def _():
+    served = threading.Event()
+
+    def knock():
+        while not served.is_set():
+            for host in ("127.0.0.1", "::1"):
+                guest.connect_error(host, 8080)
+
+    early = threading.Thread(target=knock)
+    early.start()
+    try:
+        with server("8080:80", tcp=[80]):
+            served.set()
+            for host in ("127.0.0.1", "::1"):
+                expect(answers(host, 8080), host)
+    finally:
+        served.set()
+        early.join()
+
+
 @test("one number publishes the same port")
 def _():
     with server("8081", tcp=[8081]):

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,6 +89,22 @@ TEST_CASE("more descriptors than a message can carry are refused, not cut") {
   for (std::size_t i = 0; i <= max_message_fds; ++i)
     message.fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   CHECK_FALSE(send_message(pair.child.get(), message).has_value());
+}
+
+TEST_CASE("a message counts though its descriptors find no room") {
+  const Pair pair;
+  Message message{MessageType::sockets, 1};
+  message.fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  REQUIRE(send_message(pair.child.get(), message).has_value());
+  rlimit limit;
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const rlimit none{0, limit.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto arrived = receive_message(pair.host.get());
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  REQUIRE((arrived.has_value() && arrived->has_value()));
+  CHECK((*arrived)->type == MessageType::sockets);
+  CHECK((*arrived)->fds.empty());
 }
 
 TEST_CASE("a malformed record is skipped, its descriptors closed, and the next message still heard") {
