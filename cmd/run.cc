@@ -173,6 +173,8 @@ int run_command(const RunOptions& options) {
     return status ? *status : fail(status.error());
   } catch (const ErrorException& error) {
     return fail(error.error());
+  } catch (const boost::system::system_error& error) {
+    return fail({"cannot run the sandbox", error.code()});
   }
 }
 

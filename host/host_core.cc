@@ -66,7 +66,9 @@ Result<void> HostCore::attach(Command& command) {
   if (!pair) return pair.error();
   channel_ = std::move(pair->first);
   ::fcntl(channel_.get(), F_SETFL, O_NONBLOCK);
-  channel_wait_.emplace(context_, ::fcntl(channel_.get(), F_DUPFD_CLOEXEC, 3));
+  UniqueFd watched(::fcntl(channel_.get(), F_DUPFD_CLOEXEC, 3));
+  if (!watched) return errno_error("cannot copy the socket to the child");
+  channel_wait_.emplace(context_, watched.release());
   command.extra_fds.push_back(std::move(pair->second));
   return {};
 }
@@ -91,8 +93,12 @@ Task<> HostCore::run() {
   co_await asio::this_coro::throw_if_cancelled(false);
   try {
     co_await either(hear_child(), child_gone_.wait());
-  } catch (const boost::system::system_error&) {
+  } catch (const ErrorException& error) {
+    refuse_child(error.error());
+  } catch (const boost::system::system_error& error) {
     // Cancelled by close(): what follows is the same.
+    if (error.code() != asio::error::operation_aborted)
+      refuse_child({"cannot carry the sandbox's network", error.code()});
   }
   listener_.ended();
   co_await tasks_.cancel_and_join();
