@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -44,7 +45,7 @@ void tune(int socket, const IpAddress& client) {
 
 Task<> accept_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
                         RequestSink sink) {
-  Descriptor listening(executor, ::dup(socket));
+  Descriptor listening(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
   for (;;) {
     SocketAddress client;
     UniqueFd accepted(::accept4(socket, client.get(), &client.length, SOCK_NONBLOCK | SOCK_CLOEXEC));

@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <boost/asio/post.hpp>
 #include <cstring>
 #include <deque>
 #include <unordered_map>
@@ -17,6 +19,7 @@ namespace {
 constexpr std::size_t most_clients = 4096;
 constexpr std::size_t most_waiting = 64;  // datagrams of one client that nobody has read yet
 constexpr std::size_t datagram_size = 65'536;
+constexpr int datagrams_per_turn = 64;  // then other tasks run, however fast the clients send
 
 class ClientConnection;
 
@@ -142,9 +145,10 @@ Task<> receive_published(Executor executor, int socket, PublishedPort port, Gues
                          RequestSink sink) {
   Clients clients{executor, socket, {}};
   const Farewell farewell{clients};
-  Descriptor bound(executor, ::dup(socket));
+  Descriptor bound(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
   std::vector<std::byte> buffer(datagram_size);
-  for (;;) {
+  for (int calls = 1;; ++calls) {
+    if (calls % datagrams_per_turn == 0) co_await asio::post(executor, use_task);
     SocketAddress from;
     LocalAddress local;
     iovec part{buffer.data(), buffer.size()};
