@@ -11,11 +11,18 @@ Error usage(std::string what, std::string advice = "nsrun --help lists the optio
   return {std::move(what), {}, std::move(advice), ExitCode::usage};
 }
 
+// Addresses that mean something else to every kernel.
+bool is_special(const Cidr& network) {
+  const auto& address = network.address;
+  return address.is_unspecified() || address.is_loopback() || address.is_link_local() ||
+         address.is_multicast();
+}
+
 // The guest, gateway and name server of a network: .100, .2 and .3, as slirp4netns --cidr has them.
 Result<void> place_network4(NetworkOptions& network, const std::string& text) {
   const auto cidr = Cidr::parse(text);
-  if (!cidr || !cidr->address.is_v4() || cidr->length < 8 || cidr->length > 25)
-    return usage("--network '" + text + "' is not an IPv4 network",
+  if (!cidr || !cidr->address.is_v4() || cidr->length < 8 || cidr->length > 25 || is_special(*cidr))
+    return usage("--network '" + text + "' is not an IPv4 network for ordinary addresses",
                  "write one of /8 to /25, for instance 10.0.2.0/24");
   const auto host = [&](std::uint8_t number) {
     const auto* b = cidr->address.data();
@@ -30,8 +37,8 @@ Result<void> place_network4(NetworkOptions& network, const std::string& text) {
 
 Result<void> place_network6(NetworkOptions& network, const std::string& text) {
   const auto cidr = Cidr::parse(text);
-  if (!cidr || cidr->address.is_v4() || cidr->length < 16 || cidr->length > 112)
-    return usage("--network6 '" + text + "' is not an IPv6 network",
+  if (!cidr || cidr->address.is_v4() || cidr->length < 16 || cidr->length > 112 || is_special(*cidr))
+    return usage("--network6 '" + text + "' is not an IPv6 network for ordinary addresses",
                  "write one of /16 to /112, for instance fd00::/64");
   const auto host = [&](std::uint8_t high, std::uint8_t low) {
     auto bytes = cidr->address.mapped();
@@ -53,9 +60,16 @@ Result<void> check_mtu(const NetworkOptions& network) {
                "it is 1280 to 65520 bytes, with --no-ipv6 from 576");
 }
 
+Result<void> take_mtu(NetworkOptions& network, const std::string& text) {
+  const auto bytes = parse_port(text);  // a number of the same size
+  if (!bytes) return usage("--mtu '" + text + "' is not a number of bytes", "it is 1280 to 65520");
+  network.mtu = *bytes;
+  return {};
+}
+
 struct Texts {
   std::vector<std::string> publish;
-  std::string network, network6, device;
+  std::string network, network6, mtu;
   bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
 };
 
@@ -64,18 +78,18 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.prefix_command();
   app.add_option("-p,--publish", texts.publish)->allow_extra_args(false);
   app.add_flag("--host-loopback", options.host_loopback);
-  app.add_option("--dial", options.dial);
-  app.add_option("--log", options.log);
-  app.add_option("--pcap", options.capture);
+  app.add_option("--dial", options.dial)->take_last();
+  app.add_option("--log", options.log)->take_last();
+  app.add_option("--pcap", options.capture)->take_last();
   app.add_flag("--map-root", options.map_root);
   app.add_flag("--map-auto", options.map_auto);
   app.add_flag("--pid", options.pid);
   app.add_flag("--uts", options.uts);
   app.add_flag("--ipc", options.ipc);
   app.add_flag("--linger", options.linger);
-  app.add_option("--mtu", options.network.mtu);
-  app.add_option("--network", texts.network);
-  app.add_option("--network6", texts.network6);
+  app.add_option("--mtu", texts.mtu)->take_last();
+  app.add_option("--network", texts.network)->take_last();
+  app.add_option("--network6", texts.network6)->take_last();
   app.add_flag("--no-ipv6", texts.no_ipv6);
   app.add_flag("--no-resolv-conf", texts.no_resolv_conf);
   app.add_flag("-q,--quiet", options.quiet);
@@ -91,6 +105,8 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
     if (!ports) return ports.error();
     options.publish.insert(options.publish.end(), ports->begin(), ports->end());
   }
+  if (!texts.mtu.empty())
+    if (auto taken = take_mtu(options.network, texts.mtu); !taken) return taken;
   if (!texts.network.empty())
     if (auto placed = place_network4(options.network, texts.network); !placed) return placed;
   if (!texts.network6.empty())
@@ -107,6 +123,9 @@ Result<RunOptions> parse_options(int argc, char** argv) {
   declare(app, options, texts);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string what = error.what();  // "--dial: 1 required TEXT missing"
+    return usage(what.substr(0, what.find(':')) + " needs a value");
   } catch (const CLI::ParseError& error) {
     return usage(error.what());
   }
@@ -118,7 +137,7 @@ Result<RunOptions> parse_options(int argc, char** argv) {
   options.command = app.remaining();
   const bool separated = !options.command.empty() && options.command.front() == "--";
   if (separated) options.command.erase(options.command.begin());
-  if (options.command.empty())
+  if (options.command.empty() || options.command.front().empty())
     return usage("there is no command to run", "nsrun [OPTIONS] -- COMMAND; nsrun --help lists the options");
   if (!separated && options.command.front().starts_with("-"))
     return usage("unknown option '" + options.command.front() + "'");

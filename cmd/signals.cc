@@ -4,6 +4,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
 namespace nsrun {
 namespace {
 
@@ -25,7 +29,6 @@ void hold_signals() {
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
   ::signal(SIGTTOU, SIG_IGN);  // a warning may be written from the background
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGTSTP, SIG_DFL);  // for stop_with_command()
 }
 
 Task<> forward_signals(asio::io_context& context, std::function<void(int)> forward) {
@@ -38,15 +41,31 @@ Task<> forward_signals(asio::io_context& context, std::function<void(int)> forwa
   }
 }
 
-// By SIGTSTP rather than SIGSTOP: in a process group that no shell looks after any more, where nobody would
-// ever continue us, the kernel ignores it.
+namespace {
+
+// 0 when it cannot be seen from here (another pid namespace).
+pid_t parent_of(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const auto name_end = text.rfind(')');  // proc_pid_stat(5): pid (name) state parent …
+  return name_end == text.npos ? 0
+                               : static_cast<pid_t>(std::strtol(text.c_str() + name_end + 4, nullptr, 10));
+}
+
+// No shell looks after our process group any more (POSIX, "orphaned process group"), as when it was killed.
+// The kernel stops nobody in such a group for the terminal's sake; SIGSTOP it would obey, for ever.
+bool is_orphaned() {
+  const pid_t group = ::getpgrp();
+  for (pid_t ancestor = ::getppid(); ancestor > 0; ancestor = parent_of(ancestor))
+    if (::getpgid(ancestor) != group) return ::getsid(ancestor) != ::getsid(0);
+  return false;
+}
+
+}  // namespace
+
 void stop_with_command() {
-  sigset_t stop;
-  ::sigemptyset(&stop);
-  ::sigaddset(&stop, SIGTSTP);
-  ::raise(SIGTSTP);
-  ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // here it takes effect
-  ::sigprocmask(SIG_BLOCK, &stop, nullptr);
+  if (!is_orphaned()) ::raise(SIGSTOP);
 }
 
 }  // namespace nsrun

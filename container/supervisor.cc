@@ -63,9 +63,11 @@ bool Supervisor::finished() {
 void Supervisor::reap() {
   int status = 0;
   pid_t pid;
-  while ((pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+  while ((pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
     if (pid != command_) continue;
-    if (WIFSTOPPED(status))
+    stopped_ = WIFSTOPPED(status);
+    if (WIFCONTINUED(status)) continue;
+    if (stopped_)
       (void)send_message(host_, {MessageType::stopped, WSTOPSIG(status), std::to_string(++stops_)});
     else
       status_ = exit_status(status);
@@ -82,11 +84,12 @@ Supervisor::State Supervisor::hear_host() {
   return State::running;
 }
 
-// A shell continues the whole job at once, and the command may have been stopped anew by the time nsrun runs
-// again and says so: its word is about the stop it names, and no other.
+// A shell continues the whole job at once, so that the command has mostly gone on by the time nsrun runs
+// again and says so. A SIGCONT then would be no mere repetition: it takes back the next Ctrl-Z, if that is
+// under way.
 void Supervisor::resume(const std::string& stop) {
   reap();
-  if (!status_ && stop == std::to_string(stops_)) ::kill(command_, SIGCONT);
+  if (!status_ && stopped_ && stop == std::to_string(stops_)) ::kill(command_, SIGCONT);
 }
 
 void Supervisor::pass_signal(int signal) const {

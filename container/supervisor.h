@@ -35,6 +35,7 @@ class Supervisor {
   bool linger_;
   std::optional<int> status_;  // the command's, once it ended
   unsigned stops_ = 0;         // how often the command was stopped
+  bool stopped_ = false;       // it still is
   bool childless_ = false;     // as of the last reap()
 };
 

@@ -118,13 +118,16 @@ std::optional<Parts> take_apart(std::string_view text, const Scheme& scheme) {
   parts.path = url->path();
   parts.has_host = !url->host().empty();
   if (url->has_userinfo()) parts.credentials = Credentials{url->user(), url->password()};
-  const bool odd_port = url->has_port() && url->port_number() == 0;  // 0, empty, or above 65535
+  // Not port_number(), which takes what is above 65535 modulo that.
+  const std::string written = url->port();
+  const auto port = parse_port(written);
+  const bool odd_port = url->has_port() && !port;
   const bool needs_host = scheme.port != 0;
   if (odd_port || parts.has_host != needs_host) return std::nullopt;
   if (!needs_host && (url->has_userinfo() || url->has_port())) return std::nullopt;
   if (scheme.name != "unix" && !(parts.path.empty() || parts.path == "/")) return std::nullopt;
   if (has_control_character(parts.path) || has_control_character(url->host())) return std::nullopt;
-  if (needs_host) parts.proxy = proxy_target(*url, url->has_port() ? url->port_number() : scheme.port);
+  if (needs_host) parts.proxy = proxy_target(*url, port.value_or(scheme.port));
   return parts;
 }
 

@@ -48,7 +48,7 @@ Task<Dialled> HttpConnectDialer::dial(const Target& target) {
   const auto request = http_connect::request(target, credentials_);
   if (!request) co_return proxy_error(where, request.error());
   auto connection = co_await inner_->dial(proxy_);
-  if (!connection) co_return proxy_error(where, connection.error());
+  if (!connection) co_return proxy_unreachable(where, connection.error());
   const auto tunnel = co_await within(proxy_handshake_limit, negotiate(**connection, *request));
   if (!tunnel) co_return proxy_timeout(where);
   if (!*tunnel) co_return proxy_error(where + " for " + target.to_string(), tunnel->error());

@@ -16,6 +16,12 @@ Error proxy_error(const std::string& proxy, const Error& cause) {
   return {"proxy " + proxy + ": " + cause.doing, cause.code, cause.advice, cause.exit};
 }
 
+Error proxy_unreachable(const std::string& proxy, const Error& cause) {
+  Error error = proxy_error(proxy, cause);
+  if (error.advice.empty()) error.advice = "is the proxy running, and its address right?";
+  return error;
+}
+
 Error proxy_timeout(const std::string& proxy) {
   return {"proxy " + proxy + " did not answer", errno_code(ETIMEDOUT), "does it speak this protocol?"};
 }

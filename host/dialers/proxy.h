@@ -20,5 +20,7 @@ Task<Result<void>> read_exactly(Connection& from, MutableBytes into);
 // The error of a dial that did not get as far as the proxy's answer.
 Error proxy_error(const std::string& proxy, const Error& cause);
 Error proxy_timeout(const std::string& proxy);
+// The proxy itself cannot be reached: no flow gets anywhere until somebody mends that, so it has advice.
+Error proxy_unreachable(const std::string& proxy, const Error& cause);
 
 }  // namespace nsrun

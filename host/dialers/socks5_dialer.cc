@@ -33,7 +33,7 @@ Task<Dialled> Socks5Dialer::dial(const Target& target) {
   if (target.protocol == Protocol::icmp)
     co_return Error{"SOCKS5 cannot carry " + target.to_string(), errno_code(EPROTONOSUPPORT)};
   auto connection = co_await inner_->dial(proxy_);
-  if (!connection) co_return proxy_error(proxy_.to_string(), connection.error());
+  if (!connection) co_return proxy_unreachable(proxy_.to_string(), connection.error());
 
   const bool tcp = target.protocol == Protocol::tcp;
   const auto command = tcp ? socks5::Command::connect : socks5::Command::udp_associate;

@@ -57,7 +57,9 @@ def _():
 def _():
     for words in (["--no-such-flag", "--", "true"], [], ["--"], ["--mtu", "100", "--", "true"],
                   ["--mtu", "x", "--", "true"], ["-p", "x:y", "--", "true"], ["-p", "1-3:1-2", "--", "true"],
-                  ["-p", "70000:1", "--", "true"], ["--network", "10.0.0.0", "--", "true"], ["--dial"]):
+                  ["-p", "70000:1", "--", "true"], ["--network", "10.0.0.0", "--", "true"],
+                  ["--network", "127.0.0.0/8", "--", "true"], ["--network6", "fe80::/64", "--", "true"],
+                  ["--network", "224.0.0.0/24", "--", "true"], [""], ["--dial"]):
         done = sandbox.nsrun(*words)
         expect_equal(done.returncode, 2, f"status of {words}")
         one_line(done)

@@ -5,6 +5,7 @@
                         └──► unix socket
 """
 import base64
+import json
 import os
 import socket
 import threading
@@ -136,11 +137,19 @@ def _():
 
 @test("a URL that cannot be is an error of usage, in one line")
 def _():
-    for url in ("nonsense", "ftp://x", "socks5://", "socks5://h:0", "socks5://h:70000", "http://h/path",
+    for url in ("nonsense", "ftp://x", "socks5://", "socks5://h:0", "socks5://h:70000", "socks5://h:99999", "http://h/path",
                 "unix://", "direct://host", "socks5://h?q", ""):
         done = sandbox.nsrun("--dial", url, "--", "true")
         expect_equal(done.returncode, 2, f"status for {url!r}")
         expect(done.stderr.startswith("nsrun: ") and done.stderr.count("\n") == 1, url, done.stderr)
+
+
+@test("a proxy that is down is told of once, and its flows are refused")
+def _():
+    done = sandbox.nsrun("--dial", "socks5://127.0.0.1:9", "--",
+                         *sandbox.guest_command("connect_errors", [[SERVER4, 80], [SERVER4, 80]]))
+    expect_equal(json.loads(done.stdout), ["ECONNREFUSED", "ECONNREFUSED"])
+    expect_equal(done.stderr.count("is the proxy running"), 1, done.stderr)
 
 
 @test("the command cannot read the proxy's password from nsrun's processes")

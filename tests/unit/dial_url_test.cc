@@ -45,6 +45,8 @@ TEST_CASE("a URL that names no dialer is a usage error that shows the form") {
                           "socks5://:1080",
                           "socks5://host:0",
                           "socks5://host:65536",
+                          "socks5://host:65537",
+                          "socks5://host:99999",
                           "socks5://host:port",
                           "socks5://host:",
                           "socks5://host/path",
