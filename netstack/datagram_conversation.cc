@@ -79,7 +79,10 @@ void DatagramConversation::hold(StackCore& core, const FlowKey& key, const Packe
 
 void DatagramConversation::receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) {
   core_.watch_idle(*this);
-  if (key.protocol == Protocol::icmp) return enqueue(packet.payload());
+  if (key.protocol == Protocol::icmp) {
+    std::copy_n(packet.payload().begin(), last_echo_.size(), last_echo_.begin());
+    return enqueue(packet.payload());
+  }
   const std::size_t said = packet.word(4);  // the UDP header's own length (RFC 768)
   auto payload = packet.payload();
   const bool segmented = offload.segmentation == Offload::segment_udp && offload.segment_size > 0;
@@ -147,8 +150,7 @@ void DatagramConversation::send_error(IcmpError kind) {
     put_word(2, key.target.port);
     put_word(4, 8);
   } else {
-    quote[ip] = std::byte{static_cast<std::uint8_t>(v4 ? 8 : 128)};
-    put_word(4, key.source.port);
+    std::copy(last_echo_.begin(), last_echo_.end(), quote.begin() + static_cast<long>(ip));
   }
   const auto about = parse_packet(MutableBytes(quote).first(ip + 8));
   // As the target itself would say that nobody listens; anything else is a router's word.

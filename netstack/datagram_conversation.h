@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -55,6 +56,8 @@ class DatagramConversation final : public Conversation {
   std::deque<std::vector<std::byte>> waiting_;
   std::size_t waiting_bytes_ = 0;
   bool answered_ = false, counted_ = false;  // among StackCore::held_requests
+  std::array<std::byte, 8>
+      last_echo_{};  // the header of the last echo request, which an error about it quotes
   DatagramRequest* request_ = nullptr;
   DatagramConnection* connection_ = nullptr;
   std::unique_ptr<UdpSplice> splice_;

@@ -6,7 +6,7 @@
 """
 from support import sandbox
 from support.theme import expect, expect_equal, need, test
-from support.world import SERVER4, SERVER6, SILENT4, UNREACHABLE4
+from support.world import SERVER4, SERVER6, SILENT4, UNREACHABLE4, UNREACHABLE6
 
 IN_A_WORLD = True
 
@@ -35,10 +35,12 @@ def _():
     expect(done.returncode == 1 and " 0 received" in done.stdout, done.stdout, done.stderr)
 
 
-@test("an unreachable host is said to be unreachable")
+@test("an unreachable host is said to be unreachable, about the very request")
 def _():
-    done = ping("-n", "-c", "1", "-W", "1", UNREACHABLE4)
-    expect("Destination Host Unreachable" in done.stdout, done.stdout, done.stderr)
+    for host in (UNREACHABLE4, UNREACHABLE6):
+        done = ping("-n", "-c", "2", "-i", "0.2", "-W", "1", host)
+        for number in (1, 2):
+            expect(f"icmp_seq={number} Destination" in done.stdout, done.stdout, done.stderr)
 
 
 @test("the gateway answers for itself, without asking the host's loopback")
