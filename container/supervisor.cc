@@ -112,6 +112,11 @@ void Supervisor::make_sockets(const Message& request) const {
     answer.fds.push_back(std::move(made));
   }
   answer.number = static_cast<std::int32_t>(answer.fds.size());
+  if (send_message(host_, answer)) return;
+  // Too many descriptors of this user are on their way already (unix(7), ETOOMANYREFS). The host counts
+  // answers.
+  answer.fds.clear();
+  answer.number = 0;
   (void)send_message(host_, answer);
 }
 

@@ -5,7 +5,9 @@
 namespace nsrun {
 namespace {
 
-constexpr int batch = 8;              // sockets asked for at once
+constexpr int batch = 8;        // sockets asked for at once
+constexpr int most_asked = 64;  // on their way: the kernel bounds them for each user (unix(7), ETOOMANYREFS)
+constexpr auto ask_again = 100ms;     // after an answer without sockets: somebody is out of descriptors
 constexpr std::size_t low_water = 4;  // fewer ready: ask for more
 constexpr auto answer_deadline = 5s;  // then the connection is given up
 
@@ -26,7 +28,9 @@ class InLine {
 
 void SandboxSockets::refill(int family) {
   Pool& p = pool(family);
-  if (p.ready.size() + static_cast<std::size_t>(p.asked) >= low_water + p.waiting.size()) return;
+  if (p.asked >= most_asked ||
+      p.ready.size() + static_cast<std::size_t>(p.asked) >= low_water + p.waiting.size())
+    return;
   p.asked += batch;
   Message request{MessageType::make_sockets, batch};
   request.body = {static_cast<char>(family), static_cast<char>(SOCK_STREAM)};
@@ -40,8 +44,9 @@ Task<Result<UniqueFd>> SandboxSockets::take(int family) {
   const InLine in_line(p.waiting, came);
   refill(family);
   while (p.ready.empty()) {
-    const bool in_time = co_await either(came.wait(), sleep_for(deadline - Clock::now()));
-    if (!in_time) {
+    const auto left = deadline - Clock::now();
+    const bool raised = co_await either(came.wait(), sleep_for(std::min<Clock::duration>(left, ask_again)));
+    if (!raised && Clock::now() >= deadline) {
       p.asked = 0;  // given up: who comes next asks anew
       co_return Error{"the sandbox's agent makes no sockets", errno_code(ETIMEDOUT),
                       "raise the limit of open files (ulimit -n), if it was reached"};
@@ -63,8 +68,7 @@ void SandboxSockets::made(Message message) {
   p.asked = std::max(0, p.asked - batch);
   for (auto& fd : message.fds)
     if (p.ready.size() < low_water + batch + p.waiting.size()) p.ready.push_back(std::move(fd));
-  if (p.ready.empty())
-    return;  // out of descriptors, here or there: asking again at once would only hear it again
+  if (p.ready.empty()) return;  // asking again at once would only hear it again
   for (Signal* waiting : p.waiting) waiting->raise();
 }
 
