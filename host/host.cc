@@ -34,12 +34,22 @@ void Host::close() {
   asio::post(*own_context_, [core = core_.get()] { core->close(); });
 }
 
-void Host::resume() { core_->resume(); }
+bool Host::is_elsewhere() const {
+  return thread_.joinable() && thread_.get_id() != std::this_thread::get_id();
+}
 
-void Host::send_signal(int signal) { core_->send({MessageType::signal, signal}); }
+void Host::resume() {
+  if (!is_elsewhere()) return core_->resume();
+  asio::post(*own_context_, [core = core_.get()] { core->resume(); });
+}
+
+void Host::send_signal(int signal) {
+  if (!is_elsewhere()) return core_->send({MessageType::signal, signal});
+  asio::post(*own_context_, [core = core_.get(), signal] { core->send({MessageType::signal, signal}); });
+}
 
 Counters Host::counters() const {
-  if (!thread_.joinable()) return core_->counters();
+  if (!is_elsewhere()) return core_->counters();
   // The totals belong to the loop's thread; once it has ended, to anybody.
   std::promise<Counters> answer;
   auto future = answer.get_future();

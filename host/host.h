@@ -73,6 +73,8 @@ class Host {
   Counters counters() const;
 
  private:
+  bool is_elsewhere() const;  // the loop runs on our thread, and the caller is on another
+
   std::unique_ptr<asio::io_context> own_context_;
   std::shared_ptr<HostCore> core_;
   std::thread thread_;
