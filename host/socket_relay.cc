@@ -73,6 +73,7 @@ struct ResetUnfinished {
 Task<> pump(Way way, FlowRecord& record) {
   const Pipe pipe = make_pipe();
   if (!pipe.read) {
+    record.why = errno_error("cannot make a pipe", "raise the limit of open files (ulimit -n)").message();
     record.ended(FlowEnd::failed);
     co_return break_both(way);
   }
