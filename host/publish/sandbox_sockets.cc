@@ -1,5 +1,7 @@
 #include "host/publish/sandbox_sockets.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 namespace nsrun {
@@ -66,8 +68,10 @@ void SandboxSockets::made(Message message) {
   Pool& p = pool(family);
   if (p.asked == 0) return;
   p.asked = std::max(0, p.asked - batch);
-  for (auto& fd : message.fds)
+  for (auto& fd : message.fds) {
+    ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);  // whoever made it
     if (p.ready.size() < low_water + batch + p.waiting.size()) p.ready.push_back(std::move(fd));
+  }
   if (p.ready.empty()) return;  // asking again at once would only hear it again
   for (Signal* waiting : p.waiting) waiting->raise();
 }
