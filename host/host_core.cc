@@ -133,7 +133,7 @@ Task<> HostCore::pass_on_the_rest() {
   const auto began = Clock::now();
   auto last_step = began;
   auto so_far = moved();
-  while (stack_ && stack_->unfinished() > 0) {
+  while (stack_ && (stack_->unfinished() > 0 || ledger_.totals().relays_from_guest > 0)) {
     co_await sleep_for(1ms);
     const auto now = Clock::now();
     if (const auto by_now = moved(); by_now != so_far) {

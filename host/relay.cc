@@ -14,6 +14,7 @@ struct Direction {
   Connection& from;
   Connection& to;
   bool& finished;
+  Asker from_whom;
   void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
   FlowEnd if_from_breaks;
   FlowEnd if_to_breaks;
@@ -29,6 +30,7 @@ Task<> pump(Direction way, FlowRecord& record) {
     }
     if (chunk->end) {
       way.finished = true;
+      if (way.from_whom == Asker::guest) record.guest_finished();
       co_return way.to.finish();
     }
     const auto written = co_await way.to.write(Bytes(buffer).first(chunk->size));
@@ -95,16 +97,28 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
              std::unique_ptr<FlowRecord> record) {
   const Executor executor = co_await asio::this_coro::executor;
   if (hand_over(near, far, record, executor)) co_return;
-  if (near->transport() == Transport::stream && near->socket() >= 0 && far->socket() >= 0) {
+  const bool datagrams = near->transport() == Transport::datagram;
+  if (!datagrams) record->relayed_from_guest();
+  if (!datagrams && near->socket() >= 0 && far->socket() >= 0) {
     co_await relay_sockets(executor, near->release_socket(), far->release_socket(), *record);
     co_return;
   }
-  const bool datagrams = near->transport() == Transport::datagram;
   ResetUnfinished state{*near, *far, datagrams, datagrams};
-  const Direction up{
-      *near, *far, state.up, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target};
-  const Direction down{
-      *far, *near, state.down, &FlowRecord::moved_down, FlowEnd::reset_by_target, FlowEnd::reset_by_source};
+  const Asker other = record->asker == Asker::guest ? Asker::client : Asker::guest;
+  const Direction up{*near,
+                     *far,
+                     state.up,
+                     record->asker,
+                     &FlowRecord::moved_up,
+                     FlowEnd::reset_by_source,
+                     FlowEnd::reset_by_target};
+  const Direction down{*far,
+                       *near,
+                       state.down,
+                       other,
+                       &FlowRecord::moved_down,
+                       FlowEnd::reset_by_target,
+                       FlowEnd::reset_by_source};
   if (datagrams)
     co_await either(pump_datagrams(up, *record), pump_datagrams(down, *record));
   else

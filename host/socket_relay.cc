@@ -28,19 +28,21 @@ struct Way {
   Descriptor& from;
   Descriptor& to;
   bool& finished;
+  Asker from_whom;
   void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
   FlowEnd if_from_breaks, if_to_breaks;
 };
 
 // Empties the pipe into the socket. False: the socket broke.
-Task<bool> drain(const Pipe& pipe, Descriptor& to, std::size_t bytes) {
+Task<bool> drain(const Pipe& pipe, const Way& way, std::size_t bytes, FlowRecord& record) {
   while (bytes > 0) {
-    const ssize_t sent = ::splice(pipe.read.get(), nullptr, to.native_handle(), nullptr, bytes,
+    const ssize_t sent = ::splice(pipe.read.get(), nullptr, way.to.native_handle(), nullptr, bytes,
                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (sent > 0)
+    if (sent > 0) {
       bytes -= static_cast<std::size_t>(sent);
-    else if (errno == EAGAIN) {
-      if (!co_await writable(to)) co_return false;
+      (record.*way.moved)(static_cast<std::uint64_t>(sent), 1);
+    } else if (errno == EAGAIN) {
+      if (!co_await writable(way.to)) co_return false;
     } else if (errno != EINTR)
       co_return false;
   }
@@ -83,6 +85,7 @@ Task<> pump(Way way, FlowRecord& record) {
     if (got == 0) {
       ::shutdown(way.to.native_handle(), SHUT_WR);
       way.finished = true;
+      if (way.from_whom == Asker::guest) record.guest_finished();
       co_return;
     }
     if (got < 0 && errno == EINTR) continue;
@@ -95,11 +98,10 @@ Task<> pump(Way way, FlowRecord& record) {
       if (!co_await readable(way.from)) co_return;
       continue;
     }
-    if (!co_await drain(pipe, way.to, static_cast<std::size_t>(got))) {
+    if (!co_await drain(pipe, way, static_cast<std::size_t>(got), record)) {
       record.ended(way.if_to_breaks);
       co_return break_both(way);
     }
-    (record.*way.moved)(static_cast<std::uint64_t>(got), 1);
     // A stream that never runs dry must not keep the loop to itself.
     if (round % rounds_before_yield == rounds_before_yield - 1)
       co_await asio::post(co_await asio::this_coro::executor, use_task);
@@ -111,11 +113,13 @@ Task<> pump(Way way, FlowRecord& record) {
 Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord& record) {
   Descriptor a(executor, near.release()), b(executor, far.release());
   ResetUnfinished state{a, b};
-  co_await both(
-      pump({a, b, state.up, &FlowRecord::moved_up, FlowEnd::reset_by_source, FlowEnd::reset_by_target},
-           record),
-      pump({b, a, state.down, &FlowRecord::moved_down, FlowEnd::reset_by_target, FlowEnd::reset_by_source},
-           record));
+  const Asker other = record.asker == Asker::guest ? Asker::client : Asker::guest;
+  co_await both(pump({a, b, state.up, record.asker, &FlowRecord::moved_up, FlowEnd::reset_by_source,
+                      FlowEnd::reset_by_target},
+                     record),
+                pump({b, a, state.down, other, &FlowRecord::moved_down, FlowEnd::reset_by_target,
+                      FlowEnd::reset_by_source},
+                     record));
   record.ended(FlowEnd::closed);
 }
 

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <cstring>
+#include <utility>
 
 namespace nsrun {
 
@@ -52,7 +53,16 @@ FlowRecord::FlowRecord(std::uint64_t id_, const FlowKey& key_, Events& events, C
   if (key.protocol == Protocol::icmp) ++totals_.icmp.flows;
 }
 
+void FlowRecord::relayed_from_guest() {
+  if (!std::exchange(relayed_from_guest_, true)) ++totals_.relays_from_guest;
+}
+
+void FlowRecord::guest_finished() {
+  if (std::exchange(relayed_from_guest_, false)) --totals_.relays_from_guest;
+}
+
 FlowRecord::~FlowRecord() {
+  guest_finished();
   ended(FlowEnd::sandbox_ended);
   events_.flow_ended(*this);
 }

@@ -66,6 +66,8 @@ struct Counters {
   struct Datagram {
     std::uint64_t flows = 0, packets_up = 0, packets_down = 0, bytes_up = 0, bytes_down = 0;
   } udp, icmp;
+  // Live relays (not counting flows that the stack carries by itself) on which the guest has not finished.
+  std::size_t relays_from_guest = 0;
 };
 
 class Events;
@@ -82,6 +84,9 @@ class FlowRecord {
   // On the data path: one call for each batch moved, not for each packet.
   void moved_up(std::uint64_t bytes, std::uint64_t packets = 1);
   void moved_down(std::uint64_t bytes, std::uint64_t packets = 1);
+  // A relay carries this flow's stream, until the guest has finished and all it sent was passed on.
+  void relayed_from_guest();
+  void guest_finished();
   // The first end that is named stands; one that goes without a name was cut off with its sandbox.
   void ended(FlowEnd how) {
     if (end == FlowEnd::open) end = how;
@@ -104,6 +109,7 @@ class FlowRecord {
  private:
   Events& events_;
   Counters& totals_;
+  bool relayed_from_guest_ = false;
 };
 
 // What happens, for those who keep a record of it. Called on the loop's thread; must not block for long.

@@ -66,6 +66,19 @@ def _():
         early.join()
 
 
+@test("what a server sent last reaches a client that reads late, when the server has ended")
+def _():
+    for host in ("127.0.0.1", SERVER4):
+        with sandbox.start_guest("fill_and_leave", 80, options=["-p", "8070:80"]) as running:
+            with socket.create_connection((host, 8070), 10) as client:
+                sent, process = map(int, running.wait_for(r"(\d+) (\d+)\n", 10).groups())
+                until(lambda: not os.path.exists(f"/proc/{process}"), 5, "the server's end")
+                received = 0
+                while data := client.recv(65536):
+                    received += len(data)
+            expect_equal(received, sent, host)
+
+
 @test("one number publishes the same port")
 def _():
     with server("8081", tcp=[8081]):

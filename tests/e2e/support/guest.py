@@ -230,6 +230,20 @@ def greeted(host, port, count, processes):
     sys.stdin.readline()
 
 
+def fill_and_leave(port):
+    """Serves one client: sends it as much as the kernel takes at once, says how much and by whom, and is gone."""
+    with socket.create_server(("", port)) as server:
+        print("ready", flush=True)
+        connection, _ = server.accept()
+        connection.setblocking(False)
+        sent = 0
+        try:
+            while True:
+                sent += connection.send(bytes(65536))
+        except BlockingIOError:
+            print(sent, os.getpid(), flush=True)
+
+
 def from_one_port(host, port, count):
     """Connections in a row from the same port, each cut off with a reset; how many brought their word back"""
     echoed_back, own = 0, 40_000
