@@ -1,9 +1,11 @@
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "container/container.h"
@@ -39,6 +41,10 @@ int mounting_child() {
   const bool mounted = net->mount_tun_device(root).has_value() && net->mount_tun_device(root).has_value();
   struct stat found {};
   const bool there = ::stat((root + "/dev/net/tun").c_str(), &found) == 0 && S_ISCHR(found.st_mode);
+  while (::umount2((root + "/dev/net/tun").c_str(), MNT_DETACH) == 0) {
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(root, ignored);
   (void)net->read_loop();
   return mounted && there ? 0 : 3;
 }
