@@ -1,5 +1,6 @@
 #include "netstack/buffers.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace nsrun {
@@ -11,11 +12,12 @@ BufferPool::~BufferPool() {
 }
 
 BufferPtr BufferPool::get() {
-  if (live_ >= most) return nullptr;
+  if (live_ >= most_) return nullptr;
   Buffer* buffer = free_;
   if (buffer) {
     free_ = buffer->next;
     --free_count_;
+    unused_ = std::min(unused_, free_count_);
   } else {
     buffer = new Buffer;  // default-initialised: the bytes are not touched
     buffer->pool = this;
@@ -35,6 +37,14 @@ void BufferPool::put(Buffer* buffer) {
   buffer->next = free_;
   free_ = buffer;
   ++free_count_;
+}
+
+std::size_t BufferPool::trim() {
+  const std::size_t freed = unused_;
+  for (std::size_t i = 0; i < freed; ++i) delete std::exchange(free_, free_->next);
+  free_count_ -= freed;
+  unused_ = free_count_;
+  return freed;
 }
 
 pbuf* BufferPool::as_pbuf(BufferPtr buffer, MutableBytes bytes) {

@@ -31,26 +31,31 @@ struct BufferReturn {
 using BufferPtr = std::unique_ptr<Buffer, BufferReturn>;
 
 // Last in, first out, so the next buffer is warm in the cache. Bounded: past `most` live buffers get() gives
-// nothing and the packet is lost, which its sender repairs; past `warm` free ones memory goes back.
+// nothing and the packet is lost, which its sender repairs; past `warm` free ones memory goes back, and
+// trim() gives back what has not been used for a while.
 class BufferPool {
  public:
-  static constexpr std::size_t most = 4096;  // buffers alive: 256 MiB for one sandbox
-  static constexpr std::size_t warm = 64;    // buffers kept free: 4 MiB
+  static constexpr std::size_t warm = 64;  // buffers kept free: 4 MiB
 
-  BufferPool() = default;
+  explicit BufferPool(std::size_t most) : most_(most) {}
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
 
   BufferPtr get();
   void put(Buffer* buffer);
   std::size_t live() const { return live_; }  // given out and not returned
+  // Frees those that nobody has used since the last trim; how many.
+  std::size_t trim();
+  bool has_free() const { return free_count_ > 0; }
 
   // The buffer as a pbuf over `bytes`, which lie in it (at most 65,535). lwIP owns the buffer from here on.
   static pbuf* as_pbuf(BufferPtr buffer, MutableBytes bytes);
 
  private:
   Buffer* free_ = nullptr;
+  const std::size_t most_;
   std::size_t free_count_ = 0;
+  std::size_t unused_ = 0;  // the fewest that were free at once since the last trim
   std::size_t live_ = 0;
 };
 

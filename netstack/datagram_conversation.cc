@@ -101,7 +101,8 @@ void DatagramConversation::receive(const Packet& packet, const Offload& offload,
 void DatagramConversation::enqueue(Bytes datagram) {
   constexpr std::size_t overhead =
       64;  // bytes each costs beside its own: a flood of empty ones is bounded too
-  if (waiting_bytes_ + datagram.size() + overhead > most_waiting || core_.to_world_bytes > StackCore::ample)
+  if (waiting_bytes_ + datagram.size() + overhead > most_waiting ||
+      core_.to_world_bytes > core_.options().ample_bytes)
     return;
   waiting_.emplace_back(datagram.begin(), datagram.end());
   waiting_bytes_ += datagram.size() + overhead;

@@ -1,5 +1,6 @@
 #include "netstack/lwip_tcp.h"
 
+#include <pthread.h>
 #include <sys/random.h>
 
 #include <cstring>
@@ -61,9 +62,19 @@ struct LwipCallbacks {
 
 namespace {
 
+// Held for about a microsecond at a time: who waits for it looks again a while before it sleeps.
+class EngineLock {
+ public:
+  void lock() { ::pthread_mutex_lock(&mutex_); }
+  void unlock() { ::pthread_mutex_unlock(&mutex_); }
+
+ private:
+  pthread_mutex_t mutex_ = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+};
+
 // lwIP's globals, and ours that stand beside them: all under one lock.
 struct Engine {
-  std::mutex lock;
+  EngineLock lock;
   netif device{};
   tcp_pcb_listen* wildcard = nullptr;
   LwipFlow* inside = nullptr;             // on whose behalf lwIP sends
@@ -159,6 +170,7 @@ LwipEntry::~LwipEntry() {
   if (tcp_tw_pcbs) tcp_abort(tcp_tw_pcbs);  // sends nothing in TIME_WAIT
   e.inside = nullptr;
   e.lock.unlock();
+  flow_.left();
 }
 
 tcp_pcb* LwipEntry::pcb() const { return tcp_active_pcbs; }

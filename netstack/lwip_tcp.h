@@ -13,7 +13,8 @@
 // of at most one pcb, and enters lwIP alone: LwipEntry puts the flow's pcb and its stack's clock in place of
 // the globals, and takes them back after. So a packet costs the same however many flows live, stacks cannot
 // see each other, and what lwIP keeps between calls is all in the flow. One process-wide lock covers the time
-// in between: stacks may run on several threads.
+// in between, which is about a microsecond: what lwIP sends meanwhile is only taken down, and written once it
+// is left. So stacks may run on several threads and seldom wait for each other.
 //
 // Any destination: the wildcard listener's port is set to the SYN's own just before the SYN is fed, and lwIP
 // takes the local address from the packet. Nothing is bound, no address is configured.
@@ -47,7 +48,8 @@ class LwipFlow {
   virtual void acknowledged(std::uint16_t) = 0;  // bytes of ours
   virtual void established() = 0;
   virtual void gone(err_t why) = 0;           // lwIP has freed the pcb; ERR_RST: the guest reset it
-  virtual void emit(const pbuf* packet) = 0;  // one IP packet to the guest, valid during the call
+  virtual void emit(const pbuf* packet) = 0;  // one IP packet to the guest, its headers valid during the call
+  virtual void left() = 0;                    // lwIP has been left: what was emitted goes out
 
  private:
   friend class LwipEntry;

@@ -6,6 +6,14 @@
 
 namespace nsrun {
 
+StackOptions StackOptions::share_of(std::size_t stacks) const {
+  StackOptions share = *this;
+  for (std::size_t* limit : {&share.most_held, &share.most_tcp_flows, &share.most_datagram_flows,
+                             &share.most_buffers, &share.ample_bytes})
+    *limit /= stacks;
+  return share;
+}
+
 Stack::Stack(asio::io_context& context, Device& device, const StackOptions& options, RequestSink sink,
              Events& events)
     : core_(std::make_unique<StackCore>(context, device, options, std::move(sink), events)) {}
@@ -17,7 +25,7 @@ Task<> Stack::run() { co_await either(core_->run(), core_->run_clock()); }
 Task<Result<std::unique_ptr<Connection>>> Stack::connect(Protocol protocol, Endpoint source, Endpoint guest) {
   const FlowKey key{protocol, guest, source};
   const auto doing = [&] { return "cannot connect to " + guest.to_string() + " in the sandbox"; };
-  if (core_->find(key)) co_return Error{doing(), errno_code(EADDRINUSE)};
+  if (core_->has(key)) co_return Error{doing(), errno_code(EADDRINUSE)};
   if (protocol == Protocol::udp) {
     auto fresh = std::make_unique<DatagramConversation>(*core_, key);
     auto& conversation = *fresh;

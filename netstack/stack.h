@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "netstack/device.h"
+#include "netstack/idle_spin.h"
 #include "runtime/connection.h"
 #include "runtime/network.h"
 #include "runtime/task.h"
@@ -10,6 +11,7 @@
 namespace nsrun {
 
 class StackCore;
+class StackGroup;
 
 struct StackOptions {
   NetworkOptions network;
@@ -17,11 +19,19 @@ struct StackOptions {
   std::size_t most_held = 4096;              // requests waiting for an answer; past it new ones are dropped
   std::size_t most_tcp_flows = 65'536;       // connections; past it new ones are dropped
   std::size_t most_datagram_flows = 16'384;  // past it the least recently used one ends
+  std::size_t most_buffers = 4096;           // of 64 KiB, packets and bytes on their way
+  // Bytes waiting in all flows, each way: past it a flow may hold only 64 KiB.
+  std::size_t ample_bytes = 256 << 20;
+  Latency latency = Latency::automatic;
+  StackGroup* group = nullptr;  // the other stacks of this sandbox; outlives this one. Null: there are none
+
+  // The limits are a sandbox's: what one of `stacks` gets.
+  StackOptions share_of(std::size_t stacks) const;
 };
 
 // The guest's network, terminated: packets of a device on one side, requests and connections on the other.
 // TCP, UDP and ICMP echo, IPv4 and IPv6, to any destination; nothing is decided here about who may go where.
-// Several stacks may live in one process, each on one thread.
+// Several stacks may live in one process, each on one thread; those of one sandbox form a group.
 class Stack {
  public:
   // `device` and `events` outlive the stack. Each new flow of the guest is given to `sink`.

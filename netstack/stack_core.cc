@@ -1,5 +1,7 @@
 #include "netstack/stack_core.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -16,28 +18,41 @@ namespace {
 constexpr int most_large = 8, most_small = 64;
 constexpr std::size_t small = 2048;  // bytes
 constexpr int most_batches = 4;      // before others on the loop get their turn
-constexpr auto late_ack = 4ms;       // an acknowledgement that no data carries waits at most about twice this
-constexpr auto idle_check = 1s;
+
+unsigned usable_processors() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
+}
 
 }  // namespace
 
 StackCore::StackCore(asio::io_context& context, Device& device, const StackOptions& options, RequestSink sink,
                      Events& events)
-    : context_(context),
+    : options_(options),
+      buffers_(options.most_buffers),
+      context_(context),
       device_(device),
-      options_(options),
       sink_(std::move(sink)),
       events_(events),
+      tcp_output_(device),
+      spin_(options.latency, usable_processors()),
       poller_descriptor_(context, poller_.fd()),
       timer_(context, Clock::time_point::max()) {
   poller_.add(device_.fd(), EPOLLIN, *this);
+  if (options_.group) {
+    strays_.emplace(*this);
+    poller_.add(strays_->queue.fd(), EPOLLIN, *strays_);
+  }
   last_resort_ = buffers_.get();
 }
 
 StackCore::~StackCore() {
   poller_descriptor_.release();  // the poller closes it
   // Conversations look into the core while they go: the table goes while the rest still stands.
-  for (auto& [key, conversation] : flows_) removed_.push_back(std::move(conversation));
+  for (auto& [key, conversation] : flows_) {
+    if (strays_) options_.group->release(key, strays_->queue);
+    removed_.push_back(std::move(conversation));
+  }
   flows_.clear();
   for (auto& conversation : aside_) removed_.push_back(std::move(conversation));
   aside_.clear();
@@ -50,21 +65,39 @@ StackCore::~StackCore() {
 
 Task<> StackCore::run() {
   while (!device_closed_) {
-    if (touched_.empty() && !device_ready_) {
-      sleeping_ = true;
-      co_await poller_descriptor_.async_wait(Descriptor::wait_read, use_result);
-      sleeping_ = false;
-      // Cut short by touch(), or by our owner?
-      const auto state = co_await asio::this_coro::cancellation_state;
-      if (state.cancelled() != asio::cancellation_type::none) co_return;
-    } else {
-      co_await asio::post(context_.get_executor(), use_task);
-    }
+    if (!is_idle() || look_on())
+      co_await asio::post(context_.get_executor(), use_task);  // others on the loop get their turn
+    else if (!co_await sleep())
+      co_return;
     for (int batch = 0; batch < most_batches; ++batch) {
       turn();
-      if (touched_.empty() && !device_ready_) break;
+      if (is_idle()) break;
     }
   }
+}
+
+Task<bool> StackCore::sleep() {
+  const auto since = Clock::now();
+  sleeping_ = true;
+  co_await poller_descriptor_.async_wait(Descriptor::wait_read, use_result);
+  sleeping_ = false;
+  spin_.paused(Clock::now() - since, true);
+  // Cut short by touch(), or by our owner?
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_return state.cancelled() == asio::cancellation_type::none;
+}
+
+bool StackCore::look_on() {
+  const auto budget = spin_.budget();
+  if (budget == Clock::duration::zero()) return false;
+  const auto since = Clock::now();
+  for (auto now = since; now - since < budget; now = Clock::now()) {
+    poller_.poll();
+    if (is_idle()) continue;
+    spin_.paused(now - since, false);
+    return true;
+  }
+  return false;
 }
 
 void StackCore::turn() {
@@ -77,6 +110,7 @@ void StackCore::turn() {
 
 void StackCore::read_packets() {
   device_ready_ = false;
+  watch_buffers();
   for (int large = 0, few = 0; large < most_large && few < most_small;) {
     // When memory is out, packets are still read, and copied if they are worth it: the guest's
     // acknowledgements are what frees it.
@@ -129,7 +163,7 @@ std::size_t StackCore::unfinished() {
   constexpr int most_turns = 1000;  // a guest that floods to its last breath is not waited for
   for (int turns = 0; turns < most_turns; ++turns) {
     turn();
-    if (touched_.empty() && !device_ready_) break;
+    if (is_idle()) break;
   }
   std::size_t count = 0;
   for (const auto& [key, flow] : flows_) count += flow->is_unfinished();
@@ -169,7 +203,19 @@ void StackCore::deliver_flow(const Packet& packet, const Offload& offload, Buffe
     if (!anew || !conversation->is_over()) return conversation->receive(packet, offload, buffer);
     set_aside(*conversation);
   }
+  if (strays_ && options_.group->pass_on(*key, strays_->queue, packet, offload)) return;
   begin_flow(*key, packet, offload, buffer);
+}
+
+void StackCore::read_strays() {
+  for (auto& stray : strays_->queue.take()) {
+    const auto packet = parse_packet(stray.packet);
+    const auto key = packet ? flow_key(*packet) : std::nullopt;
+    // Its flow may have ended meanwhile; it begins none here.
+    BufferPtr none;
+    if (Conversation* conversation = key ? find(*key) : nullptr)
+      conversation->receive(*packet, stray.offload, none);
+  }
 }
 
 void StackCore::begin_flow(const FlowKey& key, const Packet& packet, const Offload& offload,
@@ -228,8 +274,13 @@ Conversation* StackCore::find(const FlowKey& key) {
   return found == flows_.end() ? nullptr : found->second.get();
 }
 
+bool StackCore::has(const FlowKey& key) {
+  return find(key) || (strays_ && options_.group->is_elsewhere(key, strays_->queue));
+}
+
 void StackCore::insert(std::unique_ptr<Conversation> conversation) {
   const FlowKey& key = conversation->key;
+  if (strays_) options_.group->claim(key, strays_->queue);
   flows_.insert_or_assign(key, std::move(conversation));
 }
 
@@ -238,6 +289,7 @@ void StackCore::remove(Conversation& conversation) {
   conversation.removed_ = true;
   const auto found = flows_.find(conversation.key);
   if (found != flows_.end() && found->second.get() == &conversation) {
+    if (strays_) options_.group->release(conversation.key, strays_->queue);
     removed_.push_back(std::move(found->second));
     flows_.erase(found);
   } else {
@@ -252,6 +304,7 @@ void StackCore::remove(Conversation& conversation) {
 
 void StackCore::set_aside(Conversation& conversation) {
   const auto found = flows_.find(conversation.key);
+  if (strays_) options_.group->release(conversation.key, strays_->queue);
   aside_.push_back(std::move(found->second));
   flows_.erase(found);
 }
@@ -259,107 +312,6 @@ void StackCore::set_aside(Conversation& conversation) {
 void StackCore::replace(Conversation& old, std::unique_ptr<Conversation> fresh) {
   remove(old);
   insert(std::move(fresh));
-}
-
-// ---- time
-
-void StackCore::due_within(Clock::time_point& due, Clock::duration delay) {
-  if (due != Clock::time_point::max()) return;
-  due = Clock::now() + delay;
-  if (due < timer_.expiry()) timer_.expires_at(due);  // wakes run_clock, which waits for the new time
-}
-
-void StackCore::owe_ack(Conversation& conversation) {
-  if (std::exchange(conversation.ack_owed_, true)) return;
-  owing_.push_back(&conversation);
-  due_within(acks_due_, late_ack);
-}
-
-void StackCore::watch_timers(TcpConversation& conversation) {
-  if (std::exchange(conversation.timed_, true)) return;
-  timed_.push_back(&conversation);
-  due_within(tcp_due_, lwip_slow_tick);
-}
-
-void StackCore::watch_idle(DatagramConversation& conversation) {
-  forget_idle(conversation);
-  conversation.last_used_ = now_;
-  conversation.idle_before_ = idle_last_;
-  (idle_last_ ? idle_last_->idle_after_ : idle_first_) = &conversation;
-  idle_last_ = &conversation;
-  ++datagram_flows_;
-  due_within(idle_due_, idle_check);
-}
-
-void StackCore::forget_idle(DatagramConversation& conversation) {
-  auto *before = conversation.idle_before_, *after = conversation.idle_after_;
-  if (!before && !after && idle_first_ != &conversation) return;  // not in the list
-  (before ? before->idle_after_ : idle_first_) = after;
-  (after ? after->idle_before_ : idle_last_) = before;
-  conversation.idle_before_ = conversation.idle_after_ = nullptr;
-  --datagram_flows_;
-}
-
-Task<> StackCore::run_clock() {
-  for (;;) {
-    co_await timer_.async_wait(use_result);
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return;
-    now_ = Clock::now();
-    if (acks_due_ <= now_) send_late_acks();
-    if (tcp_due_ <= now_) run_tcp_timers();
-    if (idle_due_ <= now_) end_idle_flows();
-    timer_.expires_at(std::min({acks_due_, tcp_due_, idle_due_}));
-    bury();
-  }
-}
-
-void StackCore::send_late_acks() {
-  acks_due_ = Clock::time_point::max();
-  for (Conversation* conversation : std::exchange(owing_, {})) {
-    conversation->ack_owed_ = false;
-    if (!conversation->removed_) conversation->acknowledge_late();
-  }
-}
-
-void StackCore::run_tcp_timers() {
-  tcp_due_ = Clock::time_point::max();
-  const auto timed = std::exchange(timed_, {});
-  std::vector<LwipFlow*> inside;
-  for (TcpConversation* conversation : timed) {
-    Conversation& base = *conversation;
-    base.timed_ = false;
-    if (!base.removed_) inside.push_back(conversation);
-  }
-  const auto resolve = [](void* core, const pbuf* packet) {
-    return static_cast<StackCore*>(core)->flow_of_segment(*packet);
-  };
-  LwipTimers::run(clock_, inside, resolve, this);
-  for (TcpConversation* conversation : timed) {
-    Conversation& base = *conversation;
-    if (!base.removed_) touch(*conversation);
-  }
-}
-
-// The timer sends retransmissions and probes without saying whose: the addresses and ports tell.
-LwipFlow* StackCore::flow_of_segment(const pbuf& packet) {
-  const auto* bytes = static_cast<const std::uint8_t*>(packet.payload);
-  const bool v4 = bytes[0] >> 4 == 4;
-  const auto* ports = bytes + (v4 ? 20 : 40);
-  const auto port = [&](int at) { return static_cast<std::uint16_t>(ports[at] << 8 | ports[at + 1]); };
-  const Endpoint from{v4 ? IpAddress::v4_from(bytes + 12) : IpAddress::v6_from(bytes + 8), port(0)};
-  const Endpoint to{v4 ? IpAddress::v4_from(bytes + 16) : IpAddress::v6_from(bytes + 24), port(2)};
-  return dynamic_cast<TcpConversation*>(find({Protocol::tcp, to, from}));
-}
-
-void StackCore::end_idle_flows() {
-  idle_due_ = Clock::time_point::max();
-  while (idle_first_ && now_ - idle_first_->last_used_ >= options_.udp_idle) {
-    auto* oldest = idle_first_;
-    oldest->end(FlowEnd::idle);
-    forget_idle(*oldest);
-  }
-  if (idle_first_) due_within(idle_due_, idle_check);
 }
 
 }  // namespace nsrun

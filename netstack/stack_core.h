@@ -2,13 +2,17 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "netstack/conversation.h"
+#include "netstack/idle_spin.h"
 #include "netstack/lwip_tcp.h"
 #include "netstack/poller.h"
 #include "netstack/reassembly.h"
 #include "netstack/stack.h"
+#include "netstack/stack_group.h"
+#include "netstack/tcp_output.h"
 #include "runtime/connection.h"
 #include "runtime/task.h"
 
@@ -23,11 +27,13 @@ class DatagramConversation;
 //   up to 8 packets from the device ─► each to its flow, or a new one ─► touch
 //   every touched flow, once ─► to the world, to the guest, one ACK
 //   removed flows go
+//   a look whether there is more, for as long as that pays; then sleep
 //
 // Flows are found in O(1); a flow that is idle costs nothing in any of these. Acknowledgements that no data
 // carried go out within a few milliseconds; lwIP's slow timer runs only over flows that wait for something.
 class StackCore final : private Pollable {
  private:
+  const StackOptions options_;
   BufferPool buffers_;  // outlives all that holds buffers
 
  public:
@@ -43,6 +49,7 @@ class StackCore final : private Pollable {
   BufferPool& buffers() { return buffers_; }
   Poller& poller() { return poller_; }
   LwipClock& clock() { return clock_; }
+  TcpOutput& tcp_output() { return tcp_output_; }
   Executor executor() { return context_.get_executor(); }
   const StackOptions& options() const { return options_; }
   Events& events() { return events_; }
@@ -57,20 +64,33 @@ class StackCore final : private Pollable {
   void forget_idle(DatagramConversation& conversation);
   void replace(Conversation& old, std::unique_ptr<Conversation> fresh);  // under the same key
   Conversation* find(const FlowKey& key);
+  bool has(const FlowKey& key);  // here, or in another stack of the sandbox
   void insert(std::unique_ptr<Conversation> conversation);
   std::size_t size() const { return flows_.size() + aside_.size(); }
   std::size_t unfinished();
 
-  // Bytes waiting in all flows. Past `ample` a flow may hold only `share` bytes each way.
-  static constexpr std::size_t ample = 256 << 20, share = 64 << 10;
+  // Bytes waiting in all flows. Past options().ample_bytes a flow may hold only `share` bytes each way.
+  static constexpr std::size_t share = 64 << 10;
   std::size_t to_world_bytes = 0, to_guest_bytes = 0;
   BufferPtr spare_block;          // the next block to the guest, for whichever flow fills it first
   std::size_t held_requests = 0;  // SYNs and first datagrams nobody has answered yet
 
  private:
   void ready(std::uint32_t) override { device_ready_ = true; }
+  // Wakes with the packets that other stacks passed on.
+  struct Strays final : Pollable {
+    explicit Strays(StackCore& stack) : core(stack) {}
+    void ready(std::uint32_t) override { core.read_strays(); }
+    StackCore& core;
+    StrayQueue queue;
+  };
+
+  bool is_idle() const { return touched_.empty() && !device_ready_; }
+  Task<bool> sleep();  // false: cancelled
+  bool look_on();      // whether there is something to do
   void turn();
   void wake();
+  void read_strays();
   void read_packets();
   void deliver(MutableBytes bytes, const Offload& offload, BufferPtr& buffer);
   void deliver_flow(const Packet& packet, const Offload& offload, BufferPtr& buffer);
@@ -78,6 +98,8 @@ class StackCore final : private Pollable {
   void flush();
   void bury();
   void run_tcp_timers();
+  void watch_buffers();
+  void trim_buffers();
   LwipFlow* flow_of_segment(const pbuf& packet);
   void end_idle_flows();
   void send_late_acks();
@@ -87,10 +109,12 @@ class StackCore final : private Pollable {
 
   asio::io_context& context_;
   Device& device_;
-  const StackOptions options_;
   const RequestSink sink_;
   Events& events_;
   LwipClock clock_;
+  TcpOutput tcp_output_;
+  IdleSpin spin_;
+  std::optional<Strays> strays_;  // where there is a group
   Poller poller_;
   Descriptor poller_descriptor_;
   Timer timer_;
@@ -107,7 +131,7 @@ class StackCore final : private Pollable {
   Clock::time_point now_ = Clock::now();  // of this batch
   bool device_ready_ = false, device_closed_ = false, sleeping_ = false;
   Clock::time_point acks_due_ = Clock::time_point::max(), tcp_due_ = Clock::time_point::max(),
-                    idle_due_ = Clock::time_point::max();
+                    idle_due_ = Clock::time_point::max(), trim_due_ = Clock::time_point::max();
 };
 
 }  // namespace nsrun

@@ -1,11 +1,9 @@
 #include "netstack/tcp_conversation.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "lwip/priv/tcp_priv.h"
-#include "netstack/checksum.h"
 #include "netstack/stack_core.h"
 
 namespace nsrun {
@@ -65,7 +63,8 @@ void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& b
   auto segment = packet.payload();
   if (!guard_.admit(*pcb(), segment)) return;
   // The sandbox holds enough already: the segment is lost, and comes again when there is room.
-  if (core_.to_world_bytes > StackCore::ample && inbox_bytes_ > StackCore::share && segment.size() > 60)
+  if (core_.to_world_bytes > core_.options().ample_bytes && inbox_bytes_ > StackCore::share &&
+      segment.size() > 60)
     return;
   pbuf* p = segment.size() <= copy_limit || !buffer ? copy_of(segment)
                                                     : BufferPool::as_pbuf(std::move(buffer), segment);
@@ -206,7 +205,7 @@ void TcpConversation::drop_inbox() {
 std::size_t TcpConversation::room() const {
   if (!alive() || !established_ || finished_) return 0;
   const std::size_t room = std::min<std::size_t>(tcp_sndbuf(pcb()), queue_room());
-  if (core_.to_guest_bytes <= StackCore::ample) return room;
+  if (core_.to_guest_bytes <= core_.options().ample_bytes) return room;
   return outbox_bytes_ >= StackCore::share ? 0 : std::min(room, StackCore::share - outbox_bytes_);
 }
 
@@ -344,47 +343,11 @@ void TcpConversation::acknowledge_late() {
   tcp_output(entry.pcb());
 }
 
-// Hot path: one write for each packet of up to 64 KiB, its payload uncopied.
 void TcpConversation::emit(const pbuf* packet) {
   emitted_ = true;
-  constexpr int most_parts = 64;
-  std::array<iovec, most_parts> parts;
-  std::vector<std::byte> linear;
-  int count = 0;
-  for (const pbuf* p = packet; p && count < most_parts; p = p->next) parts[count++] = {p->payload, p->len};
-  auto& device = core_.device();
-  if (pbuf_clen(packet) > most_parts || (!device.offloads() && count > 1)) {
-    linear.resize(packet->tot_len);
-    pbuf_copy_partial(packet, linear.data(), packet->tot_len, 0);
-    parts[0] = {linear.data(), linear.size()};
-    count = 1;
-  }
-  const bool v4 = key.source.address.is_v4();
-  const std::uint16_t ip_header = v4 ? 20 : 40;
-  auto* tcp = static_cast<std::byte*>(parts[0].iov_base) + ip_header;
-  const auto size = static_cast<std::uint32_t>(packet->tot_len - ip_header);
-  Checksum sum;
-  sum.add_pseudo_header(key.target.address, key.source.address, ip_protocol::tcp, size);
-
-  Offload offload;
-  std::uint16_t checksum = 0;
-  if (device.offloads()) {
-    offload.flags = Offload::needs_checksum;
-    offload.checksum_start = ip_header;
-    offload.checksum_offset = 16;
-    checksum = sum.folded();
-    const std::uint32_t tcp_header = (std::to_integer<std::uint32_t>(tcp[12]) >> 4) * 4;
-    if (segment_size_ != 0 && size - tcp_header > segment_size_) {
-      offload.segmentation = v4 ? Offload::segment_tcp4 : Offload::segment_tcp6;
-      offload.segment_size = segment_size_;
-      offload.header_length = static_cast<std::uint16_t>(ip_header + tcp_header);
-    }
-  } else {
-    std::memset(tcp + 16, 0, 2);
-    checksum = sum.add({tcp, size}).finished();
-  }
-  std::memcpy(tcp + 16, &checksum, sizeof checksum);
-  device.write(offload, std::span(parts.data(), static_cast<std::size_t>(count)));
+  core_.tcp_output().add(*packet, segment_size_);
 }
+
+void TcpConversation::left() { core_.tcp_output().write(); }
 
 }  // namespace nsrun

@@ -76,6 +76,7 @@ class TcpConversation final : public Conversation, public LwipFlow {
   void established() override { established_ = true; }
   void gone(err_t why) override { reset_ |= why == ERR_RST; }
   void emit(const pbuf* packet) override;
+  void left() override;
 
   void append(pbuf* bytes);
   bool coalesce(const pbuf* bytes);

@@ -23,14 +23,16 @@ constexpr std::size_t most_kept = 16'384;  // bytes of small_ that an idle flow 
 
 // Room for one recvmmsg, shared by all flows of this thread's stacks: it holds nothing between calls.
 struct Receive {
-  std::vector<std::byte> bytes = std::vector<std::byte>(most_messages * receive_size);
+  // Not cleared: only the pages that datagrams touch become memory.
+  std::unique_ptr<std::byte[]> bytes =
+      std::make_unique_for_overwrite<std::byte[]>(most_messages * receive_size);
   std::array<mmsghdr, most_messages> messages;
   std::array<iovec, most_messages> parts;
   alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(int))>, most_messages> control;
 
   int from(int socket, unsigned most) {
     for (unsigned i = 0; i < most; ++i) {
-      parts[i] = {bytes.data() + i * receive_size, receive_size};
+      parts[i] = {bytes.get() + i * receive_size, receive_size};
       messages[i] = {};
       messages[i].msg_hdr.msg_iov = &parts[i];
       messages[i].msg_hdr.msg_iovlen = 1;

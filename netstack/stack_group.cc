@@ -1,0 +1,59 @@
+#include "netstack/stack_group.h"
+
+#include <sys/eventfd.h>
+
+#include "runtime/result.h"
+
+namespace nsrun {
+
+StrayQueue::StrayQueue() : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (!event_) throw ErrorException(errno_error("cannot make an event descriptor"));
+}
+
+void StrayQueue::push(Stray stray) {
+  const std::lock_guard hold(lock_);
+  if (strays_.size() >= most) return;
+  strays_.push_back(std::move(stray));
+  const std::uint64_t one = 1;
+  (void)!::write(event_.get(), &one, sizeof one);
+}
+
+std::vector<StrayQueue::Stray> StrayQueue::take() {
+  const std::lock_guard hold(lock_);
+  std::uint64_t count;
+  (void)!::read(event_.get(), &count, sizeof count);
+  return std::exchange(strays_, {});
+}
+
+void StackGroup::claim(const FlowKey& key, StrayQueue& home) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard hold(shard.lock);
+  shard.homes.try_emplace(key, &home);
+}
+
+void StackGroup::release(const FlowKey& key, const StrayQueue& home) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard hold(shard.lock);
+  const auto found = shard.homes.find(key);
+  if (found != shard.homes.end() && found->second == &home) shard.homes.erase(found);
+}
+
+bool StackGroup::pass_on(const FlowKey& key, const StrayQueue& from, const Packet& packet,
+                         const Offload& offload) {
+  Shard& shard = shard_of(key);
+  // Held while the packet is pushed: a stack that goes releases its flows first.
+  const std::lock_guard hold(shard.lock);
+  const auto found = shard.homes.find(key);
+  if (found == shard.homes.end() || found->second == &from) return false;
+  found->second->push({{packet.bytes.begin(), packet.bytes.end()}, offload});
+  return true;
+}
+
+bool StackGroup::is_elsewhere(const FlowKey& key, const StrayQueue& here) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard hold(shard.lock);
+  const auto found = shard.homes.find(key);
+  return found != shard.homes.end() && found->second != &here;
+}
+
+}  // namespace nsrun
