@@ -16,6 +16,9 @@ Network
                             socks5://[USER:PASSWORD@]HOST[:PORT], socks5h://,
                             http://[USER:PASSWORD@]HOST[:PORT], unix:///PATH
       --mtu BYTES           1280 to 65520 (default 65520)
+      --workers N|auto      threads that carry the network (default 1)
+      --latency auto|low|cpu  look for work before sleeping: while that pays
+                            (default), always, never
       --network CIDR        default 10.0.2.0/24: the command is .100, the
                             gateway .2, the name server .3
       --network6 CIDR       default fd00::/64

@@ -1,11 +1,16 @@
 #include "cmd/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <thread>
 
 #include "cmd/help.h"
 
 namespace nsrun {
 namespace {
+
+constexpr std::size_t ample_workers =
+    4;  // what --workers=auto uses at most: more than fills most machines' links
 
 Error usage(std::string what, std::string advice = "nsrun --help lists the options") {
   return {std::move(what), {}, std::move(advice), ExitCode::usage};
@@ -67,9 +72,31 @@ Result<void> take_mtu(NetworkOptions& network, const std::string& text) {
   return {};
 }
 
+Result<void> take_workers(NetworkOptions& network, const std::string& text) {
+  const std::size_t processors = std::max(1u, std::thread::hardware_concurrency());
+  const auto number = text == "auto" ? std::min(processors, ample_workers) : parse_port(text).value_or(0);
+  if (number < 1 || number > most_queues)
+    return usage("--workers '" + text + "' is no number of threads",
+                 "it is 1 to " + std::to_string(most_queues) + ", or auto");
+  network.queues = number;
+  return {};
+}
+
+Result<void> take_latency(Latency& latency, const std::string& text) {
+  if (text == "auto")
+    latency = Latency::automatic;
+  else if (text == "low")
+    latency = Latency::low;
+  else if (text == "cpu")
+    latency = Latency::cpu;
+  else
+    return usage("--latency '" + text + "' is unknown", "it is auto, low or cpu");
+  return {};
+}
+
 struct Texts {
   std::vector<std::string> publish;
-  std::string network, network6, mtu;
+  std::string network, network6, mtu, workers, latency;
   bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
 };
 
@@ -88,6 +115,8 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_flag("--ipc", options.ipc);
   app.add_flag("--linger", options.linger);
   app.add_option("--mtu", texts.mtu)->take_last();
+  app.add_option("--workers", texts.workers)->take_last();
+  app.add_option("--latency", texts.latency)->take_last();
   app.add_option("--network", texts.network)->take_last();
   app.add_option("--network6", texts.network6)->take_last();
   app.add_flag("--no-ipv6", texts.no_ipv6);
@@ -105,6 +134,10 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
     if (!ports) return ports.error();
     options.publish.insert(options.publish.end(), ports->begin(), ports->end());
   }
+  if (!texts.workers.empty())
+    if (auto taken = take_workers(options.network, texts.workers); !taken) return taken;
+  if (!texts.latency.empty())
+    if (auto taken = take_latency(options.latency, texts.latency); !taken) return taken;
   if (!texts.mtu.empty())
     if (auto taken = take_mtu(options.network, texts.mtu); !taken) return taken;
   if (!texts.network.empty())

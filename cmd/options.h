@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "host/publish/published_port.h"
+#include "netstack/idle_spin.h"
 #include "runtime/network.h"
 #include "runtime/result.h"
 
@@ -17,6 +18,7 @@ struct RunOptions {
   bool host_loopback = false;
   std::string dial = "direct://";
   std::string log, capture;
+  Latency latency = Latency::automatic;
   bool map_root = false, map_auto = false;
   bool pid = false, uts = false, ipc = false;
   bool linger = false;

@@ -92,6 +92,7 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   HostOptions host;
   host.network = options.network;
   host.host_loopback = options.host_loopback;
+  host.latency = options.latency;
   host.publish = options.publish;
   host.dialer = [url = options.dial](Executor executor, AddressCheck check) {
     return dialer_from_url(url, executor, std::move(check)).value();

@@ -120,7 +120,9 @@ int run_agent(int handshake_fd, const AgentOptions& options) {
   auto command = start_guest_command(options.command);
   if (!command) return give_up(host.get(), command.error());
   leave_standard_streams();
-  (void)close_all_but({host.get(), container->host(), container->device()});
+  std::vector<int> needed{host.get(), container->host()};
+  for (const UniqueFd& queue : container->queues()) needed.push_back(queue.get());
+  (void)close_all_but(std::move(needed));
   return look_after(host.get(), *command, options.linger);
 }
 

@@ -37,9 +37,10 @@ Result<Container> Container::open(UniqueFd host, NetworkOptions network, DeviceM
   if (::fcntl(host.get(), F_SETFD, FD_CLOEXEC) < 0)
     return errno_error("descriptor " + std::to_string(host.release()) + " is not the host's",
                        "start this program through Host::attach_to_cmd");
-  auto device = open_tun(network.device, mode == DeviceMode::hand_over);
-  if (!device) return explain_missing_capability(device.error(), read_namespace_settings());
-  return Container(std::move(host), std::move(*device), std::move(network), mode);
+  const bool hand_over = mode == DeviceMode::hand_over;
+  auto queues = open_tun_queues(network.device, hand_over ? network.queues : 1, hand_over);
+  if (!queues) return explain_missing_capability(queues.error(), read_namespace_settings());
+  return Container(std::move(host), std::move(*queues), std::move(network), mode);
 }
 
 Result<void> Container::setup_network() {
@@ -58,8 +59,9 @@ Result<void> Container::setup_network() {
 Result<void> Container::announce() const {
   Message message{mode_ == DeviceMode::pump ? MessageType::pump : MessageType::device};
   message.number = static_cast<std::int32_t>(network_.mtu);
-  if (mode_ == DeviceMode::hand_over) {
-    UniqueFd copy(::fcntl(device(), F_DUPFD_CLOEXEC, 0));
+  for (const UniqueFd& queue : queues_) {
+    if (mode_ == DeviceMode::pump) break;
+    UniqueFd copy(::fcntl(queue.get(), F_DUPFD_CLOEXEC, 0));
     if (!copy) return errno_error("cannot copy the network device's descriptor");
     message.fds.push_back(std::move(copy));
   }
@@ -94,11 +96,11 @@ Result<void> Container::mount_tun_device(const std::string& new_root) const {
 }
 
 Result<void> Container::read_loop() const {
-  return mode_ == DeviceMode::pump ? pump_from_host(host(), device()) : wait_for_hang_up(host());
+  return mode_ == DeviceMode::pump ? pump_from_host(host(), queues_.front().get()) : wait_for_hang_up(host());
 }
 
 Result<void> Container::write_loop() const {
-  return mode_ == DeviceMode::pump ? pump_to_host(host(), device()) : wait_for_hang_up(host());
+  return mode_ == DeviceMode::pump ? pump_to_host(host(), queues_.front().get()) : wait_for_hang_up(host());
 }
 
 }  // namespace nsrun

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runtime/fd.h"
 #include "runtime/network.h"
@@ -44,17 +45,18 @@ class Container {
   Result<void> write_loop() const;
 
   int host() const { return host_.get(); }
-  // The last one to close the device waits some 30 ms for the kernel to take it down.
-  int device() const { return device_.get(); }
+  // Of the device, one for each queue. Whoever closes the last one waits some 30 ms for the kernel to take
+  // the device down.
+  const std::vector<UniqueFd>& queues() const { return queues_; }
 
  private:
-  Container(UniqueFd host, UniqueFd device, NetworkOptions network, DeviceMode mode)
-      : host_(std::move(host)), device_(std::move(device)), network_(std::move(network)), mode_(mode) {}
+  Container(UniqueFd host, std::vector<UniqueFd> queues, NetworkOptions network, DeviceMode mode)
+      : host_(std::move(host)), queues_(std::move(queues)), network_(std::move(network)), mode_(mode) {}
   Result<void> announce() const;
   Result<void> wait_for_go() const;
 
   UniqueFd host_;
-  UniqueFd device_;
+  std::vector<UniqueFd> queues_;
   NetworkOptions network_;
   DeviceMode mode_;
 };

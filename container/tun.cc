@@ -27,15 +27,14 @@ Error open_error() {
                      ExitCode::no_tun);
 }
 
-}  // namespace
-
-Result<UniqueFd> open_tun(const std::string& name, bool offload) {
+Result<UniqueFd> open_queue(const std::string& name, bool one_of_many, bool offload) {
   UniqueFd fd(::open(device_path, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!fd) return open_error();
 
   ifreq request{};
   std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
-  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0));
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0) |
+                                         (one_of_many ? IFF_MULTI_QUEUE : 0));
   if (::ioctl(fd.get(), TUNSETIFF, &request) < 0)
     return errno_error("cannot make the network device " + name,
                        errno == ENOTTY
@@ -53,6 +52,20 @@ Result<UniqueFd> open_tun(const std::string& name, bool offload) {
       ::ioctl(fd.get(), TUNSETOFFLOAD, segmentation) < 0)
     return errno_error("cannot turn on offloads of " + name, {}, ExitCode::no_tun);
   return fd;
+}
+
+}  // namespace
+
+Result<UniqueFd> open_tun(const std::string& name, bool offload) { return open_queue(name, false, offload); }
+
+Result<std::vector<UniqueFd>> open_tun_queues(const std::string& name, std::size_t queues, bool offload) {
+  std::vector<UniqueFd> all;
+  for (std::size_t i = 0; i < queues; ++i) {
+    auto queue = open_queue(name, queues > 1, offload);
+    if (!queue) return queue.error();
+    all.push_back(std::move(*queue));
+  }
+  return all;
 }
 
 }  // namespace nsrun

@@ -15,7 +15,7 @@ void refuse(Request& request, FlowRecord& record, Refusal how, FlowEnd end, std:
 }  // namespace
 
 Task<> Carrier::carry(std::unique_ptr<Request> request) {
-  auto record = ledger_.open(request->key(), asker_);
+  auto record = ledger_.open(request->key(), asker_, totals_);
   const Verdict verdict = policy_.judge(request->key());
   record->rule = verdict.rule;
   if (!verdict.allowed) co_return refuse(*request, *record, verdict.refusal, FlowEnd::refused, {});

@@ -11,9 +11,10 @@ namespace nsrun {
 // relayed. Sources of requests stand in front of it, dialers behind.
 class Carrier {
  public:
-  // `asker`: who the requests come from. All outlive the carrier and the tasks of carry().
-  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, Asker asker = Asker::guest)
-      : policy_(policy), dialer_(dialer), ledger_(ledger), asker_(asker) {}
+  // `asker`: who the requests come from. All outlive the carrier and the tasks of carry(). Policy and ledger
+  // are for any thread; the rest belongs to the one that carries.
+  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, Counters& totals, Asker asker)
+      : policy_(policy), dialer_(dialer), ledger_(ledger), totals_(totals), asker_(asker) {}
 
   Task<> carry(std::unique_ptr<Request> request);
 
@@ -21,6 +22,7 @@ class Carrier {
   Policy& policy_;
   Dialer& dialer_;
   Ledger& ledger_;
+  Counters& totals_;
   const Asker asker_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "host/dialers/resolving_dialer.h"
 #include "host/publish/published_port.h"
+#include "netstack/idle_spin.h"
 #include "runtime/command.h"
 #include "runtime/flow.h"
 #include "runtime/network.h"
@@ -30,13 +31,15 @@ class SandboxListener {
 };
 
 // Makes the dialer that every allowed flow goes through. `check` judges addresses that names resolve to.
+// Called once for each queue of the network's device: a dialer serves one thread.
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor, AddressCheck check)>;
 
 struct HostOptions {
   NetworkOptions network;
   bool host_loopback = false;  // the gateway's addresses lead to the host's own loopback
   std::vector<PublishedPort> publish;
-  DialerFactory dialer;                // empty: direct, on the host's own network
+  DialerFactory dialer;  // empty: direct, on the host's own network
+  Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
   std::string resolv_conf = "/etc/resolv.conf";  // the host's, whose servers answer the guest

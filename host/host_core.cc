@@ -22,42 +22,13 @@ constexpr auto patience = 30s;
 
 HostCore::HostCore(asio::io_context& context, HostOptions options)
     : context_(context),
-      options_(std::move(options)),
-      events_(options_.events ? *options_.events : no_events_),
-      listener_(options_.listener ? *options_.listener : no_listener_),
-      ledger_(events_),
-      tasks_(context.get_executor(),
-             [this](const std::string& what) { events_.warning("a flow failed: " + what); }),
+      sandbox_(std::move(options)),
+      listener_(sandbox_.options.listener ? *sandbox_.options.listener : no_listener_),
+      worker_(context, sandbox_),
       child_gone_(context.get_executor()),
-      reachability_({options_.network, options_.host_loopback},
-                    options_.dialer_resolves_names ? &synthetic_ : nullptr),
       published_("published"),
-      world_(make_dialer()),
-      upstream_(context.get_executor()),
-      resolvers_(options_.resolv_conf),
-      name_server_(
-          context.get_executor(),
-          {.resolvers = resolvers_,
-           .dialer = upstream_,
-           .gateway4 = options_.network.gateway4,
-           .gateway6 = options_.network.ipv6 ? std::optional(options_.network.gateway6) : std::nullopt,
-           .synthetic = options_.dialer_resolves_names ? &synthetic_ : nullptr,
-           .recent = &ledger_.names}),
-      name_service_(tasks_,
-                    [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {
-                      return name_server_.serve(std::move(guest));
-                    }),
-      dialer_(options_.network, name_service_, *world_),
-      guest_flows_(reachability_, dialer_, ledger_),
       sockets_(context.get_executor(), [this](Message message) { send(std::move(message)); }) {
-  for (const auto& port : options_.publish) listeners_.push_back(bind_published(port).value());
-  if (!options_.capture.empty()) capture_ = CaptureFile::create(options_.capture).value();
-}
-
-std::unique_ptr<Dialer> HostCore::make_dialer() {
-  AddressCheck check = [this](const IpAddress& address) { return reachability_.allows(address); };
-  if (options_.dialer) return options_.dialer(context_.get_executor(), std::move(check));
-  return std::make_unique<DirectDialer>(context_.get_executor(), std::move(check));
+  for (const auto& port : sandbox_.options.publish) listeners_.push_back(bind_published(port).value());
 }
 
 Result<void> HostCore::attach(Command& command) {
@@ -101,10 +72,8 @@ Task<> HostCore::run() {
       refuse_child({"cannot carry the sandbox's network", error.code()});
   }
   listener_.ended();
-  co_await tasks_.cancel_and_join();
-  stack_.reset();
-  capturing_.reset();
-  device_.reset();
+  for (auto& other : others_) co_await other->end();
+  co_await worker_.end();
   channel_wait_.reset();
   channel_.reset();
   listeners_.clear();
@@ -120,20 +89,20 @@ Task<> HostCore::hear_child() {
     if ((*message)->type == MessageType::exited) co_await pass_on_the_rest();
     if (!handle(**message)) break;
   }
-  if (stack_) co_await child_gone_.wait();
+  if (worker_.has_begun()) co_await child_gone_.wait();
 }
 
 // No process is left inside, but their kernel still holds what they sent last and closed: as it would go on
 // delivering that outside a sandbox, it does here, as long as it gets anywhere.
 Task<> HostCore::pass_on_the_rest() {
   const auto moved = [this] {
-    const auto& totals = ledger_.totals();
+    const auto totals = counters();
     return totals.tcp.bytes_up + totals.tcp.bytes_down + totals.udp.bytes_up + totals.udp.bytes_down;
   };
   const auto began = Clock::now();
   auto last_step = began;
   auto so_far = moved();
-  while (stack_ && (stack_->unfinished() > 0 || ledger_.totals().relays_from_guest > 0)) {
+  while (co_await unfinished() > 0) {
     co_await sleep_for(1ms);
     const auto now = Clock::now();
     if (const auto by_now = moved(); by_now != so_far) {
@@ -142,6 +111,22 @@ Task<> HostCore::pass_on_the_rest() {
     }
     if (now - last_step > patience_without_progress || now - began > patience) co_return;
   }
+}
+
+Task<std::size_t> HostCore::unfinished() {
+  std::size_t count = worker_.unfinished();
+  const auto add = [](Worker& worker, std::size_t& sum) -> Task<> {
+    sum += worker.unfinished();
+    co_return;
+  };
+  for (auto& other : others_) co_await run_on(other->worker().context(), add(other->worker(), count));
+  co_return count + counters().relays_from_guest;
+}
+
+Counters HostCore::counters() {
+  Counters sum = worker_.totals();
+  for (auto& other : others_) sum += other->worker().totals();
+  return sum;
 }
 
 bool HostCore::handle(Message& message) {
@@ -170,7 +155,7 @@ bool HostCore::handle(Message& message) {
       listener_.exited(message.number & 0xff);
       return true;
     case MessageType::warning:
-      events_.warning(message.body);
+      sandbox_.ledger.warning(message.body);
       return true;
     case MessageType::failed:
       listener_.failed({message.body, {}, {}, static_cast<ExitCode>(message.number & 0xff)});
@@ -182,7 +167,7 @@ bool HostCore::handle(Message& message) {
 
 // Only before the network is there: until then only our own code has run in the child.
 void HostCore::map_ids(const Message& message) {
-  if (std::exchange(ids_mapped_, true) || stack_) return;
+  if (std::exchange(ids_mapped_, true) || worker_.has_begun()) return;
   const auto split = message.body.find('\0');
   Message answer{MessageType::ids_mapped};
   auto written = split == message.body.npos
@@ -197,38 +182,39 @@ void HostCore::map_ids(const Message& message) {
 }
 
 void HostCore::begin_with_device(Message& message) {
-  if (stack_) return;
-  auto device = message.fds.empty() ? Result<std::unique_ptr<TunDevice>>(Error{"the sandbox sent no device"})
-                                    : TunDevice::open(std::move(message.fds.front()));
-  if (!device) return refuse_child(device.error());
-  begin(std::move(*device), message.sender);
+  if (worker_.has_begun()) return;
+  if (message.fds.empty()) return refuse_child({"the sandbox sent no device"});
+  if (message.fds.size() > sandbox_.options.network.queues)
+    return refuse_child({"the sandbox's device has more queues than its host has"});
+  std::vector<std::unique_ptr<Device>> queues;
+  for (auto& fd : message.fds) {
+    auto queue = TunDevice::open(std::move(fd));
+    if (!queue) return refuse_child(queue.error());
+    queues.push_back(std::move(*queue));
+  }
+  if (begin(std::move(queues), message.sender)) send({MessageType::go});
 }
 
 // From here on the channel carries packets; `go` is the last word on it.
 void HostCore::begin_with_pump(const Message& message) {
-  if (stack_) return;
+  if (worker_.has_begun()) return;
   send({MessageType::go});
-  begin(std::make_unique<ChannelDevice>(UniqueFd(::fcntl(channel_.get(), F_DUPFD_CLOEXEC, 3))),
-        message.sender);
+  std::vector<std::unique_ptr<Device>> queues;
+  queues.push_back(std::make_unique<ChannelDevice>(UniqueFd(::fcntl(channel_.get(), F_DUPFD_CLOEXEC, 3))));
+  begin(std::move(queues), message.sender);
 }
 
-void HostCore::begin(std::unique_ptr<Device> device, pid_t child) {
+bool HostCore::begin(std::vector<std::unique_ptr<Device>> queues, pid_t child) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  if (!pidfd) return refuse_child(errno_error("cannot watch the sandbox's first process"));
-  const bool pumped = dynamic_cast<ChannelDevice*>(device.get()) != nullptr;
-  device_ = std::move(device);
-  if (capture_) capturing_ = std::make_unique<CapturingDevice>(*device_, *capture_);
-  StackOptions options;
-  options.network = options_.network;
-  stack_ = std::make_unique<Stack>(
-      context_, capturing_ ? *capturing_ : *device_, options,
-      [this](std::unique_ptr<Request> request) { tasks_.spawn(guest_flows_.carry(std::move(request))); },
-      events_);
-  tasks_.spawn(stack_->run());
-  tasks_.spawn(watch_child(std::move(pidfd)));
-  if (!pumped) send({MessageType::go});
+  if (!pidfd) return refuse_child(errno_error("cannot watch the sandbox's first process")), false;
+  worker_.begin(std::move(queues.front()), queues.size());
+  for (std::size_t i = 1; i < queues.size(); ++i)
+    others_.push_back(
+        std::make_unique<WorkerThread>(context_, sandbox_, std::move(queues[i]), queues.size()));
+  worker_.tasks().spawn(watch_child(std::move(pidfd)));
   publish();
   listener_.ready();
+  return true;
 }
 
 Task<> HostCore::watch_child(UniqueFd pidfd) {
@@ -237,17 +223,18 @@ Task<> HostCore::watch_child(UniqueFd pidfd) {
 }
 
 void HostCore::publish() {
-  guest_dialer_.emplace(context_.get_executor(), *stack_, sockets_, options_.network);
-  published_flows_.emplace(published_, *guest_dialer_, ledger_, Asker::client);
+  const auto& options = sandbox_.options;
+  guest_dialer_.emplace(context_.get_executor(), worker_.stack(), sockets_, options.network);
+  published_flows_.emplace(published_, *guest_dialer_, sandbox_.ledger, worker_.totals(), Asker::client);
   const RequestSink sink = [this](std::unique_ptr<Request> request) {
-    tasks_.spawn(published_flows_->carry(std::move(request)));
+    worker_.tasks().spawn(published_flows_->carry(std::move(request)));
   };
-  const GuestAddresses guest{options_.network.guest4,
-                             options_.network.ipv6 ? options_.network.guest6 : options_.network.guest4};
+  const GuestAddresses guest{options.network.guest4,
+                             options.network.ipv6 ? options.network.guest6 : options.network.guest4};
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
-    const auto& port = options_.publish[i];
+    const auto& port = options.publish[i];
     const auto listen = port.protocol == Protocol::tcp ? accept_published : receive_published;
-    tasks_.spawn(listen(context_.get_executor(), listeners_[i].get(), port, guest, sink));
+    worker_.tasks().spawn(listen(context_.get_executor(), listeners_[i].get(), port, guest, sink));
   }
 }
 

@@ -2,29 +2,23 @@
 
 #include <optional>
 
-#include "host/carrier.h"
-#include "host/dialers/direct_dialer.h"
-#include "host/dialers/function_dialer.h"
 #include "host/host.h"
-#include "host/ledger.h"
-#include "host/names/name_server.h"
-#include "host/names/name_service_dialer.h"
-#include "host/policy/reachability.h"
 #include "host/publish/guest_dialer.h"
 #include "host/publish/sandbox_sockets.h"
-#include "netstack/capture.h"
-#include "netstack/stack.h"
+#include "host/sandbox.h"
+#include "host/worker.h"
 #include "runtime/handshake.h"
 
 namespace nsrun {
 
-// The parts of one host and how they are wired:
+// One sandbox from outside: the words with its child, its life, and who carries its network.
 //
-//   guest ─► Stack ─► Carrier(Reachability) ─► NameServiceDialer ─► the dialer ─► world
-//                                                     └──► NameServer
+//   guest ─► queue 0 ─► Worker on this loop             (worker.h)
+//         ─► queue n ─► Worker on a thread of its own
 //   client ─► published port ─► Carrier(AllowAll) ─► GuestDialer ─► guest
 //
-// run() is the one task; it owns all others, through its scope, and ends with the child or by close().
+// run() is the one task; it owns all others, through its worker's scope, and ends with the child or by
+// close().
 class HostCore {
  public:
   HostCore(asio::io_context& context, HostOptions options);
@@ -34,7 +28,7 @@ class HostCore {
   Result<void> attach(Command& command);
   void send(Message message);
   void resume() { send({MessageType::resume, 0, last_stop_}); }
-  Counters counters() const { return ledger_.totals(); }
+  Counters counters();
 
  private:
   Task<> run();
@@ -43,44 +37,30 @@ class HostCore {
   Task<> watch_child(UniqueFd pidfd);
   bool handle(Message& message);  // false: the conversation is over
   void map_ids(const Message& message);
-  void begin(std::unique_ptr<Device> device, pid_t child);
+  bool begin(std::vector<std::unique_ptr<Device>> queues, pid_t child);  // false: the child was refused
   void begin_with_device(Message& message);
   void begin_with_pump(const Message& message);
   void publish();
   void refuse_child(const Error& error);
-  std::unique_ptr<Dialer> make_dialer();
+  std::size_t workers() const { return 1 + others_.size(); }
+  Task<std::size_t> unfinished();
 
   asio::io_context& context_;
-  HostOptions options_;
-  Events no_events_;
-  Events& events_;
+  Sandbox sandbox_;
   SandboxListener no_listener_;
   SandboxListener& listener_;
-  Ledger ledger_;
-  Scope tasks_;
+  Worker worker_;                                      // of the first queue, on this loop
+  std::vector<std::unique_ptr<WorkerThread>> others_;  // of the others
   asio::cancellation_signal cancel_;
   Signal child_gone_;
-
-  SyntheticNames synthetic_;
-  Reachability reachability_;
   AllowAll published_;
-  std::unique_ptr<Dialer> world_;
-  DirectDialer upstream_;  // to the host's resolvers: no policy between
-  Resolvers resolvers_;
-  NameServer name_server_;
-  FunctionDialer name_service_;
-  NameServiceDialer dialer_;
-  Carrier guest_flows_;
 
-  std::vector<UniqueFd> listeners_;  // of options_.publish, in order
+  std::vector<UniqueFd> listeners_;  // of options.publish, in order
   UniqueFd channel_;                 // our end of the handshake
   std::optional<Descriptor> channel_wait_;
   bool ids_mapped_ = false;
   std::string last_stop_;  // as the agent named it
 
-  std::unique_ptr<CaptureFile> capture_;
-  std::unique_ptr<Device> device_, capturing_;
-  std::unique_ptr<Stack> stack_;
   SandboxSockets sockets_;
   std::optional<GuestDialer> guest_dialer_;
   std::optional<Carrier> published_flows_;

@@ -2,13 +2,25 @@
 
 namespace nsrun {
 
-std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key, Asker asker) {
-  return std::make_unique<FlowRecord>(++last_id_, key, events_, totals_, asker);
+std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key, Asker asker, Counters& totals) {
+  return std::make_unique<FlowRecord>(++last_id_, key, *this, totals, asker);
 }
 
 // Errors that carry advice are about this machine: the advice is the same each time, and so told once.
 void Ledger::dial_failed(const Error& error) {
-  if (!error.advice.empty() && said_.insert(error.advice).second) events_.warning(error.message());
+  if (error.advice.empty()) return;
+  const std::lock_guard hold(lock_);
+  if (said_.insert(error.advice).second) events_.warning(error.message());
+}
+
+void Ledger::flow_ended(const FlowRecord& record) {
+  const std::lock_guard hold(lock_);
+  events_.flow_ended(record);
+}
+
+void Ledger::warning(const std::string& what) {
+  const std::lock_guard hold(lock_);
+  events_.warning(what);
 }
 
 }  // namespace nsrun

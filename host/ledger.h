@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <set>
 
 #include "host/names/recent_names.h"
@@ -9,25 +11,29 @@
 
 namespace nsrun {
 
-// Where flows are written down: their numbers, their records, the totals, and the names they go by.
-class Ledger {
+// Where a sandbox's flows are written down: their numbers, their records, and the names they go by. For any
+// thread: `events` hears one at a time.
+class Ledger final : public Events {
  public:
   // `events` outlives the ledger and every record.
   explicit Ledger(Events& events) : events_(events) {}
 
-  std::unique_ptr<FlowRecord> open(const FlowKey& key, Asker asker);
+  // `totals`: of the thread that carries the flow.
+  std::unique_ptr<FlowRecord> open(const FlowKey& key, Asker asker, Counters& totals);
   // The name lately resolved to this address, for the record: a hint.
   std::string name_of(const IpAddress& address) { return names.name_of(address); }
   // A failure of ours rather than the target's (no descriptors left, pings forbidden) is said once.
   void dial_failed(const Error& error);
 
-  const Counters& totals() const { return totals_; }
+  void flow_ended(const FlowRecord& record) override;
+  void warning(const std::string& what) override;
+
   RecentNames names;
 
  private:
+  std::mutex lock_;  // of events_ and said_
   Events& events_;
-  Counters totals_;
-  std::uint64_t last_id_ = 0;
+  std::atomic<std::uint64_t> last_id_ = 0;
   std::set<std::string> said_;  // bounded: advice is fixed text
 };
 

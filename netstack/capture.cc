@@ -55,6 +55,7 @@ Result<std::unique_ptr<CaptureFile>> CaptureFile::create(const std::string& path
 }
 
 void CaptureFile::packet(std::span<const iovec> parts, bool from_guest) {
+  const std::lock_guard hold(lock_);
   std::array<iovec, 83> all;
   const std::size_t count = std::min<std::size_t>(parts.size(), 80);
   std::uint32_t size = 0;

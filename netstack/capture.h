@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "netstack/device.h"
@@ -10,6 +11,7 @@
 namespace nsrun {
 
 // A capture file in pcapng (draft-ietf-opsawg-pcapng), one interface of raw IP packets, times in nanoseconds.
+// For any thread.
 class CaptureFile {
  public:
   static Result<std::unique_ptr<CaptureFile>> create(const std::string& path);
@@ -18,6 +20,7 @@ class CaptureFile {
 
  private:
   explicit CaptureFile(UniqueFd file) : file_(std::move(file)) {}
+  std::mutex lock_;  // one packet's record at a time
   UniqueFd file_;
 };
 

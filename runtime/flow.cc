@@ -46,19 +46,34 @@ std::string Target::to_string() const {
   return std::string(nsrun::to_string(protocol)) + "/" + where;
 }
 
+Counters& Counters::operator+=(const Counters& other) {
+  tcp.connections += other.tcp.connections;
+  tcp.bytes_up += other.tcp.bytes_up;
+  tcp.bytes_down += other.tcp.bytes_down;
+  for (auto [total, more] : {std::pair(&udp, &other.udp), std::pair(&icmp, &other.icmp)}) {
+    total->flows += more->flows;
+    total->packets_up += more->packets_up;
+    total->packets_down += more->packets_down;
+    total->bytes_up += more->bytes_up;
+    total->bytes_down += more->bytes_down;
+  }
+  relays_from_guest += other.relays_from_guest;
+  return *this;
+}
+
 FlowRecord::FlowRecord(std::uint64_t id_, const FlowKey& key_, Events& events, Counters& totals, Asker asker_)
     : id(id_), key(key_), asker(asker_), events_(events), totals_(totals) {
-  if (key.protocol == Protocol::tcp) ++totals_.tcp.connections;
-  if (key.protocol == Protocol::udp) ++totals_.udp.flows;
-  if (key.protocol == Protocol::icmp) ++totals_.icmp.flows;
+  if (key.protocol == Protocol::tcp) totals_.tcp.connections += 1;
+  if (key.protocol == Protocol::udp) totals_.udp.flows += 1;
+  if (key.protocol == Protocol::icmp) totals_.icmp.flows += 1;
 }
 
 void FlowRecord::relayed_from_guest() {
-  if (!std::exchange(relayed_from_guest_, true)) ++totals_.relays_from_guest;
+  if (!std::exchange(relayed_from_guest_, true)) totals_.relays_from_guest += 1;
 }
 
 void FlowRecord::guest_finished() {
-  if (std::exchange(relayed_from_guest_, false)) --totals_.relays_from_guest;
+  if (std::exchange(relayed_from_guest_, false)) totals_.relays_from_guest -= 1;
 }
 
 FlowRecord::~FlowRecord() {

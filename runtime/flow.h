@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -58,16 +59,32 @@ enum class FlowEnd : std::uint8_t {
 };
 std::string_view to_string(FlowEnd end);
 
+// A number that one thread changes and any may read.
+class Counter {
+ public:
+  Counter() = default;
+  Counter(const Counter& other) : value_(other) {}
+  Counter& operator=(const Counter& other) { return value_.store(other, std::memory_order_relaxed), *this; }
+  operator std::uint64_t() const { return value_.load(std::memory_order_relaxed); }
+  void operator+=(std::uint64_t by) { value_.store(*this + by, std::memory_order_relaxed); }
+  void operator-=(std::uint64_t by) { value_.store(*this - by, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_ = 0;
+};
+
 // Totals since the start, over live and ended flows. Up is away from the one who asked.
 struct Counters {
   struct Stream {
-    std::uint64_t connections = 0, bytes_up = 0, bytes_down = 0;
+    Counter connections, bytes_up, bytes_down;
   } tcp;
   struct Datagram {
-    std::uint64_t flows = 0, packets_up = 0, packets_down = 0, bytes_up = 0, bytes_down = 0;
+    Counter flows, packets_up, packets_down, bytes_up, bytes_down;
   } udp, icmp;
   // Live relays (not counting flows that the stack carries by itself) on which the guest has not finished.
-  std::size_t relays_from_guest = 0;
+  Counter relays_from_guest;
+
+  Counters& operator+=(const Counters& other);
 };
 
 class Events;
@@ -112,7 +129,8 @@ class FlowRecord {
   bool relayed_from_guest_ = false;
 };
 
-// What happens, for those who keep a record of it. Called on the loop's thread; must not block for long.
+// What happens, for those who keep a record of it. Called on the loop's thread, or with several queues on the
+// thread of any, one call at a time; must not block for long.
 class Events {
  public:
   virtual ~Events() = default;

@@ -8,10 +8,14 @@
 
 namespace nsrun {
 
+constexpr std::size_t most_queues = 16;  // as many descriptors as one handshake message carries
+
 // The guest's network, as both processes know it. The defaults are the convention slirp4netns users know.
 struct NetworkOptions {
   std::string device = "tun0";
   std::size_t mtu = 65520;  // bytes, IP header included; 576 (1280 with IPv6) to 65520
+  // Of the device, 1 to most_queues: flows are spread over them, and each is carried by a thread outside.
+  std::size_t queues = 1;
 
   IpAddress guest4 = IpAddress::v4(10, 0, 2, 100);
   std::uint8_t prefix4 = 24;  // bits

@@ -4,6 +4,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -112,6 +113,23 @@ Task<bool> either(Task<> first, Task<> second) {
 Task<> sleep_for(Clock::duration duration) {
   Timer timer(co_await asio::this_coro::executor, duration);
   co_await timer.async_wait(use_task);
+}
+
+Task<> run_on(asio::io_context& other, Task<> task) {
+  const Executor home = co_await asio::this_coro::executor;
+  Timer ended(home, Clock::time_point::max());
+  std::optional<std::exception_ptr> end;
+  asio::co_spawn(other, std::move(task), [&, home](std::exception_ptr failure) {
+    asio::post(home, [&, failure] {
+      end = failure;
+      ended.cancel();
+    });
+  });
+  const bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  while (!end) co_await ended.async_wait(use_result);
+  co_await asio::this_coro::throw_if_cancelled(throws);
+  if (*end) std::rethrow_exception(*end);
 }
 
 Task<bool> readable(Descriptor& descriptor) {

@@ -17,7 +17,7 @@
 
 #include "runtime/result.h"
 
-// Coroutines and who owns them. Everything of one Host runs on one io_context, driven by one thread.
+// Coroutines and who owns them. What runs on one io_context is driven by one thread.
 
 namespace nsrun {
 
@@ -90,6 +90,9 @@ template <class T>
 Task<std::optional<T>> within(Clock::duration limit, Task<T> task);
 
 Task<> sleep_for(Clock::duration duration);
+// The task on another loop, to its end: a cancellation of the caller does not reach it, and is thrown at the
+// caller's next wait.
+Task<> run_on(asio::io_context& other, Task<> task);
 
 // Waits until `descriptor` can be read or written. False when it was closed or cancelled.
 Task<bool> readable(Descriptor& descriptor);

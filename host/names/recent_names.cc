@@ -3,11 +3,13 @@
 namespace nsrun {
 
 void RecentNames::remember(const IpAddress& address, const std::string& name) {
+  const std::lock_guard hold(lock_);
   names_.insert(address, name);
   if (names_.size() > capacity) names_.evict();
 }
 
 std::string RecentNames::name_of(const IpAddress& address) {
+  const std::lock_guard hold(lock_);
   const std::string* name = names_.find(address);
   return name ? *name : std::string{};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <mutex>
 #include <string>
 
 #include "host/names/lru_map.h"
@@ -10,6 +11,8 @@ namespace nsrun {
 // Which name the guest lately asked for when it was told an address: for the log's `name` field. A hint and
 // never policy: one address serves many names (shared CDNs), the last name asked for wins, and a guest can
 // ask for whatever it likes before it connects.
+//
+// For any thread.
 class RecentNames {
  public:
   static constexpr std::size_t capacity = 4096;  // addresses; then the least recently used is forgotten
@@ -18,6 +21,7 @@ class RecentNames {
   std::string name_of(const IpAddress& address);  // empty: unknown
 
  private:
+  std::mutex lock_;
   LruMap<IpAddress, std::string> names_;
 };
 

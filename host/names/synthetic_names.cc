@@ -54,6 +54,7 @@ SyntheticNames::SyntheticNames(std::size_t capacity)
     : capacity_(std::clamp<std::size_t>(capacity, 1, max_names)) {}
 
 SyntheticNames::Slot SyntheticNames::slot_for(const std::string& name) {
+  const std::lock_guard hold(lock_);
   if (const Slot* slot = slots_.find(name)) return *slot;
   Slot slot = static_cast<Slot>(names_.size());
   if (names_.size() < capacity_)
@@ -79,6 +80,7 @@ IpAddress SyntheticNames::v6_for(const std::string& name) {
 
 std::optional<std::string> SyntheticNames::name_of(const IpAddress& address) {
   const auto slot = slot_of(address);
+  const std::lock_guard hold(lock_);
   if (!slot || *slot >= names_.size()) return std::nullopt;
   const std::string& name = *names_[*slot];
   slots_.find(name);  // a use

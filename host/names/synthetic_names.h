@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@
 namespace nsrun {
 
 // Addresses that stand for names: under name rules the guest is told these, so that a flow's destination is
-// its name. All lookups are O(1). Names are canonical (canonical_name.h).
+// its name. All lookups are O(1). Names are canonical (canonical_name.h). For any thread.
 class SyntheticNames {
  public:
   static constexpr std::size_t max_names = 65536;
@@ -36,6 +37,7 @@ class SyntheticNames {
   Slot slot_for(const std::string& name);
 
   const std::size_t capacity_;
+  std::mutex lock_;  // of all below
   LruMap<std::string, Slot> slots_;
   std::vector<const std::string*> names_;  // by slot; the names are slots_'s keys
 };

@@ -14,7 +14,7 @@ struct Verdict {
   std::string rule;                 // which rule decided, for the record
 };
 
-// Who may go where. Policies are asked once for each flow, before anything is dialled.
+// Who may go where. Policies are asked once for each flow, before anything is dialled; from any thread.
 class Policy {
  public:
   virtual ~Policy() = default;

@@ -174,9 +174,10 @@ def _():
     return ", ".join(notes)
 
 
-@test("iperf3 measures UDP in both directions, nothing lost at 50 Mbit/s")
+@test("iperf3 measures UDP in both directions, nothing lost at 10 Mbit/s")
 def _():
+    # Slow enough that a receiver which a busy machine does not run for 0.15 s loses nothing in its own queue.
     for direction, words in (("up", []), ("down", ["-R"])):
-        total = iperf("-u", "-b", "50M", "-l", "1400", "-t", "1", *words)["sum"]
+        total = iperf("-u", "-b", "10M", "-l", "1400", "-t", "2", *words)["sum"]
         expect(total["packets"] > 1000, direction, total)
         expect(total["lost_percent"] < 1, f"{direction}: {total['lost_percent']:.1f} % lost")

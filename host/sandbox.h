@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+
+#include "host/host.h"
+#include "host/ledger.h"
+#include "host/names/synthetic_names.h"
+#include "host/policy/reachability.h"
+#include "netstack/capture.h"
+#include "netstack/stack_group.h"
+
+namespace nsrun {
+
+// What a sandbox has once, however many workers carry its network: who may go where, the names, the record.
+// For any thread.
+struct Sandbox {
+  // Throws ErrorException: the capture file cannot be written.
+  explicit Sandbox(HostOptions given);
+
+  // What stands for names in the guest's eyes; null: addresses do.
+  SyntheticNames* names() { return options.dialer_resolves_names ? &synthetic : nullptr; }
+
+  const HostOptions options;
+  Events no_events;
+  Ledger ledger;
+  SyntheticNames synthetic;
+  Reachability reachability;
+  std::unique_ptr<CaptureFile> capture;  // null: none
+  StackGroup stacks;
+};
+
+}  // namespace nsrun

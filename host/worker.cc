@@ -1,0 +1,84 @@
+#include "host/worker.h"
+
+#include <boost/asio/post.hpp>
+
+namespace nsrun {
+
+Worker::Worker(asio::io_context& context, Sandbox& sandbox)
+    : context_(context),
+      sandbox_(sandbox),
+      tasks_(context.get_executor(),
+             [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
+      world_(make_dialer()),
+      upstream_(context.get_executor()),
+      resolvers_(sandbox.options.resolv_conf),
+      name_server_(context.get_executor(),
+                   {.resolvers = resolvers_,
+                    .dialer = upstream_,
+                    .gateway4 = sandbox.options.network.gateway4,
+                    .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
+                                                             : std::nullopt,
+                    .synthetic = sandbox.names(),
+                    .recent = &sandbox.ledger.names}),
+      name_service_(tasks_,
+                    [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {
+                      return name_server_.serve(std::move(guest));
+                    }),
+      dialer_(sandbox.options.network, name_service_, *world_),
+      flows_(sandbox.reachability, dialer_, sandbox.ledger, totals_, Asker::guest) {}
+
+std::unique_ptr<Dialer> Worker::make_dialer() {
+  AddressCheck check = [this](const IpAddress& address) { return sandbox_.reachability.allows(address); };
+  const auto& make = sandbox_.options.dialer;
+  if (make) return make(context_.get_executor(), std::move(check));
+  return std::make_unique<DirectDialer>(context_.get_executor(), std::move(check));
+}
+
+void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
+  device_ = std::move(queue);
+  if (sandbox_.capture) capturing_ = std::make_unique<CapturingDevice>(*device_, *sandbox_.capture);
+  StackOptions options;
+  options.network = sandbox_.options.network;
+  options.latency = sandbox_.options.latency;
+  if (workers > 1) options.group = &sandbox_.stacks;
+  stack_ = std::make_unique<Stack>(
+      context_, capturing_ ? *capturing_ : *device_, options.share_of(workers),
+      [this](std::unique_ptr<Request> request) { carry(std::move(request)); }, sandbox_.ledger);
+  tasks_.spawn(stack_->run());
+}
+
+Task<> Worker::end() {
+  co_await tasks_.cancel_and_join();
+  stack_.reset();
+  capturing_.reset();
+  device_.reset();
+}
+
+WorkerThread::WorkerThread(asio::io_context& home, Sandbox& sandbox, std::unique_ptr<Device> queue,
+                           std::size_t workers)
+    : home_(home), ended_(home, Clock::time_point::max()), worker_(context_, sandbox) {
+  worker_.begin(std::move(queue), workers);
+  thread_ = std::thread([this] { run(); });
+}
+
+WorkerThread::~WorkerThread() {
+  context_.stop();
+  thread_.join();
+}
+
+void WorkerThread::run() {
+  context_.run();
+  asio::post(home_, [this] {
+    over_ = true;
+    ended_.cancel();
+  });
+}
+
+// A name that is being looked up cannot be interrupted (getaddrinfo), and keeps the loop running.
+Task<> WorkerThread::end() {
+  co_await run_on(context_, worker_.end());
+  keeps_running_.reset();
+  while (!over_) co_await ended_.async_wait(use_result);
+}
+
+}  // namespace nsrun

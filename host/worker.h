@@ -1,0 +1,83 @@
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <memory>
+#include <thread>
+
+#include "host/carrier.h"
+#include "host/dialers/direct_dialer.h"
+#include "host/dialers/function_dialer.h"
+#include "host/names/name_server.h"
+#include "host/names/name_service_dialer.h"
+#include "host/sandbox.h"
+#include "netstack/stack.h"
+
+namespace nsrun {
+
+// One queue of the guest's device, carried by one loop:
+//
+//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► the dialer ─► world
+//                                       └──► NameServer
+//
+// Everything in here belongs to the loop's thread, but for totals(). What workers share is in the Sandbox,
+// which outlives them.
+class Worker {
+ public:
+  Worker(asio::io_context& context, Sandbox& sandbox);
+
+  // Packets flow. `workers`: how many the sandbox has.
+  void begin(std::unique_ptr<Device> queue, std::size_t workers);
+  // Every flow ends, and then the stack.
+  Task<> end();
+
+  void carry(std::unique_ptr<Request> request) { tasks_.spawn(flows_.carry(std::move(request))); }
+  bool has_begun() const { return stack_ != nullptr; }
+  Stack& stack() { return *stack_; }
+  Scope& tasks() { return tasks_; }
+  asio::io_context& context() { return context_; }
+  // Takes what waits at the device; how many flows hold something of the guest's that was not passed on yet.
+  std::size_t unfinished() { return stack_ ? stack_->unfinished() : 0; }
+  Counters& totals() { return totals_; }  // for any thread to read
+
+ private:
+  std::unique_ptr<Dialer> make_dialer();
+
+  asio::io_context& context_;
+  Sandbox& sandbox_;
+  Counters totals_;
+  Scope tasks_;
+  std::unique_ptr<Dialer> world_;
+  DirectDialer upstream_;  // to the host's resolvers: no policy between
+  Resolvers resolvers_;
+  NameServer name_server_;
+  FunctionDialer name_service_;
+  NameServiceDialer dialer_;
+  Carrier flows_;
+  std::unique_ptr<Device> device_, capturing_;
+  std::unique_ptr<Stack> stack_;
+};
+
+// A worker with a loop and a thread of its own.
+class WorkerThread {
+ public:
+  // `home`: whose thread makes, ends and destroys it.
+  WorkerThread(asio::io_context& home, Sandbox& sandbox, std::unique_ptr<Device> queue, std::size_t workers);
+  ~WorkerThread();  // its loop stops, wherever it was
+
+  Worker& worker() { return worker_; }
+  // Every flow has ended, and so has the loop.
+  Task<> end();
+
+ private:
+  void run();
+
+  asio::io_context& home_;
+  Timer ended_;  // never expires; cancelled at home when the loop is over
+  bool over_ = false;
+  asio::io_context context_{1};
+  asio::executor_work_guard<Executor> keeps_running_{context_.get_executor()};
+  Worker worker_;
+  std::thread thread_;
+};
+
+}  // namespace nsrun
