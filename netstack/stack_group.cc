@@ -26,33 +26,37 @@ std::vector<StrayQueue::Stray> StrayQueue::take() {
 }
 
 void StackGroup::claim(const FlowKey& key, StrayQueue& home) {
-  Shard& shard = shard_of(key);
+  const auto hash = std::hash<FlowKey>()(key);
+  Shard& shard = shard_of(hash);
   const std::lock_guard hold(shard.lock);
-  shard.homes.try_emplace(key, &home);
+  shard.homes.try_emplace(hash, &home);
 }
 
 void StackGroup::release(const FlowKey& key, const StrayQueue& home) {
-  Shard& shard = shard_of(key);
+  const auto hash = std::hash<FlowKey>()(key);
+  Shard& shard = shard_of(hash);
   const std::lock_guard hold(shard.lock);
-  const auto found = shard.homes.find(key);
+  const auto found = shard.homes.find(hash);
   if (found != shard.homes.end() && found->second == &home) shard.homes.erase(found);
 }
 
 bool StackGroup::pass_on(const FlowKey& key, const StrayQueue& from, const Packet& packet,
                          const Offload& offload) {
-  Shard& shard = shard_of(key);
+  const auto hash = std::hash<FlowKey>()(key);
+  Shard& shard = shard_of(hash);
   // Held while the packet is pushed: a stack that goes releases its flows first.
   const std::lock_guard hold(shard.lock);
-  const auto found = shard.homes.find(key);
+  const auto found = shard.homes.find(hash);
   if (found == shard.homes.end() || found->second == &from) return false;
   found->second->push({{packet.bytes.begin(), packet.bytes.end()}, offload});
   return true;
 }
 
 bool StackGroup::is_elsewhere(const FlowKey& key, const StrayQueue& here) {
-  Shard& shard = shard_of(key);
+  const auto hash = std::hash<FlowKey>()(key);
+  Shard& shard = shard_of(hash);
   const std::lock_guard hold(shard.lock);
-  const auto found = shard.homes.find(key);
+  const auto found = shard.homes.find(hash);
   return found != shard.homes.end() && found->second != &here;
 }
 

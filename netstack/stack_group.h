@@ -52,13 +52,14 @@ class StackGroup {
   bool is_elsewhere(const FlowKey& key, const StrayQueue& here);
 
  private:
+  // Flows go by their hash, 64 bits with a seed: should two ever share one, a stray packet is lost.
   struct Shard {
     std::mutex lock;
-    boost::unordered_flat_map<FlowKey, StrayQueue*, std::hash<FlowKey>> homes;
+    boost::unordered_flat_map<std::size_t, StrayQueue*> homes;
   };
-  Shard& shard_of(const FlowKey& key) { return shards_[std::hash<FlowKey>()(key) >> 58]; }
+  Shard& shard_of(std::size_t hash) { return shards_[hash % shards_.size()]; }
 
-  std::array<Shard, 64> shards_;
+  std::array<Shard, 61> shards_;
 };
 
 }  // namespace nsrun

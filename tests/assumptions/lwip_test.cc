@@ -36,6 +36,7 @@ class Counting final : public LwipFlow {
   void established() override {}
   void gone(err_t) override {}
   void emit(const pbuf*) override { ++emitted; }
+  void left() override {}
 };
 
 }  // namespace

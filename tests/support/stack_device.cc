@@ -34,6 +34,7 @@ void MemoryDevice::write(const Offload& offload, std::span<const iovec> parts) {
 }
 
 void MemoryDevice::send(Passing packet) {
+  if (diverts && diverts(packet)) return;
   if (to_stack_.empty()) ::eventfd_write(readable_.get(), 1);
   to_stack_.push_back(std::move(packet));
 }

@@ -30,6 +30,8 @@ class MemoryDevice final : public Device {
   void close();               // the next read says so
   std::deque<Passing> from_stack;
   std::size_t waiting() const { return to_stack_.size(); }  // not read yet
+  // Packets to the stack for which this says true went elsewhere.
+  std::function<bool(const Passing&)> diverts;
   // Packets of the stack for which this says true are lost.
   std::function<bool(const Passing&)> loses;
 

@@ -1,7 +1,9 @@
 #include <sys/socket.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <catch2/catch.hpp>
 #include <stdexcept>
+#include <thread>
 
 #include "runtime/task.h"
 #include "tests/support/dialers_loop.h"
@@ -189,4 +191,59 @@ TEST_CASE("a descriptor is readable once there is something to read") {
   CHECK(room);
   CHECK(came);
   CHECK_FALSE(closed);
+}
+
+TEST_CASE("run_on runs a task on another loop's thread, to its end, and gives back what it throws") {
+  asio::io_context other;
+  auto keeps = asio::make_work_guard(other);
+  std::thread thread([&] { other.run(); });
+  const auto home = std::this_thread::get_id();
+  test::Loop loop;
+  std::thread::id there, after;
+  std::string thrown;
+  const auto note = [](std::thread::id& where) -> Task<> {
+    co_await test::give_way();
+    where = std::this_thread::get_id();
+  };
+  const auto body = [](auto& elsewhere, auto task, auto& back, auto& what) -> Task<> {
+    co_await run_on(elsewhere, std::move(task));
+    back = std::this_thread::get_id();
+    try {
+      co_await run_on(elsewhere, fail_at_once());
+    } catch (const std::runtime_error& error) {
+      what = error.what();
+    }
+  };
+  loop.run(body(other, note(there), after, thrown));
+  CHECK(there == thread.get_id());
+  CHECK(after == home);
+  CHECK(thrown == "broken");
+  keeps.reset();
+  thread.join();
+}
+
+TEST_CASE("run_on awaits its task even when its caller is cancelled, who hears of it afterwards") {
+  asio::io_context other;
+  test::Loop loop;
+  Outcome outcome = Outcome::running;
+  bool ended = false;
+  const auto end = [](bool& done) -> Task<> {
+    done = true;
+    co_return;
+  };
+  const auto body = [](auto& elsewhere, auto task, auto& how) -> Task<> {
+    Scope scope(co_await asio::this_coro::executor);
+    const auto both = [](auto& there, auto inner) -> Task<> {
+      co_await run_on(there, std::move(inner));
+      co_await sleep_for(never);
+    };
+    scope.spawn(note_cancellation(both(elsewhere, std::move(task)), how));
+    scope.cancel();
+    co_await test::give_way();
+    elsewhere.run();  // not before: the cancellation came first
+    co_await scope.join();
+  };
+  loop.run(body(other, end(ended), outcome));
+  CHECK(ended);
+  CHECK(outcome == Outcome::cancelled);
 }

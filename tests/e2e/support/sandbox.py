@@ -12,6 +12,7 @@ from support import guest
 from support.world import as_user
 
 NSRUN = os.environ.get("NSRUN", "nsrun")
+OPTIONS = os.environ.get("E2E_OPTIONS", "").split()  # every sandbox gets these first
 GUEST = os.path.abspath(guest.__file__)
 USUAL_OPEN_FILES = 1024  # the soft limit of a login
 
@@ -35,7 +36,7 @@ def nsrun(*words, timeout=60, prefix=(), limits=None, **settings):
     """Runs nsrun with these words to its end. `prefix`: what the world runs it under; `limits`: soft and
     hard, of open files."""
     settings.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([*prefix, *as_user(), NSRUN, *words], timeout=timeout, text=True, errors="replace",
+    return subprocess.run([*prefix, *as_user(), NSRUN, *OPTIONS, *words], timeout=timeout, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_limiting(limits),
                           **settings)
 
@@ -59,7 +60,7 @@ class Running:
 
     def __init__(self, *words, **settings):
         settings.setdefault("stdin", subprocess.PIPE)
-        self.process = subprocess.Popen([*as_user(), NSRUN, *words], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*as_user(), NSRUN, *OPTIONS, *words], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE,
                                         preexec_fn=_limiting(None), **settings)
         self.pid = self.process.pid
