@@ -64,14 +64,13 @@ StackCore::~StackCore() {
 // ---- the loop
 
 Task<> StackCore::run() {
-  while (!device_closed_) {
-    if (!is_idle() || look_on())
-      co_await asio::post(context_.get_executor(), use_task);  // others on the loop get their turn
-    else if (!co_await sleep())
-      co_return;
-    for (int batch = 0; batch < most_batches; ++batch) {
-      turn();
-      if (is_idle()) break;
+  for (int batches = 0; !device_closed_; turn()) {
+    if (is_idle() && !look_on()) {
+      if (!co_await sleep()) co_return;
+      batches = 0;
+    } else if (++batches == most_batches) {
+      co_await asio::post(context_.get_executor(), use_task);
+      batches = 0;
     }
   }
 }

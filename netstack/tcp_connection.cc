@@ -73,7 +73,8 @@ Task<Result<void>> TcpConnection::write(Bytes bytes) {
     const std::size_t size = std::min({room, block.size(), bytes.size()});
     std::memcpy(block.data(), bytes.data(), size);
     bytes = bytes.subspan(size);
-    conversation_->send_block(block.first(size), !bytes.empty());
+    using Next = TcpConversation::Next;
+    conversation_->send_block(block.first(size), bytes.empty() ? Next::nothing : Next::more);
   }
   co_return Result<void>{};
 }

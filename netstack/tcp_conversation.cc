@@ -231,7 +231,7 @@ MutableBytes TcpConversation::block(std::size_t at_least) {
   return core_.spare_block->all().first(block_size);
 }
 
-void TcpConversation::send_block(MutableBytes filled, bool more) {
+void TcpConversation::send_block(MutableBytes filled, Next next) {
   if (!outbox_last_ || filled.data() != outbox_last_->bytes.data() + outbox_last_->used) {
     Buffer* fresh = core_.spare_block.release();
     (outbox_last_ ? outbox_last_->next : outbox_) = fresh;
@@ -248,15 +248,15 @@ void TcpConversation::send_block(MutableBytes filled, bool more) {
     core_.touch(*this);
     return;
   }
-  // More is coming: let full segments form. Else what there is goes now.
-  if (more)
+  core_.watch_timers(*this);
+  if (next == Next::end) return;
+  if (next == Next::more)
     tcp_nagle_enable(pcb);
   else
     tcp_nagle_disable(pcb);
   emitted_ = false;
   tcp_output(pcb);
   if (emitted_) ack_owed_ = false, unacknowledged_ = 0;
-  core_.watch_timers(*this);
 }
 
 void TcpConversation::acknowledged(std::uint16_t bytes) {

@@ -52,8 +52,13 @@ class TcpConversation final : public Conversation, public LwipFlow {
   // Where to put what is to be sent, at least `at_least` bytes (at most 64 KiB - 56); empty when memory is
   // out.
   MutableBytes block(std::size_t at_least = 1);
-  // Sends the front part of a block() just got. `more`: it may wait for a full segment to form.
-  void send_block(MutableBytes filled, bool more);
+  enum class Next {
+    nothing,  // nothing is known to follow: what there is goes now
+    more,     // it may wait for a full segment to form
+    end,      // finish() follows at once, and goes in the same segment
+  };
+  // Sends the front part of a block() just got.
+  void send_block(MutableBytes filled, Next next);
   void finish();  // FIN after all that was sent
   bool has_finished() const { return finished_; }
 

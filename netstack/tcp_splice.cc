@@ -117,13 +117,28 @@ bool TcpSplice::to_guest() {
       break;
     }
     const auto size = static_cast<std::size_t>(got);
-    if (size < into.size() && size < large_read && !hung_up_) readable_ = false;
+    using Next = TcpConversation::Next;
+    Next next = size >= worth_waiting ? Next::more : Next::nothing;
+    if (size < into.size() && size < large_read) {
+      if (!hung_up_)
+        readable_ = false;
+      else if (at_end())
+        next = Next::end;
+    }
     moved_to_guest(size);
-    conversation_.send_block(into.first(size), size >= worth_waiting);
+    conversation_.send_block(into.first(size), next);
     if (!conversation_.alive()) break;
   }
   if (socket_ended_ && !conversation_.has_finished() && conversation_.is_established())
     conversation_.finish();
+  return true;
+}
+
+// Whether nothing but the end is left to read: then it goes with what was read, in one segment.
+bool TcpSplice::at_end() {
+  std::byte one;
+  if (::recv(socket_.get(), &one, 1, MSG_DONTWAIT | MSG_PEEK) != 0) return false;
+  socket_ended_ = true;
   return true;
 }
 

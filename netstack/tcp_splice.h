@@ -29,6 +29,7 @@ class TcpSplice final : public TcpUser, private Pollable {
   void ready(std::uint32_t events) override;
   bool to_socket();  // false: the socket broke
   bool to_guest();   // likewise
+  bool at_end();
   void moved_to_socket(std::size_t bytes);
   void moved_to_guest(std::size_t bytes);
   void end(FlowEnd how);

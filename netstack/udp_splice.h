@@ -22,6 +22,8 @@ class UdpSplice final : private Pollable {
 
   // A datagram of the guest, or several of `segment` bytes each. Takes the buffer where that saves a copy.
   void push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer);
+  // Fair to its neighbours without counting: a turn moves at most 64 messages, and no more than the socket's
+  // receive buffer holds.
   void turn();
   void ended(FlowEnd how) { record_->ended(how); }
 
