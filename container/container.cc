@@ -93,6 +93,9 @@ Result<void> Container::wait_for_go() const {
 }
 
 Result<void> Container::mount_tun_device(const std::string& new_root) const {
+  if (::access(tun_path, F_OK) < 0)
+    return errno_error("cannot make " + std::string(tun_path) + " visible below " + new_root,
+                       "this machine has none: the sandbox's own network does without");
   for (const char* directory : {"/dev", "/dev/net"})
     if (auto made = make_directory(new_root + directory); !made) return made;
   const std::string target = new_root + tun_path;
