@@ -15,6 +15,8 @@ Network
       --dial URL            how flows leave: direct:// (default),
                             socks5://[USER:PASSWORD@]HOST[:PORT], socks5h://,
                             http://[USER:PASSWORD@]HOST[:PORT], unix:///PATH
+      --device KIND         tun, veth (needs no /dev/net/tun), or auto (default):
+                            TUN where it can be opened
       --mtu BYTES           1280 to 65520 (default 65520)
       --workers N|auto      threads that carry the network (default 1)
       --latency auto|low|cpu  look for work before sleeping: while that pays
@@ -40,7 +42,7 @@ Command
 
 Not reachable unless asked for: the host's loopback, link-local addresses,
 cloud metadata. Exit status: the command's own (128 + n for signal n); 2 usage,
-120 no /dev/net/tun, 121 no namespaces, 122 port in use, 123 no id ranges,
+120 no device, 121 no namespaces, 122 port in use, 123 no id ranges,
 125 other failures, 126 not executable, 127 not found. See nsrun(1).
 )";
 }

@@ -94,9 +94,21 @@ Result<void> take_latency(Latency& latency, const std::string& text) {
   return {};
 }
 
+Result<void> take_device(NetworkOptions& network, const std::string& text) {
+  if (text == "auto")
+    network.device_kind = DeviceKind::automatic;
+  else if (text == "tun")
+    network.device_kind = DeviceKind::tun;
+  else if (text == "veth")
+    network.device_kind = DeviceKind::veth;
+  else
+    return usage("--device '" + text + "' is no kind of device", "it is auto, tun or veth");
+  return {};
+}
+
 struct Texts {
   std::vector<std::string> publish;
-  std::string network, network6, mtu, workers, latency;
+  std::string network, network6, mtu, device, workers, latency;
   bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
 };
 
@@ -114,6 +126,7 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_flag("--uts", options.uts);
   app.add_flag("--ipc", options.ipc);
   app.add_flag("--linger", options.linger);
+  app.add_option("--device", texts.device)->take_last();
   app.add_option("--mtu", texts.mtu)->take_last();
   app.add_option("--workers", texts.workers)->take_last();
   app.add_option("--latency", texts.latency)->take_last();
@@ -134,6 +147,8 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
     if (!ports) return ports.error();
     options.publish.insert(options.publish.end(), ports->begin(), ports->end());
   }
+  if (!texts.device.empty())
+    if (auto taken = take_device(options.network, texts.device); !taken) return taken;
   if (!texts.workers.empty())
     if (auto taken = take_workers(options.network, texts.workers); !taken) return taken;
   if (!texts.latency.empty())

@@ -4,9 +4,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "container/guest_device.h"
 #include "container/guest_network.h"
 #include "container/packet_pump.h"
-#include "container/tun.h"
+#include "container/veth.h"
 #include "runtime/handshake.h"
 #include "runtime/namespace_error.h"
 
@@ -18,6 +19,12 @@ constexpr auto tun_path = "/dev/net/tun";
 Result<void> make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return {};
   return errno_error("cannot make the directory " + path);
+}
+
+Result<void> warn(int host, std::string words) {
+  Message warning{MessageType::warning};
+  warning.body = std::move(words);
+  return send_message(host, warning);
 }
 
 Error interrupted(int signal) {
@@ -38,20 +45,23 @@ Result<Container> Container::open(UniqueFd host, NetworkOptions network, DeviceM
     return errno_error("descriptor " + std::to_string(host.release()) + " is not the host's",
                        "start this program through Host::attach_to_cmd");
   const bool hand_over = mode == DeviceMode::hand_over;
-  auto queues = open_tun_queues(network.device, hand_over ? network.queues : 1, hand_over);
-  if (!queues) return explain_missing_capability(queues.error(), read_namespace_settings());
-  return Container(std::move(host), std::move(*queues), std::move(network), mode);
+  auto device = open_guest_device(network, hand_over ? network.queues : 1, hand_over);
+  if (!device) return device.error();
+  if (device->why_not_tun)
+    if (auto sent = warn(host.get(), device->why_not_tun->message() + ": a veth pair takes its place"); !sent)
+      return sent.error();
+  return Container(std::move(host), std::move(device->queues), std::move(network), mode);
 }
 
 Result<void> Container::setup_network() {
   if (network_.ipv6 && !kernel_has_ipv6()) {
     network_.ipv6 = false;
-    Message warning{MessageType::warning};
-    warning.body = "this kernel has no IPv6: the guest's network is IPv4 only";
-    if (auto sent = send_message(host(), warning); !sent) return sent;
+    if (auto sent = warn(host(), "this kernel has no IPv6: the guest's network is IPv4 only"); !sent)
+      return sent;
   }
   if (auto done = set_up_guest_network(network_); !done)
     return explain_missing_capability(done.error(), read_namespace_settings());
+  settle_veth(network_.device, queues_.front().get());
   if (auto sent = announce(); !sent) return sent;
   return wait_for_go();
 }
@@ -83,6 +93,9 @@ Result<void> Container::wait_for_go() const {
 }
 
 Result<void> Container::mount_tun_device(const std::string& new_root) const {
+  if (::access(tun_path, F_OK) < 0)
+    return errno_error("cannot make " + std::string(tun_path) + " visible below " + new_root,
+                       "this machine has none: the sandbox's own network does without");
   for (const char* directory : {"/dev", "/dev/net"})
     if (auto made = make_directory(new_root + directory); !made) return made;
   const std::string target = new_root + tun_path;

@@ -11,14 +11,14 @@ namespace nsrun {
 
 // Who moves the packets.
 enum class DeviceMode {
-  hand_over,  // the host: it gets the TUN device's descriptor
-  pump,       // this process, through read_loop and write_loop: the host cannot take descriptors
+  hand_over,  // the host: it gets the device's descriptor
+  pump,       // this process, through read_loop and write_loop: the host cannot take descriptors. TUN only.
 };
 
 // The child's side of a sandbox, for a program of one's own that was started through Host::attach_to_cmd and
 // is already in its new user, network and mount namespaces:
 //
-//   auto net = nsrun::Container::open(0).value();  // before pivot_root or chroot: it opens /dev/net/tun
+//   auto net = nsrun::Container::open(0).value();  // before pivot_root or chroot: it opens the device
 //   net.setup_network().value();
 //   ... pivot_root, drop privileges, exec ...
 //
@@ -36,7 +36,8 @@ class Container {
   // own words where it was the host that gave up.
   Result<void> setup_network();
 
-  // Makes /dev/net/tun visible below `new_root`, for a program in there that wants devices of its own.
+  // Makes /dev/net/tun visible below `new_root`, for a program in there that wants devices of its own. An
+  // error (ENOENT) where there is none.
   Result<void> mount_tun_device(const std::string& new_root) const;
 
   // Host to guest, and guest to host. Each blocks until the host is gone; run one in a thread. With

@@ -1,31 +1,17 @@
 #include "container/guest_network.h"
 
-#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/netlink.h>
 #include <netlink/route/addr.h>
-#include <netlink/route/link.h>
 #include <netlink/route/route.h>
 
-#include <memory>
-
-#include "runtime/fd.h"
+#include "container/net_setting.h"
+#include "container/netlink.h"
 
 namespace nsrun {
 namespace {
 
-template <auto release>
-struct Releases {
-  template <class T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-using NetlinkSocket = std::unique_ptr<nl_sock, Releases<nl_socket_free>>;
-using NetlinkAddress = std::unique_ptr<nl_addr, Releases<nl_addr_put>>;
-using Link = std::unique_ptr<rtnl_link, Releases<rtnl_link_put>>;
 using LinkAddress = std::unique_ptr<rtnl_addr, Releases<rtnl_addr_put>>;
 using Route = std::unique_ptr<rtnl_route, Releases<rtnl_route_put>>;
 
@@ -37,33 +23,19 @@ struct Family {
   IpAddress gateway;
 };
 
-Error netlink_error(std::string doing, int number) {
-  // libnl's own numbers; the capability is the one that is lost in practice.
-  const bool denied = number == -NLE_PERM || number == -NLE_NOACCESS;
-  if (denied) return {std::move(doing), errno_code(EPERM), "the namespace needs CAP_NET_ADMIN"};
-  return {doing + ": " + nl_geterror(number)};
-}
-
-// Settings of the new namespace that make the guest's life easier. Each may fail where /proc/sys is
-// read-only.
-void write_setting(const std::string& name, const std::string& value) {
-  const UniqueFd file(::open(("/proc/sys/net/" + name).c_str(), O_WRONLY | O_CLOEXEC));
-  if (file) (void)!::write(file.get(), value.data(), value.size());
-}
-
 void tune(const NetworkOptions& options) {
   // A rate-based algorithm (BBR) paces what has no bottleneck to find: the path is one copy long.
-  write_setting("ipv4/tcp_congestion_control", "reno");
+  write_net_setting("ipv4/tcp_congestion_control", "reno");
   // Without capabilities the guest may still ping and listen on port 80, as in other containers. The range
   // must be of ids that are mapped.
   const std::string gid = std::to_string(::getegid());
-  write_setting("ipv4/ping_group_range", gid + " " + gid);
-  write_setting("ipv4/ip_unprivileged_port_start", "0");
+  write_net_setting("ipv4/ping_group_range", gid + " " + gid);
+  write_net_setting("ipv4/ip_unprivileged_port_start", "0");
   // No link-local address, no router solicitations: nobody answers them, and each would wake the host.
   const std::string device = "ipv6/conf/" + options.device;
-  write_setting(device + "/addr_gen_mode", "1");
-  write_setting(device + "/accept_ra", "0");
-  write_setting(device + "/disable_ipv6", options.ipv6 ? "0" : "1");
+  write_net_setting(device + "/addr_gen_mode", "1");
+  write_net_setting(device + "/accept_ra", "0");
+  write_net_setting(device + "/disable_ipv6", options.ipv6 ? "0" : "1");
 }
 
 NetlinkAddress binary_address(int family, const IpAddress& address) {
@@ -127,10 +99,9 @@ Result<void> add_family(nl_sock* socket, int device, const Family& family) {
 bool kernel_has_ipv6() { return ::access("/proc/net/if_inet6", F_OK) == 0; }
 
 Result<void> set_up_guest_network(const NetworkOptions& options) {
-  const NetlinkSocket owned(nl_socket_alloc());
-  nl_sock* const socket = owned.get();
-  if (const int status = nl_connect(socket, NETLINK_ROUTE); status < 0)
-    return netlink_error("cannot talk to the kernel about the guest's network", status);
+  const auto connected = connect_netlink();
+  if (!connected) return connected.error();
+  nl_sock* const socket = connected->get();
 
   tune(options);
   if (auto done = bring_up(socket, "lo", 0); !done) return done;

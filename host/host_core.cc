@@ -8,7 +8,7 @@
 
 #include "host/publish/listener.h"
 #include "netstack/channel_device.h"
-#include "netstack/tun_device.h"
+#include "netstack/open_device.h"
 #include "runtime/id_map.h"
 
 namespace nsrun {
@@ -188,7 +188,7 @@ void HostCore::begin_with_device(Message& message) {
     return refuse_child({"the sandbox's device has more queues than its host has"});
   std::vector<std::unique_ptr<Device>> queues;
   for (auto& fd : message.fds) {
-    auto queue = TunDevice::open(std::move(fd));
+    auto queue = open_device(std::move(fd), sandbox_.options.network.mtu);
     if (!queue) return refuse_child(queue.error());
     queues.push_back(std::move(*queue));
   }

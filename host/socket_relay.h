@@ -7,7 +7,8 @@
 namespace nsrun {
 
 // Relays two connected kernel stream sockets, both ways, until both directions are finished or one breaks.
-// `near` asked, `far` was dialled. Bytes go through a pipe by splice(2), without coming up to us.
+// `near` asked, `far` was dialled. Bytes go through a pipe by splice(2), without coming up to us, as long as
+// there are pipes (host/pipe_pool.h).
 Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord& record);
 
 }  // namespace nsrun

@@ -35,7 +35,7 @@ namespace nsrun {
 enum class MessageType : std::uint8_t {
   map_ids = 1,  // body: uid map lines, NUL, gid map lines (user_namespaces(7)); number: 1 to use newuidmap
   ids_mapped,   // body: empty, or why it failed; number: ExitCode
-  device,       // fds: the TUN queues; number: MTU in bytes
+  device,       // fds: the TUN device, or a packet socket; number: MTU in bytes
   pump,         // number: MTU in bytes
   go,
   started,       // number: the command's pid in its own pid namespace

@@ -27,16 +27,16 @@ def one_line(done, status, *mentions):
 
 
 def in_place_of_tun(file):
-    return sandbox.nsrun("--", "true", prefix=under(f"mount --bind {file} /dev/net/tun"))
+    return sandbox.nsrun("--device=tun", "--", "true", prefix=under(f"mount --bind {file} /dev/net/tun"))
 
 
-@test("without /dev/net/tun the status is 120")
+@test("with --device=tun and no /dev/net/tun the status is 120")
 def _():
     hidden = "mkdir -p empty && mount --bind empty /dev/net"
-    one_line(sandbox.nsrun("--", "true", prefix=under(hidden)), 120, "/dev/net/tun", "modprobe tun")
+    one_line(sandbox.nsrun("--device=tun", "--", "true", prefix=under(hidden)), 120, "/dev/net/tun", "modprobe tun")
 
 
-@test("where /dev/net/tun may not be opened the status is 120, and the mode to give it is named")
+@test("with --device=tun, where /dev/net/tun may not be opened, the status is 120, and the mode to give it is named")
 def _():
     private = "/etc/shadow"  # any file of somebody else, of an id that the sandbox does not map
     if os.access(private, os.R_OK):
@@ -44,7 +44,7 @@ def _():
     one_line(in_place_of_tun(private), 120, "/dev/net/tun", "ermission denied", "0666")
 
 
-@test("where /dev/net/tun is something else the status is 120")
+@test("with --device=tun, where /dev/net/tun is something else, the status is 120")
 def _():
     one_line(in_place_of_tun("/etc/passwd"), 120)
     one_line(in_place_of_tun("/dev/null"), 120)

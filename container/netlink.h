@@ -1,0 +1,31 @@
+#pragma once
+
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+
+#include <memory>
+#include <string>
+
+#include "runtime/result.h"
+
+namespace nsrun {
+
+// libnl's objects, given back when their owner goes.
+template <auto release>
+struct Releases {
+  template <class T>
+  void operator()(T* object) const {
+    release(object);
+  }
+};
+using NetlinkSocket = std::unique_ptr<nl_sock, Releases<nl_socket_free>>;
+using NetlinkAddress = std::unique_ptr<nl_addr, Releases<nl_addr_put>>;
+using Link = std::unique_ptr<rtnl_link, Releases<rtnl_link_put>>;
+
+// `number` is libnl's own (-NLE_*), not an errno.
+Error netlink_error(std::string doing, int number);
+
+// A connection to the kernel about the current network namespace.
+Result<NetlinkSocket> connect_netlink();
+
+}  // namespace nsrun

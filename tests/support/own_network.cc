@@ -1,0 +1,63 @@
+#include "tests/support/own_network.h"
+
+#include <linux/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+namespace nsrun::test {
+
+int in_own_network(const std::function<int()>& body) {
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 ? body() : 77);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+}
+
+void set_up_device(const char* device, const IpAddress& address, int mtu) {
+  const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device);
+  auto* in = reinterpret_cast<sockaddr_in*>(&request.ifr_addr);
+  in->sin_family = AF_INET;
+  std::memcpy(&in->sin_addr, address.data(), 4);
+  ::ioctl(control.get(), SIOCSIFADDR, &request);
+  const in_addr mask{htonl(0xffffff00)};
+  in->sin_addr = mask;
+  ::ioctl(control.get(), SIOCSIFNETMASK, &request);
+  request.ifr_mtu = mtu;
+  ::ioctl(control.get(), SIOCSIFMTU, &request);
+  ::ioctl(control.get(), SIOCGIFFLAGS, &request);
+  request.ifr_flags |= IFF_UP;
+  ::ioctl(control.get(), SIOCSIFFLAGS, &request);
+}
+
+std::vector<ssize_t> received(int socket, std::size_t most) {
+  std::vector<ssize_t> sizes;
+  std::vector<std::byte> room(65'536);
+  while (sizes.size() < most) {
+    const ssize_t got = ::recv(socket, room.data(), room.size(), 0);
+    if (got < 0) break;
+    sizes.push_back(got);
+  }
+  return sizes;
+}
+
+UniqueFd guest_socket(const Endpoint& guest) {
+  UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  SocketAddress address(guest);
+  const timeval limit{2, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (::bind(socket.get(), address.get(), address.length) != 0) socket.reset();
+  return socket;
+}
+
+}  // namespace nsrun::test
