@@ -7,8 +7,8 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "host/publish/listener.h"
-#include "netstack/channel_device.h"
-#include "netstack/open_device.h"
+#include "netstack/devices/channel_device.h"
+#include "netstack/devices/open_device.h"
 #include "runtime/id_map.h"
 
 namespace nsrun {

@@ -6,7 +6,7 @@
 #include "host/ledger.h"
 #include "host/names/synthetic_names.h"
 #include "host/policy/reachability.h"
-#include "netstack/capture.h"
+#include "netstack/devices/capture.h"
 #include "netstack/stack_group.h"
 
 namespace nsrun {

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "lwip/pbuf.h"
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "runtime/bytes.h"
 
 namespace nsrun {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "runtime/address.h"
 #include "runtime/bytes.h"
 #include "runtime/flow.h"

@@ -1,8 +1,8 @@
 #include "netstack/stack.h"
 
-#include "netstack/datagram_connection.h"
+#include "netstack/datagrams/datagram_connection.h"
 #include "netstack/stack_core.h"
-#include "netstack/tcp_connection.h"
+#include "netstack/tcp/tcp_connection.h"
 
 namespace nsrun {
 

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "netstack/idle_spin.h"
 #include "runtime/connection.h"
 #include "runtime/network.h"

@@ -2,9 +2,9 @@
 
 #include <boost/asio/this_coro.hpp>
 
-#include "netstack/datagram_conversation.h"
+#include "netstack/datagrams/datagram_conversation.h"
 #include "netstack/stack_core.h"
-#include "netstack/tcp_conversation.h"
+#include "netstack/tcp/tcp_conversation.h"
 
 // StackCore's timers: late acknowledgements, lwIP's slow timer, idle conversations, idle memory. One clock
 // runs while something is due.

@@ -6,9 +6,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "netstack/datagram_conversation.h"
-#include "netstack/tcp_conversation.h"
-#include "netstack/tcp_requests.h"
+#include "netstack/datagrams/datagram_conversation.h"
+#include "netstack/tcp/tcp_conversation.h"
+#include "netstack/tcp/tcp_requests.h"
 
 namespace nsrun {
 namespace {

@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "netstack/conversation.h"
+#include "netstack/datagrams/reassembly.h"
 #include "netstack/idle_spin.h"
-#include "netstack/lwip_tcp.h"
 #include "netstack/poller.h"
-#include "netstack/reassembly.h"
 #include "netstack/stack.h"
 #include "netstack/stack_group.h"
-#include "netstack/tcp_output.h"
+#include "netstack/tcp/lwip_tcp.h"
+#include "netstack/tcp/tcp_output.h"
 #include "runtime/connection.h"
 #include "runtime/task.h"
 

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <vector>
 
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "netstack/packet.h"
 #include "netstack/poller.h"
 #include "runtime/fd.h"

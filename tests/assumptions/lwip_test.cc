@@ -1,5 +1,5 @@
-// What netstack/lwip_tcp.cc and tcp_guard.cc take for granted of lwIP. A new lwIP is to be read again where
-// one of these fails.
+// What netstack/tcp/lwip_tcp.cc and tcp_guard.cc take for granted of lwIP. A new lwIP is to be read again
+// where one of these fails.
 
 #include <lwip/init.h>
 #include <lwip/ip.h>
@@ -8,7 +8,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "netstack/lwip_tcp.h"
+#include "netstack/tcp/lwip_tcp.h"
 
 using namespace nsrun;
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "container/tun.h"
+#include "netstack/devices/tun_device.h"
 #include "netstack/packet.h"
-#include "netstack/tun_device.h"
 #include "tests/support/container_skip.h"
 #include "tests/support/own_network.h"
 #include "tests/support/stack_packets.h"

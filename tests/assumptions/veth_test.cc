@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "container/veth.h"
+#include "netstack/devices/packet_device.h"
 #include "netstack/packet.h"
-#include "netstack/packet_device.h"
 #include "runtime/network.h"
 #include "tests/support/container_skip.h"
 #include "tests/support/own_network.h"

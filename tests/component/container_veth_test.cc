@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "container/guest_device.h"
-#include "netstack/open_device.h"
+#include "netstack/devices/open_device.h"
 #include "netstack/packet.h"
 #include "tests/support/container_fake_host.h"
 #include "tests/support/container_skip.h"

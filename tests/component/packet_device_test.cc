@@ -1,4 +1,4 @@
-#include "netstack/packet_device.h"
+#include "netstack/devices/packet_device.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "netstack/open_device.h"
+#include "netstack/devices/open_device.h"
 #include "tests/support/container_skip.h"
 #include "tests/support/own_network.h"
 

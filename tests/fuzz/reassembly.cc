@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "netstack/datagrams/reassembly.h"
 #include "netstack/packet.h"
-#include "netstack/reassembly.h"
 #include "runtime/network.h"
 
 namespace {

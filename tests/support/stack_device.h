@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "runtime/fd.h"
 
 namespace nsrun::test {

@@ -1,4 +1,4 @@
-#include "netstack/capture.h"
+#include "netstack/devices/capture.h"
 
 #include <stdlib.h>
 #include <unistd.h>

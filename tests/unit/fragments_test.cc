@@ -1,8 +1,8 @@
-#include "netstack/fragments.h"
+#include "netstack/devices/fragments.h"
 
 #include <catch2/catch.hpp>
 
-#include "netstack/reassembly.h"
+#include "netstack/datagrams/reassembly.h"
 #include "tests/support/stack_packets.h"
 
 using namespace nsrun;

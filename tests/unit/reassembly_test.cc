@@ -1,4 +1,4 @@
-#include "netstack/reassembly.h"
+#include "netstack/datagrams/reassembly.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "netstack/lwip_tcp.h"
+#include "netstack/tcp/lwip_tcp.h"
 
 #include <pthread.h>
 #include <sys/random.h>

@@ -1,4 +1,4 @@
-#include "netstack/tcp_output.h"
+#include "netstack/tcp/tcp_output.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "netstack/fragments.h"
+#include "netstack/devices/fragments.h"
 
 #include <algorithm>
 #include <array>

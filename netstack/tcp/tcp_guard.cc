@@ -10,7 +10,7 @@
 //   - The persist timer stops when its data is gone (tcp.c, "persist ticking with empty send buffer"). It
 //     does not, when a one-byte probe was all there was to send, and is acknowledged.
 
-#include "netstack/tcp_guard.h"
+#include "netstack/tcp/tcp_guard.h"
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
-#include "netstack/datagram_connection.h"
+#include "netstack/datagrams/datagram_connection.h"
 
 #include <algorithm>
 #include <cstring>
 
+#include "netstack/datagrams/udp_splice.h"
 #include "netstack/stack_core.h"
-#include "netstack/udp_splice.h"
 
 namespace nsrun {
 

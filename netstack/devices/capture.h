@@ -4,7 +4,7 @@
 #include <mutex>
 #include <string>
 
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "runtime/fd.h"
 #include "runtime/result.h"
 

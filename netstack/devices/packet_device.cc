@@ -7,7 +7,7 @@
 //
 // No call can block, whatever the child did to the file's flags: MSG_DONTWAIT.
 
-#include "netstack/packet_device.h"
+#include "netstack/devices/packet_device.h"
 
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "netstack/checksum.h"
-#include "netstack/fragments.h"
+#include "netstack/devices/fragments.h"
 #include "runtime/network.h"
 
 namespace nsrun {

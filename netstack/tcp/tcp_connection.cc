@@ -1,11 +1,11 @@
-#include "netstack/tcp_connection.h"
+#include "netstack/tcp/tcp_connection.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "netstack/stack_core.h"
-#include "netstack/tcp_splice.h"
+#include "netstack/tcp/tcp_splice.h"
 
 namespace nsrun {
 

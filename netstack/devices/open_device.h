@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "runtime/fd.h"
 #include "runtime/result.h"
 

@@ -1,4 +1,4 @@
-#include "netstack/udp_splice.h"
+#include "netstack/datagrams/udp_splice.h"
 
 #include <netinet/in.h>
 #include <netinet/udp.h>

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "netstack/conversation.h"
-#include "netstack/lwip_tcp.h"
-#include "netstack/tcp_guard.h"
+#include "netstack/tcp/lwip_tcp.h"
+#include "netstack/tcp/tcp_guard.h"
 
 namespace nsrun {
 

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "netstack/tcp_conversation.h"
+#include "netstack/tcp/tcp_conversation.h"
 #include "runtime/connection.h"
 
 namespace nsrun {

@@ -1,4 +1,4 @@
-#include "netstack/tcp_splice.h"
+#include "netstack/tcp/tcp_splice.h"
 
 #include <sys/socket.h>
 

@@ -1,12 +1,12 @@
-#include "netstack/datagram_conversation.h"
+#include "netstack/datagrams/datagram_conversation.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
-#include "netstack/datagram_connection.h"
+#include "netstack/datagrams/datagram_connection.h"
+#include "netstack/datagrams/udp_splice.h"
 #include "netstack/stack_core.h"
-#include "netstack/udp_splice.h"
 
 namespace nsrun {
 

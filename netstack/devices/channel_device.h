@@ -1,6 +1,6 @@
 #pragma once
 
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 #include "runtime/fd.h"
 
 namespace nsrun {

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "netstack/poller.h"
-#include "netstack/tcp_conversation.h"
+#include "netstack/tcp/tcp_conversation.h"
 #include "runtime/fd.h"
 
 namespace nsrun {

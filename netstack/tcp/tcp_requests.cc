@@ -1,7 +1,7 @@
-#include "netstack/tcp_requests.h"
+#include "netstack/tcp/tcp_requests.h"
 
 #include "netstack/stack_core.h"
-#include "netstack/tcp_connection.h"
+#include "netstack/tcp/tcp_connection.h"
 
 namespace nsrun {
 

@@ -1,4 +1,4 @@
-#include "netstack/channel_device.h"
+#include "netstack/devices/channel_device.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

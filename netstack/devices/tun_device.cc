@@ -1,4 +1,4 @@
-#include "netstack/tun_device.h"
+#include "netstack/devices/tun_device.h"
 
 #include <fcntl.h>
 #include <linux/if.h>

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "netstack/datagram_conversation.h"
+#include "netstack/datagrams/datagram_conversation.h"
 
 namespace nsrun {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "netstack/datagram_conversation.h"
+#include "netstack/datagrams/datagram_conversation.h"
 #include "runtime/connection.h"
 
 namespace nsrun {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "lwip/pbuf.h"
-#include "netstack/device.h"
+#include "netstack/devices/device.h"
 
 namespace nsrun {
 

@@ -1,9 +1,9 @@
-#include "netstack/open_device.h"
+#include "netstack/devices/open_device.h"
 
 #include <sys/stat.h>
 
-#include "netstack/packet_device.h"
-#include "netstack/tun_device.h"
+#include "netstack/devices/packet_device.h"
+#include "netstack/devices/tun_device.h"
 
 namespace nsrun {
 namespace {

@@ -1,4 +1,4 @@
-#include "netstack/tcp_conversation.h"
+#include "netstack/tcp/tcp_conversation.h"
 
 #include <algorithm>
 #include <cstring>
