@@ -30,11 +30,11 @@ const Endpoint guest{IpAddress::v4(10, 0, 2, 100), 5000}, world{IpAddress::v4(10
 
 // The far end of a pair whose guest's end is up.
 Result<UniqueFd> far_end() {
-  auto fd = open_veth("tun0", mtu);
-  if (!fd) return fd;
+  auto queues = open_veth("tun0", mtu);
+  if (!queues) return queues.error();
   set_up_device("tun0", guest.address, mtu);
-  settle_veth("tun0", fd->get());
-  return fd;
+  settle_veth("tun0", queues->front().get());
+  return std::move(queues->front());
 }
 
 bool comes(int fd) {

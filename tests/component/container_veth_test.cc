@@ -77,5 +77,5 @@ TEST_CASE("over a veth pair the guest answers what the host sends, however large
 TEST_CASE("a child that carries packets itself cannot do so over a veth pair") {
   NetworkOptions network;
   network.device_kind = DeviceKind::veth;
-  CHECK_FALSE(open_guest_device(network, false).has_value());
+  CHECK_FALSE(open_guest_device(network, 1, false).has_value());
 }
