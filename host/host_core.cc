@@ -226,9 +226,10 @@ void HostCore::publish() {
   const auto& options = sandbox_.options;
   guest_dialer_.emplace(context_.get_executor(), worker_.stack(), sockets_, options.network);
   published_flows_.emplace(published_, *guest_dialer_, sandbox_.ledger, worker_.totals(), Asker::client);
-  const RequestSink sink = [this](std::unique_ptr<Request> request) {
-    worker_.tasks().spawn(published_flows_->carry(std::move(request)));
-  };
+  const ClientSink sink{[this](std::unique_ptr<Request> request) {
+                          worker_.tasks().spawn(published_flows_->carry(std::move(request)));
+                        },
+                        [this](const Error& error) { sandbox_.ledger.dial_failed(error); }};
   const GuestAddresses guest{options.network.guest4,
                              options.network.ipv6 ? options.network.guest6 : options.network.guest4};
   for (std::size_t i = 0; i < listeners_.size(); ++i) {

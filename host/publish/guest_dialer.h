@@ -9,8 +9,9 @@ namespace nsrun {
 
 // Dials into the sandbox, for published ports. A TCP client on the host's loopback has no address worth
 // keeping: it is connected by a socket made inside the namespace, where an agent makes them, and the kernel
-// moves the bytes. Any other client is connected through the stack, and the guest sees the client's own
-// address.
+// moves the bytes; the guest sees its own address. Any other client, TCP or UDP, is connected through the
+// stack, and the guest sees the client's own address, port included, where it is of the family the guest's
+// server speaks; else the gateway's.
 class GuestDialer final : public Dialer {
  public:
   GuestDialer(Executor executor, Stack& stack, SandboxSockets& sockets, const NetworkOptions& network)

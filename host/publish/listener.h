@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "host/publish/published_port.h"
 #include "runtime/connection.h"
 #include "runtime/task.h"
@@ -16,9 +18,13 @@ struct GuestAddresses {
   IpAddress v4, v6;
   Endpoint at(const IpAddress& client, std::uint16_t port) const { return {client.is_v4() ? v4 : v6, port}; }
 };
+struct ClientSink {
+  RequestSink request;
+  std::function<void(const Error&)> trouble;  // no client gets in, and what to do about it; again each time
+};
 Task<> accept_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
-                        RequestSink sink);
+                        ClientSink sink);
 Task<> receive_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
-                         RequestSink sink);
+                         ClientSink sink);
 
 }  // namespace nsrun

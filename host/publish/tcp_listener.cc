@@ -41,10 +41,17 @@ void tune(int socket, const IpAddress& client) {
   if (client.is_loopback()) ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
+Error cannot_accept(const PublishedPort& port) {
+  const bool out_of_files = errno == EMFILE || errno == ENFILE;
+  return errno_error(
+      "cannot take clients of the published port " + std::to_string(port.listen.port),
+      out_of_files ? "raise the limit of open files (ulimit -n)" : "this machine is out of memory");
+}
+
 }  // namespace
 
 Task<> accept_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
-                        RequestSink sink) {
+                        ClientSink sink) {
   Descriptor listening(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
   for (;;) {
     SocketAddress client;
@@ -52,12 +59,13 @@ Task<> accept_published(Executor executor, int socket, PublishedPort port, Guest
     if (accepted) {
       const Endpoint from = client.endpoint();
       tune(accepted.get(), from.address);
-      sink(std::make_unique<AcceptedClient>(
+      sink.request(std::make_unique<AcceptedClient>(
           executor, FlowKey{Protocol::tcp, from, guest.at(from.address, port.guest_port)},
           std::move(accepted)));
     } else if (errno == EAGAIN) {
       if (!co_await readable(listening)) co_return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      sink.trouble(cannot_accept(port));
       co_await sleep_for(pause_without_descriptors);
     }
   }

@@ -17,7 +17,10 @@ namespace nsrun {
 namespace {
 
 constexpr std::size_t most_clients = 4096;
-constexpr std::size_t most_waiting = 64;  // datagrams of one client that nobody has read yet
+// Datagrams that nobody has read yet, in bytes with what keeping each costs: of one client, and of all
+// clients of a port. Newer ones are lost.
+constexpr std::size_t most_waiting = 256 << 10, most_waiting_at_port = 16 << 20;
+constexpr std::size_t keeping = 64;
 constexpr std::size_t datagram_size = 65'536;
 constexpr int datagrams_per_turn = 64;  // then other tasks run, however fast the clients send
 
@@ -28,6 +31,7 @@ struct Clients {
   Executor executor;
   int socket;
   std::unordered_map<std::string, ClientConnection*> by_address;  // the client's sockaddr and ours, as bytes
+  std::size_t waiting = 0;                                        // bytes, of all
 };
 
 // The local address a datagram came to: replies must come from there (ip(7), IP_PKTINFO).
@@ -64,12 +68,16 @@ class ClientConnection final : public Connection {
     clients.by_address[id_] = this;
   }
   ~ClientConnection() override {
-    if (clients_) clients_->by_address.erase(id_);
+    if (!clients_) return;
+    clients_->waiting -= waiting_bytes_;
+    clients_->by_address.erase(id_);
   }
   Transport transport() const override { return Transport::datagram; }
 
   void push(Bytes datagram) {
-    if (waiting_.size() >= most_waiting) return;
+    const std::size_t cost = datagram.size() + keeping;
+    if (waiting_bytes_ + cost > most_waiting || clients_->waiting + cost > most_waiting_at_port) return;
+    count(static_cast<std::ptrdiff_t>(cost));
     waiting_.emplace_back(datagram.begin(), datagram.end());
     readable_.raise();
   }
@@ -83,6 +91,7 @@ class ClientConnection final : public Connection {
     if (waiting_.empty()) co_return Chunk{0, true};
     const auto datagram = std::move(waiting_.front());
     waiting_.pop_front();
+    count(-static_cast<std::ptrdiff_t>(datagram.size() + keeping));
     const std::size_t size = std::min(into.size(), datagram.size());
     if (size > 0) std::memcpy(into.data(), datagram.data(), size);
     co_return Chunk{size, false};
@@ -110,11 +119,17 @@ class ClientConnection final : public Connection {
   void reset() override {}
 
  private:
+  void count(std::ptrdiff_t bytes) {
+    waiting_bytes_ += static_cast<std::size_t>(bytes);
+    if (clients_) clients_->waiting += static_cast<std::size_t>(bytes);
+  }
+
   Clients* clients_;  // null when the port is no longer published
   const std::string id_;
   SocketAddress address_;
   LocalAddress local_;
   std::deque<std::vector<std::byte>> waiting_;
+  std::size_t waiting_bytes_ = 0;
   Signal readable_;
 };
 
@@ -142,8 +157,8 @@ struct Farewell {
 }  // namespace
 
 Task<> receive_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
-                         RequestSink sink) {
-  Clients clients{executor, socket, {}};
+                         ClientSink sink) {
+  Clients clients{executor, socket, {}, 0};
   const Farewell farewell{clients};
   Descriptor bound(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
   std::vector<std::byte> buffer(datagram_size);
@@ -178,7 +193,7 @@ Task<> receive_published(Executor executor, int socket, PublishedPort port, Gues
     const Endpoint client = from.endpoint();
     auto connection = std::make_unique<ClientConnection>(clients, id, from, local);
     connection->push(datagram);
-    sink(std::make_unique<ClientRequest>(
+    sink.request(std::make_unique<ClientRequest>(
         FlowKey{Protocol::udp, client, guest.at(client.address, port.guest_port)}, std::move(connection)));
   }
 }

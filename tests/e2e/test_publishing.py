@@ -182,3 +182,40 @@ def _():
     until(lambda: guest.connect_error("127.0.0.1", 8080)[0] == "ECONNREFUSED", 2, "a refusal")
     with server("8080:80", tcp=[80]):
         expect(answers("127.0.0.1", 8080), "the port cannot be published again")
+
+
+@test("300 clients that say nothing cost little memory, and those who come beside them are served")
+def _():
+    with server("8080:80", tcp=[80]) as running:
+        expect(answers("127.0.0.1", 8080), "no answer")
+        before, idle = running.memory(), []
+        try:
+            for _ in range(300):
+                idle.append(socket.create_connection(("127.0.0.1", 8080), 10))
+                expect(idle[-1].recv(100), "a greeting")
+            grown = (running.memory() - before) / len(idle)
+            for _ in range(50):
+                expect(answers("127.0.0.1", 8080, "x" * 100_000), "beside them")
+        finally:
+            for connection in idle:
+                connection.close()
+    expect(grown < 16384, f"{grown:.0f} bytes for each")
+    return f"{grown:.0f} bytes for each"
+
+
+@test("where no descriptor is left for a client, that is said once, and the next are served when one is")
+def _():
+    with sandbox.Running("-p", "8080:80", "--", *sandbox.guest_command("serve", "::", [80], []),
+                         limits=(64, 64)) as running:
+        running.wait_for("ready\n")
+        waiting = []
+        try:
+            for _ in range(100):
+                waiting.append(socket.create_connection(("127.0.0.1", 8080), 10))
+            said = until(running.warnings, 10, "a warning")
+        finally:
+            for connection in waiting:
+                connection.close()
+        until(lambda: answers("127.0.0.1", 8080), 10, "an answer")
+        said += running.warnings()
+    expect_equal(said.count("cannot take clients"), 1, said)
