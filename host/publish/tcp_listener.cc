@@ -1,6 +1,9 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+
+#include <algorithm>
 
 #include "host/publish/listener.h"
 #include "host/socket_connection.h"
@@ -9,6 +12,25 @@ namespace nsrun {
 namespace {
 
 constexpr auto pause_without_descriptors = 100ms;  // accept(2) fails at once as long as none is free
+// Kept free: a client that was accepted needs one more, a socket made inside, and those come several at once.
+// Were all taken by clients, none of them would be served, until each has waited in vain.
+constexpr int descriptors_kept = 16;
+
+// Of descriptors, which are given out lowest first: from here on they are scarce.
+int scarce_from() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto most = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 30));
+  return most - std::min(descriptors_kept, most / 4);
+}
+
+// Whether they still are; `socket` is any.
+bool are_scarce(int socket) {
+  const UniqueFd lowest(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+  if (lowest && lowest.get() < scarce_from()) return false;
+  errno = EMFILE;
+  return true;
+}
 
 // A client that the kernel has accepted for us.
 class AcceptedClient final : public Request {
@@ -53,10 +75,16 @@ Error cannot_accept(const PublishedPort& port) {
 Task<> accept_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
                         ClientSink sink) {
   Descriptor listening(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
-  for (;;) {
+  for (bool scarce = false;;) {
+    if (scarce && are_scarce(socket)) {
+      sink.trouble(cannot_accept(port));
+      co_await sleep_for(pause_without_descriptors);
+      continue;
+    }
     SocketAddress client;
     UniqueFd accepted(::accept4(socket, client.get(), &client.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted) {
+      scarce = accepted.get() >= scarce_from();
       const Endpoint from = client.endpoint();
       tune(accepted.get(), from.address);
       sink.request(std::make_unique<AcceptedClient>(
