@@ -6,7 +6,8 @@ PEERS = ("nsrun", "loopback", "pasta", "slirp4netns")
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """`figure` of `party` divided by the same figure of `against`, or by another figure of the same party."""
+    """`figure` of `party` divided by the same figure of `against`, or by another figure of the same party. Against
+    nobody, it is the figure itself that has a bound."""
 
     figure: str
     party: str
@@ -60,7 +61,8 @@ GROUPS = {
                    (Ratio("rr_idle15000", "nsrun", "nsrun", least=0.85, other_figure="rr_idle10"),
                     Ratio("rr_idle15000", "loopback", "loopback", other_figure="rr_idle10"),
                     Ratio("rr_idle15000", "pasta", "pasta", other_figure="rr_idle10"),
-                    Ratio("open", "nsrun", "pasta"))),
+                    Ratio("open", "nsrun", "pasta"), Ratio("open", "nsrun", "loopback"),
+                    Ratio("memory", "nsrun", "", most=1.0))),
     "accelerate": Group(("up", "down", "rr", "crr"), ("accelerate", "nsrun", "loopback"),
                         each(("up", "down"), "accelerate", "loopback", least=0.9) +
                         each(("rr", "crr"), "accelerate", "loopback")),

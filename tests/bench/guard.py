@@ -3,6 +3,8 @@
 Medians of three rounds. What falls below is measured once more before it counts: a neighbour on a shared machine can
 spoil all three. Each ratio is one test in the count on the last line.
 """
+import shutil
+
 import measuring
 import servers
 from comparisons import GUARD
@@ -26,7 +28,11 @@ def judge(ratio, results):
 
 def watch(parties):
     """The status for the shell."""
-    if set(parties) != set(GUARD.parties):
+    if missing := [program for program in ("nginx", "iperf3", "wrk") if not shutil.which(program)]:
+        print(f"SKIPPED: the ratios against loopback: {', '.join(missing)} not installed")
+        print(f"0 passed, 0 failed, {len(GUARD.ratios)} skipped")
+        return 0
+    if set(parties) != set(GUARD.parties):  # nsrun does not even start; why is said above
         print(f"0 passed, {len(GUARD.ratios)} failed, 0 skipped")
         return 1
     with servers.Servers():

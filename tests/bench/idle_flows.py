@@ -16,6 +16,7 @@ import time
 
 from session import GATE
 
+SILENCE = 4  # seconds; a SYN that is lost comes again after 1 and 3
 AT_ONCE = 64  # connections being opened; enough to keep every party busy, below every backlog
 TIMED = 4000  # connections; with those before, as many as every party can have under a limit of 20,000 descriptors
 
@@ -32,9 +33,9 @@ class Connections:
         """True when there are that many."""
         while len(self.open) < count and not self.complaint:
             self.start(count)
-            events = self.poll.poll(10)
+            events = self.poll.poll(SILENCE)
             if not events:
-                self.complaint = "none was made in 10 s"
+                self.complaint = f"none was made in {SILENCE} s"
             for descriptor, _ in events:
                 self.finish(self.pending.pop(descriptor))
         return len(self.open) >= count

@@ -34,6 +34,8 @@ class Results:
 
     def ratios(self, ratio):
         """One a round that has both: what they have in common, a noisy neighbour for one, is divided out."""
+        if not ratio.against:
+            return self.values(ratio.figure, ratio.party)
         above, below = (ratio.figure, ratio.party), (ratio.other_figure or ratio.figure, ratio.against)
         return [figures[above] / figures[below] for figures in self.rounds if above in figures and figures.get(below)]
 

@@ -7,6 +7,9 @@ import subprocess
 GATEWAY = "10.0.2.2"  # the host's loopback, in every namespace
 PUBLISHED = 5301      # the port of a server inside, and of its published port on 127.0.0.1
 
+# A new namespace begins with the machine's default, which a bbr distorts; nsrun writes reno by itself.
+RENO = "echo reno >/proc/sys/net/ipv4/tcp_congestion_control || exit 1; "
+
 PASTA = "pasta --config-net -a 10.0.2.100 -n 24 -g 10.0.2.2 -m 65520 -u none -T none -U none -q"
 
 # slirp4netns has no command of its own to run: a namespace is made, configured, and entered. Each step says when
@@ -52,7 +55,7 @@ class Party:
 
 class Slirp4netns(Party):
     def wrap(self, inner, publish=False):
-        return SLIRP.format(inner=shlex.quote(inner))
+        return SLIRP.format(inner=shlex.quote(RENO + inner))
 
     def start_argv(self):
         return None
@@ -64,7 +67,7 @@ class Slirp4netns(Party):
 @dataclasses.dataclass(frozen=True)
 class Pasta(Party):
     def wrap(self, inner, publish=False):
-        return f"{self.prefix} {self.publish if publish else '-t none'} -- sh -c {shlex.quote(inner)}"
+        return f"{self.prefix} {self.publish if publish else '-t none'} -- sh -c {shlex.quote(RENO + inner)}"
 
 
 # Options of nsrun that are worth a comparison. One that this nsrun does not know is left out, and that is said.

@@ -60,7 +60,7 @@ def ratios_panel(summary, top):
         most = 2 * (bound or 1)
         length = scaled(ratio["median"], most)
         colour = PLAIN if ratio["met"] is None else GOOD if ratio["met"] else BAD
-        other = " (10 idle flows)" if ratio["other_figure"] else f" / {ratio['against']}"
+        other = " / beside 10" if ratio["other_figure"] else f" / {ratio['against']}" if ratio["against"] else ""
         shapes.append(text(LEFT - 8, y + BAR - 3, f"{ratio['figure']}: {ratio['party']}{other}", "end"))
         shapes.append(rectangle(LEFT, y, length, BAR - 2, colour))
         if bound:

@@ -1,15 +1,13 @@
 """What the processes of a network stack have used: CPU time and memory.
 
-Counted is the CPU time, user and system, of every process of the stack, its ended threads included, as
-/proc/PID/stat has it. That holds the kernel's work on the stack's account: system calls, copies, and the soft
-interrupts that its writes raise, which run in its context (the packets that it sends on loopback, and those that it
-puts into the device). Not counted are the client and the server, which do the same in every party, and kernel
-threads (ksoftirqd takes over soft interrupts only under overload). Precision: 10 ms.
+Counted is the CPU time, user and system, of every thread of the stack's processes, as /proc/PID/task/TID/schedstat has
+it (nanoseconds). That holds the kernel's work on the stack's account: system calls, copies, and the soft interrupts that
+its writes raise, which run in its context (the packets that it sends on loopback, and those that it puts into the
+device), unless the kernel keeps those apart (CONFIG_IRQ_TIME_ACCOUNTING). Not counted are the client and the server,
+which do the same in every party, and kernel threads (ksoftirqd takes over soft interrupts only under overload).
 """
 import os
 import pathlib
-
-TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def read_stat(pid):
@@ -36,7 +34,8 @@ def stack_processes(root, programs):
 
 
 def cpu_seconds(pids):
-    return sum((int(fields[11]) + int(fields[12])) * TICK for _, fields in map(read_stat, pids))
+    return sum(int(path.read_text().split()[0]) / 1e9
+               for pid in pids for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
 def resident_bytes(pids):

@@ -3,7 +3,7 @@ import json
 import subprocess
 
 import plot
-from comparisons import GROUPS, PEERS
+from comparisons import GROUPS, PEERS, Ratio
 from metrics import FIGURES, PROBES
 
 
@@ -18,8 +18,10 @@ def summarise(results, cells, left_out, run):
     ratios = []
     for group, members in GROUPS.items():
         for ratio in members.ratios:
-            if {ratio.party, ratio.against} <= set(cells.get(probe_of[ratio.figure], ())):
+            if {ratio.party, ratio.against or ratio.party} <= set(cells.get(probe_of[ratio.figure], ())):
                 ratios.append(summarise_ratio(group, ratio, results))
+    baselines = (Ratio(figure, "nsrun", "baseline") for figure in figures if "baseline" in figures[figure])
+    ratios += [summarise_ratio(probe_of[ratio.figure], ratio, results) for ratio in baselines]
     notes = [f"left out: {name}: {reason}" for name, reason in left_out.items()]
     notes += [f"failed: {probe}, {party}: {reason}" for (probe, party), reason in results.reasons.items()]
     return {"run": run, "figures": figures, "ratios": ratios, "notes": notes}
@@ -49,10 +51,11 @@ def spread(measured):
 
 
 def peers_table(summary):
-    shown = [figure for figure in FIGURES if set(PEERS) & set(summary["figures"].get(figure, ()))]
-    lines = ["| | " + " | ".join(PEERS) + " | unit |", "|---" * (len(PEERS) + 2) + "|"]
+    parties = [party for party in (PEERS[0], "baseline", *PEERS[1:]) if any(party in seen for seen in summary["figures"].values())]
+    shown = [figure for figure in FIGURES if set(parties) & set(summary["figures"].get(figure, ()))]
+    lines = ["| | " + " | ".join(parties) + " | unit |", "|---" * (len(parties) + 2) + "|"]
     for figure in shown:
-        cells = [spread(measured) if (measured := summary["figures"][figure].get(party)) else "–" for party in PEERS]
+        cells = [spread(measured) if (measured := summary["figures"][figure].get(party)) else "–" for party in parties]
         lines.append(f"| {FIGURES[figure].meaning} | {' | '.join(cells)} | {FIGURES[figure].unit} |")
     return "\n".join(lines)
 
@@ -60,6 +63,8 @@ def peers_table(summary):
 def describe(ratio):
     """Which two figures a ratio is of."""
     above = FIGURES[ratio["figure"]].meaning
+    if not ratio["against"]:
+        return f"{above}, {FIGURES[ratio['figure']].unit}: {ratio['party']}"
     if ratio["other_figure"]:
         return f"{ratio['party']}: {above}, against {FIGURES[ratio['other_figure']].meaning.split(' beside ')[-1]}"
     return f"{above}: {ratio['party']} against {ratio['against']}"

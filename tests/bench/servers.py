@@ -1,5 +1,4 @@
 """The servers that everything is measured against, on 127.0.0.1."""
-import os
 import socket
 import subprocess
 import tempfile
@@ -8,7 +7,7 @@ import time
 HTTP_PORT, ECHO_PORT, IPERF_PORT = 8089, 11111, 5201
 
 # An idle connection may stay for as long as a measurement takes, and 15,000 of them at once.
-NGINX = """user root; worker_processes 1; daemon off; pid {d}/nginx.pid; error_log /dev/null;
+NGINX = """worker_processes 1; daemon off; pid {d}/nginx.pid; error_log /dev/null;
 worker_rlimit_nofile 20000;
 events {{ worker_connections 19000; multi_accept on; }}
 http {{ access_log off; keepalive_requests 100000000; client_header_timeout 600s; keepalive_timeout 600s;
@@ -26,7 +25,6 @@ class Servers:
         with open(config, "w") as file:
             file.write(NGINX.format(d=self.folder.name, port=HTTP_PORT))
         quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.environ["PATH"] += ":/usr/sbin:/sbin"
         commands = [["nginx", "-e", "/dev/null", "-c", config],
                     ["iperf3", "-s", "-B", "127.0.0.1"],
                     ["sockperf", "server", "-i", "127.0.0.1", "-p", str(ECHO_PORT)]]
