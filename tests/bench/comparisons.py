@@ -77,7 +77,8 @@ GROUPS = {
     "log": Group(("up", "crr"), ("nsrun", "log"), each(("up", "crr"), "log", "nsrun")),
 }
 
-# For CI: cheap, and far below what is usual, for its machines are shared and noisy.
-GUARD = Group(("up", "down", "rr", "crr"), ("nsrun", "loopback"),
-              each(("up", "down"), "nsrun", "loopback", least=0.2) +
-              (Ratio("rr", "nsrun", "loopback", least=0.25), Ratio("crr", "nsrun", "loopback", least=0.15)))
+# For CI: cheap, and far below what is usual, for its machines are shared and noisy. On a busy one client and server of
+# loopback may find themselves on one core, where a request takes them a third of the time.
+GUARD = Group(("up", "down", "rr", "rr64", "crr"), ("nsrun", "loopback"),
+              each(("up", "down", "rr64"), "nsrun", "loopback", least=0.2) +
+              (Ratio("rr", "nsrun", "loopback", least=0.12), Ratio("crr", "nsrun", "loopback", least=0.15)))

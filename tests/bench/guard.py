@@ -22,7 +22,8 @@ def judge(ratio, results):
     median = results.ratio(ratio)
     holds = median is not None and bool(ratio.met(median))
     shown = "no figure" if median is None else f"{median:.2f}"
-    print(f"{'ok' if holds else 'low'}: {ratio.figure}: {shown} of {ratio.against}, has to be {ratio.bound()}", flush=True)
+    verdict = "ok" if holds else "low"
+    print(f"{verdict}: {ratio.figure}: {shown} of {ratio.against}, has to be {ratio.bound()}", flush=True)
     return holds
 
 

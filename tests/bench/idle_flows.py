@@ -2,9 +2,9 @@
 
     idle_flows.py ADDRESS PORT SECONDS COUNT…
 
-Prints one line of JSON: requests a second at each COUNT, how many connections a second the first 4,000 of the last
-step were opened at, how many were open in the end, and what stood in the way of more. Stops at a gate (session.py) after the first
-step and after the last.
+Prints one line of JSON: requests a second at each COUNT, how many connections a second were opened at the beginning of
+the last step, how many were open in the end, and what stood in the way of more. Stops at a gate (session.py) after the
+first step and after the last.
 """
 import json
 import os

@@ -179,7 +179,8 @@ class Published(Probe):
         if not party.publish and party.programs:
             return {}
         server = (f"iperf3 -s -1 -p {PUBLISHED} >/dev/null & "
-                  f"until ss -Hltn 'sport = :{PUBLISHED}' | grep -q .; do sleep 0.02; done; gate; kill $! 2>/dev/null; wait")
+                  f"until ss -Hltn 'sport = :{PUBLISHED}' | grep -q .; do sleep 0.02; done; "
+                  "gate; kill $! 2>/dev/null; wait")
         run(party.wrap(DEFINE_GATE + server, publish=True), self.limit(seconds) + 12, [be_client])
         return {self.figures[0]: received_by_iperf(outputs[0])["bits_per_second"] / 1e9}
 

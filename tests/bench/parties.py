@@ -86,7 +86,8 @@ VARIANTS = {
 
 
 def make_nsrun(name, binary, options=""):
-    return Party(name, ("nsrun",), f"{binary} --host-loopback {options}".strip(), f"-p 127.0.0.1:{PUBLISHED}:{PUBLISHED}")
+    prefix = f"{binary} --host-loopback {options}".strip()
+    return Party(name, ("nsrun", "baseline"), prefix, f"-p 127.0.0.1:{PUBLISHED}:{PUBLISHED}")
 
 
 def make(name, binary):

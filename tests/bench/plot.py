@@ -1,9 +1,10 @@
 """The plot: two panels of bars. Above, each party relative to loopback; below, the ratios with their bounds."""
 from xml.sax.saxutils import escape
 
+import tables
 from metrics import FIGURES
 
-WIDTH, LEFT, RIGHT = 900, 360, 130  # pixels; bars lie between the margins
+WIDTH, LEFT, RIGHT = 900, 360, 150  # pixels; bars lie between the margins
 BAR, GAP = 13, 9
 COLOURS = {"nsrun": "#4477aa", "pasta": "#ee6677", "slirp4netns": "#ccbb44"}
 GOOD, BAD, PLAIN = "#228833", "#cc3311", "#888888"
@@ -19,7 +20,8 @@ def rectangle(x, y, width, height, colour):
 
 
 def line(x, top, bottom, colour, width=1):
-    return f'<line x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}" stroke="{colour}" stroke-width="{width}"/>'
+    ends = f'x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}"'
+    return f'<line {ends} stroke="{colour}" stroke-width="{width}"/>'
 
 
 def scaled(ratio, most):
@@ -40,7 +42,9 @@ def peers_panel(summary, top):
         for name in names:
             ratio = measured[name]["median"] / base["median"]
             shapes.append(rectangle(LEFT, y, scaled(ratio, most), BAR - 2, COLOURS[name]))
-            shapes.append(text(LEFT + scaled(ratio, most) + 4, y + BAR - 4, f"{ratio:.2f}" + (" →" if ratio > most else "")))
+            absolute = f"({tables.number(measured[name]['median'])} {FIGURES[figure].unit})"
+            shapes.append(text(LEFT + scaled(ratio, most) + 4, y + BAR - 4,
+                               f"{ratio:.2f}{' →' if ratio > most else ''} {absolute}"))
             y += BAR
         y += GAP
     legend = [rectangle(LEFT + 110 * i, top + 26, 11, 11, colour) + text(LEFT + 110 * i + 16, top + 36, name)
@@ -72,10 +76,8 @@ def ratios_panel(summary, top):
 
 
 def draw(summary):
-    run = summary["run"]
-    caption = f"nsrun {run['commit']}, {', '.join(run['peers'])}; {run['cores']} cores, Linux {run['kernel']}, {run['date']}"
     peers, middle = peers_panel(summary, 24)
     ratios, bottom = ratios_panel(summary, middle + 10)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{bottom + 12:.0f}" '
             f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
-            + text(8, 16, caption) + "".join(peers) + "".join(ratios) + "</svg>\n")
+            + text(8, 16, tables.where(summary["run"])) + "".join(peers) + "".join(ratios) + "</svg>\n")

@@ -2,7 +2,7 @@
 import json
 import shutil
 
-import report
+import tables
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 PLOT = "docs/benchmarks.svg"
@@ -24,7 +24,8 @@ def rewrite(root, results):
     shutil.copyfile(results / "plot.svg", root / PLOT)
     run = summary["run"]
     command = f"`./dev bench --rounds {run['rounds']} --seconds {run['seconds']}`"
-    text = f"The last run, {command}:\n\n![nsrun beside loopback, pasta and slirp4netns]({PLOT})\n\n{report.tables(summary)}"
+    picture = f"![nsrun beside loopback, pasta and slirp4netns]({PLOT})"
+    text = f"The last run, {command}:\n\n{picture}\n\n{tables.write(summary)}"
     path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
     print(f"bench: README.md and {PLOT} are now of {run['date']}, nsrun {run['commit']}")
     return 0
