@@ -49,6 +49,14 @@ def colophon(run):
             f"median of the rounds' ratios. {where(run)}.")
 
 
+def busy_machine(run):
+    """A note where others were at work on the machine when the run began."""
+    if run["load"] < run["cores"] / 2:
+        return []
+    return [f"The machine was busy with other things (load {run['load']:.1f} on {run['cores']} processors) when this run "
+            "began: its figures are too low, and its ratios uncertain."]
+
+
 def where(run):
     """What was measured, and on which machine."""
     return (f"nsrun {run['commit']}, {', '.join(run['peers'])}; {run['cores']} cores ({run['processor']}), "
@@ -57,6 +65,6 @@ def where(run):
 
 def write(summary):
     parts = [peers_table(summary), ratios_table(summary), colophon(summary["run"])]
-    if summary["notes"]:
-        parts.append("\n".join(f"- {note}" for note in summary["notes"]))
+    if notes := busy_machine(summary["run"]) + summary["notes"]:
+        parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"
