@@ -1,125 +1,225 @@
-"""What is measured, and the servers it is measured against."""
+"""What is measured: figures, and the probes that give them. A probe runs once in one party, and gives some figures."""
+import dataclasses
 import json
 import os
+import pathlib
 import re
-import socket
-import subprocess
+import signal
+import sys
 import tempfile
 import time
 
-HTTP_PORT, ECHO_PORT, IPERF_PORT = 8089, 11111, 5201
+import processes
+from parties import PUBLISHED
+from servers import ECHO_PORT, HTTP_PORT
+from session import DEFINE_GATE, Failed, last_lines, run
 
-NGINX = """user root; worker_processes 1; daemon off; pid {d}/nginx.pid; error_log /dev/null;
-events {{ worker_connections 16384; }}
-http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {d}/b; proxy_temp_path {d}/p;
-  fastcgi_temp_path {d}/f; uwsgi_temp_path {d}/u; scgi_temp_path {d}/s;
-  server {{ listen 127.0.0.1:{port} backlog=8192; location = /s {{ return 200 "ok\\n"; }} }} }}
-"""
-
-
-class Servers:
-    """iperf3, nginx and sockperf on loopback, for as long as the context lasts."""
-
-    def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        config = f"{self.folder.name}/nginx.conf"
-        with open(config, "w") as file:
-            file.write(NGINX.format(d=self.folder.name, port=HTTP_PORT))
-        quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-        commands = [["nginx", "-e", "/dev/null", "-c", config],
-                    ["iperf3", "-s", "-B", "127.0.0.1"],
-                    ["sockperf", "server", "-i", "127.0.0.1", "-p", str(ECHO_PORT)]]
-        os.environ["PATH"] = path
-        self.processes = [subprocess.Popen(command, **quiet) for command in commands]
-        for port in (HTTP_PORT, IPERF_PORT):
-            wait_for_port(port)
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            process.terminate()
-            process.wait()
-        self.folder.cleanup()
+IDLE = (10, 1000, 15000)  # connections; the hard limit of descriptors is often 20,000
+GIGABYTE = 1e9
 
 
-def wait_for_port(port):
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"bench: no server came up on port {port}")
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    unit: str
+    meaning: str
+    less_is_better: bool = False
 
 
-class Metric:
-    """One figure. `command(address, seconds)` runs in the party's network; `parse` reads what it printed."""
+FIGURES = {
+    "up": Figure("Gbit/s", "TCP from the command, 1 stream"),
+    "down": Figure("Gbit/s", "TCP to the command, 1 stream"),
+    "up4": Figure("Gbit/s", "TCP from the command, 4 streams"),
+    "down4": Figure("Gbit/s", "TCP to the command, 4 streams"),
+    "up_cpu": Figure("CPU s/GB", "CPU time of the stack, TCP from the command", True),
+    "down_cpu": Figure("CPU s/GB", "CPU time of the stack, TCP to the command", True),
+    "rr": Figure("/s", "HTTP requests, 1 connection"),
+    "rr_p50": Figure("µs", "HTTP latency, 1 connection, median", True),
+    "rr_p90": Figure("µs", "HTTP latency, 1 connection, 90th percentile", True),
+    "rr_p99": Figure("µs", "HTTP latency, 1 connection, 99th percentile", True),
+    "rr64": Figure("/s", "HTTP requests, 64 connections"),
+    "rr64_p99": Figure("µs", "HTTP latency, 64 connections, 99th percentile", True),
+    "crr": Figure("/s", "connect, request, close; 4 clients"),
+    "udprr": Figure("/s", "UDP round trips, 64 bytes"),
+    "udpup": Figure("Gbit/s", "UDP from the command, 1400 bytes, what arrived"),
+    "udpdown": Figure("Gbit/s", "UDP to the command, 1400 bytes, what arrived"),
+    "rr_idle10": Figure("/s", "HTTP requests beside 10 idle connections"),
+    "rr_idle1000": Figure("/s", "HTTP requests beside 1,000 idle connections"),
+    "rr_idle15000": Figure("/s", "HTTP requests beside 15,000 idle connections"),
+    "open": Figure("/s", "connections opened, from 1,000 to 5,000"),
+    "memory": Figure("KiB", "memory of the stack for each idle connection", True),
+    "pub_in": Figure("Gbit/s", "published port, TCP to the command"),
+    "pub_back": Figure("Gbit/s", "published port, TCP from the command"),
+    "start": Figure("/s", "runs of `true`, one after the other"),
+}
 
-    def __init__(self, unit, meaning, command, parse):
-        self.unit, self.meaning, self.command, self.parse = unit, meaning, command, parse
+
+class Probe:
+    """`figures` are what `measure` gives: a dictionary, or Failed."""
+
+    def __init__(self, *figures):
+        self.figures = figures
 
     def measure(self, party, seconds):
-        limit = seconds * 4 + 4
-        # iperf3 3.12 spins when its peer vanishes.
-        output, _ = party.run(f"timeout -s KILL {limit} {self.command(party.address, seconds)}", limit + 6)
-        try:
-            return self.parse(output)
-        except (ValueError, KeyError, StopIteration, TypeError, AttributeError):
-            return None
+        raise NotImplementedError
+
+    def limit(self, seconds):
+        """Seconds after which a program has lost its way: iperf3 3.12 spins when its peer vanishes."""
+        return seconds * 4 + 6
 
 
-class StartRate(Metric):
-    """How often a second `true` can be run, one after the other."""
+class Transfer(Probe):
+    """iperf3's client inside; `cpu` is the figure for what the stack spends meanwhile."""
 
-    def __init__(self):
-        super().__init__("/s", "runs of `true`, one after the other", None, None)
+    def __init__(self, figure, flags, cpu=None):
+        super().__init__(figure, *([cpu] if cpu else []))
+        self.flags, self.figure, self.cpu = flags, figure, cpu
 
     def measure(self, party, seconds):
-        if party.name == "slirp4netns":
-            return None  # has no command of its own to time
-        count, began = 10, time.monotonic()
-        for _ in range(count):
-            party.run("true", 10)
-        return count / (time.monotonic() - began)
+        readings = []
+
+        def read_cpu(root):
+            stack = processes.stack_processes(root, party.programs)
+            readings.append(processes.cpu_seconds(stack))
+
+        client = f"timeout -s KILL {self.limit(seconds)} iperf3 -c {party.address} -t {seconds} {self.flags} -J"
+        output = run(party.wrap(f"{DEFINE_GATE} gate; {client}; status=$?; gate; exit $status"),
+                     self.limit(seconds) + 6, [read_cpu, read_cpu])
+        received = received_by_iperf(output)
+        figures = {self.figure: received["bits_per_second"] / 1e9}
+        if self.cpu and party.programs:
+            figures[self.cpu] = (readings[1] - readings[0]) / (received["bytes"] / GIGABYTE)
+        return figures
 
 
-def gbits(output):
-    end = json.loads(output)["end"]
-    total = end.get("sum_received") or end["sum"]
-    return total["bits_per_second"] * (1 - total.get("lost_percent", 0) / 100) / 1e9
+def received_by_iperf(output):
+    """What the receiving side counted, of all streams: for UDP, sent is not arrived."""
+    try:
+        report = json.loads(output)
+        if "error" in report:
+            raise Failed(f"iperf3: {report['error']}")
+        return report["end"]["sum_received"]
+    except (ValueError, KeyError) as error:
+        raise Failed(f"no report from iperf3 ({error}): {last_lines(output, 2)}") from error
 
 
-def requests(output):
-    return float(next(line for line in output.splitlines() if "Requests/sec" in line).split()[1])
+class Http(Probe):
+    """wrk inside. Percentiles are wrk's own, of every request."""
+
+    def __init__(self, figure, flags, percentiles=()):
+        super().__init__(figure, *(f"{figure}_p{percentile}" for percentile in percentiles))
+        self.figure, self.flags, self.percentiles = figure, flags, percentiles
+
+    def measure(self, party, seconds):
+        client = f"wrk -t1 -d{seconds} {self.flags} --latency http://{party.address}:{HTTP_PORT}/s"
+        output = run(party.wrap(f"timeout -s KILL {self.limit(seconds)} {client}"), self.limit(seconds) + 6)
+        for complaint in ("Socket errors", "Non-2xx"):
+            if complaint in output:
+                raise Failed("wrk: " + next(line.strip() for line in output.splitlines() if complaint in line))
+        figures = {self.figure: float(find(r"Requests/sec:\s*([\d.]+)", output)[1])}
+        for percentile in self.percentiles:
+            found = find(rf"\s{percentile}%\s+([\d.]+)(us|ms|s)", output)
+            figures[f"{self.figure}_p{percentile}"] = float(found[1]) * {"us": 1, "ms": 1e3, "s": 1e6}[found[2]]
+        return figures
 
 
-def round_trips(output):
-    return 1e6 / (2 * float(re.search(r"(?:Latency is|avg-lat(?:ency)?=)\s*([\d.]+)", output)[1]))
+class UdpRoundTrips(Probe):
+    def measure(self, party, seconds):
+        client = f"sockperf ping-pong -i {party.address} -p {ECHO_PORT} -t {seconds} -m 64 2>&1"
+        output = run(party.wrap(f"timeout -s KILL {self.limit(seconds)} {client}"), self.limit(seconds) + 6)
+        one_way = float(find(r"(?:Latency is|avg-lat(?:ency)?=)\s*([\d.]+)", output)[1])  # microseconds
+        return {self.figures[0]: 1e6 / (2 * one_way)}
 
 
-def iperf(flags):
-    return lambda address, seconds: f"iperf3 -c {address} -t {seconds} {flags} -J"
+def find(pattern, output):
+    found = re.search(pattern, output)
+    if not found:
+        raise Failed(f"nothing like {pattern} in: {last_lines(output, 2)}")
+    return found
 
 
-def wrk(flags):
-    return lambda address, seconds: f"wrk -t1 -d{seconds} {flags} http://{address}:{HTTP_PORT}/s"
+class IdleFlows(Probe):
+    """One busy connection beside many idle ones; memory is the growth of resident pages between the first step,
+    when the stack is warm, and the last."""
+
+    def limit(self, seconds):
+        return seconds * 4 * len(IDLE) + 30  # opening 15,000 takes seconds
+
+    def measure(self, party, seconds):
+        resident = []
+
+        def read_memory(root):
+            resident.append(processes.resident_bytes(processes.stack_processes(root, party.programs)))
+
+        script = pathlib.Path(__file__).with_name("idle_flows.py")
+        words = [sys.executable, script, party.address, HTTP_PORT, seconds, *IDLE]
+        report = json.loads(run(party.wrap(" ".join(map(str, words))), self.limit(seconds), [read_memory, read_memory]))
+        figures = {f"rr_idle{count}": rate for count, rate in report["rates"].items()}
+        figures["open"] = report["opened_per_second"]
+        if party.programs:
+            figures["memory"] = (resident[1] - resident[0]) / (report["open"] - IDLE[0]) / 1024
+        if report["complaint"]:
+            raise Failed(f"{report['open']} connections are open, then: {report['complaint']}", figures)
+        return figures
 
 
-def sockperf(address, seconds):
-    return f"sockperf ping-pong -i {address} -p {ECHO_PORT} -t {seconds} -m 64 2>&1"
+class Published(Probe):
+    """iperf3's server inside, its client outside."""
+
+    def __init__(self, figure, flags):
+        super().__init__(figure)
+        self.flags = flags
+
+    def measure(self, party, seconds):
+        outputs = []
+
+        def be_client(_):
+            client = f"iperf3 -c 127.0.0.1 -p {PUBLISHED} -t {seconds} {self.flags} -J"
+            outputs.append(run(f"timeout -s KILL {self.limit(seconds)} {client}", self.limit(seconds) + 6))
+
+        if not party.publish and party.programs:
+            return {}
+        server = (f"iperf3 -s -1 -p {PUBLISHED} >/dev/null & "
+                  f"until ss -Hltn 'sport = :{PUBLISHED}' | grep -q .; do sleep 0.02; done; "
+                  "gate; kill $! 2>/dev/null; wait")
+        run(party.wrap(DEFINE_GATE + server, publish=True), self.limit(seconds) + 12, [be_client])
+        return {self.figures[0]: received_by_iperf(outputs[0])["bits_per_second"] / 1e9}
 
 
-ALL = {
-    "up": Metric("Gbit/s", "TCP from the command, 1 stream", iperf(""), gbits),
-    "down": Metric("Gbit/s", "TCP to the command, 1 stream", iperf("-R"), gbits),
-    "up4": Metric("Gbit/s", "TCP from the command, 4 streams", iperf("-P4"), gbits),
-    "down4": Metric("Gbit/s", "TCP to the command, 4 streams", iperf("-P4 -R"), gbits),
-    "rr": Metric("/s", "HTTP requests, 1 connection", wrk("-c1"), requests),
-    "rr64": Metric("/s", "HTTP requests, 64 connections", wrk("-c64"), requests),
-    "crr": Metric("/s", "connect, request, close; 4 clients", wrk("-c4 -H 'Connection: close'"), requests),
-    "udprr": Metric("/s", "UDP round trips, 64 bytes", sockperf, round_trips),
-    "udpup": Metric("Gbit/s", "UDP from the command, 1400 bytes", iperf("-u -b 0 -l 1400 -w 2M"), gbits),
-    "udpdown": Metric("Gbit/s", "UDP to the command, 1400 bytes", iperf("-u -b 0 -l 1400 -w 2M -R"), gbits),
-    "start": StartRate(),
+class StartRate(Probe):
+    def measure(self, party, seconds):
+        argv = party.start_argv()
+        if not argv:
+            return {}
+        count, began = 0, time.monotonic()
+        with open(os.devnull, "r+") as nothing, tempfile.TemporaryFile("w+") as errors:
+            targets = [nothing.fileno(), nothing.fileno(), errors.fileno()]
+            redirected = [(os.POSIX_SPAWN_DUP2, target, number) for number, target in enumerate(targets)]
+            while time.monotonic() - began < seconds:
+                # The cheapest way there is; Python ignores these signals, which pasta does not expect.
+                child = os.posix_spawnp(argv[0], argv, os.environ, file_actions=redirected,
+                                        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
+                if status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+                    errors.seek(0)
+                    raise Failed(f"run {count + 1}: status {status}: {last_lines(errors.read(), 3)}")
+                count += 1
+        return {self.figures[0]: count / (time.monotonic() - began)}
+
+
+UDP = "-u -b 0 -l 1400 -w 2M"  # as fast as it goes; 2 MB of socket buffer
+
+PROBES = {
+    "up": Transfer("up", "", "up_cpu"),
+    "down": Transfer("down", "-R", "down_cpu"),
+    "up4": Transfer("up4", "-P4"),
+    "down4": Transfer("down4", "-P4 -R"),
+    "rr": Http("rr", "-c1", (50, 90, 99)),
+    "rr64": Http("rr64", "-c64", (99,)),
+    "crr": Http("crr", "-c4 -H 'Connection: close'"),
+    "udprr": UdpRoundTrips("udprr"),
+    "udpup": Transfer("udpup", UDP),
+    "udpdown": Transfer("udpdown", UDP + " -R"),
+    "idle": IdleFlows(*(f"rr_idle{count}" for count in IDLE), "open", "memory"),
+    "pub_in": Published("pub_in", ""),
+    "pub_back": Published("pub_back", "-R"),
+    "start": StartRate("start"),
 }

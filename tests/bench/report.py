@@ -1,70 +1,50 @@
-"""The figures as a table, a plot, and a guard against collapse."""
+"""A run as results.json, and beside it the tables and the plot that are made of that alone."""
 import json
+import subprocess
 
-import metrics
-
-# Against loopback in the same run; with wide margins, for the machines of CI are shared and noisy.
-GUARDS = {"up": 0.10, "down": 0.08, "rr": 0.10, "rr64": 0.08}
-COLOURS = ["#4477aa", "#bbbbbb", "#ee6677", "#ccbb44"]
-
-
-def number(value):
-    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+import plot
+import tables
+from comparisons import GROUPS, Ratio
+from metrics import FIGURES, PROBES
 
 
-def cell(values, median):
-    good = [value for value in values if value]
-    return f"{number(median)} ({number(min(good))}–{number(max(good))})" if good else "–"
+def summarise(results, cells, left_out, run):
+    """Everything that the tables and the plot show, as JSON has it."""
+    probe_of = {figure: name for name, probe in PROBES.items() for figure in probe.figures}
+    figures = {}
+    for figure in FIGURES:
+        for party in dict.fromkeys(name for names in cells.values() for name in names):
+            if values := results.values(figure, party):
+                figures.setdefault(figure, {})[party] = {"median": results.median(figure, party), "values": values}
+    ratios = []
+    for group, members in GROUPS.items():
+        for ratio in members.ratios:
+            if {ratio.party, ratio.against or ratio.party} <= set(cells.get(probe_of[ratio.figure], ())):
+                ratios.append(summarise_ratio(group, ratio, results))
+    baselines = (Ratio(figure, "nsrun", "baseline") for figure in figures if "baseline" in figures[figure])
+    ratios += [summarise_ratio(probe_of[ratio.figure], ratio, results) for ratio in baselines]
+    notes = [f"left out: {name}: {reason}" for name, reason in left_out.items()]
+    notes += [f"failed: {probe}, {party}: {reason}" for (probe, party), reason in results.reasons.items()]
+    return {"run": run, "figures": figures, "ratios": ratios, "notes": notes}
 
 
-def write(folder, parties, chosen, seen, medians, machine, arguments):
-    """build/bench/table.md, results.json and plot.svg; the table's text."""
-    names = [party.name for party in parties]
-    lines = ["| | " + " | ".join(names) + " | unit |", "|---" * (len(names) + 2) + "|"]
-    for metric in chosen:
-        cells = [cell(seen[metric, name], medians.get((metric, name))) for name in names]
-        lines.append(f"| {metrics.ALL[metric].meaning} | " + " | ".join(cells) + f" | {metrics.ALL[metric].unit} |")
-    lines.append("")
-    lines.append(f"Medians (lowest–highest) of {arguments.rounds} interleaved rounds of {arguments.seconds} s; {machine}.")
-    table = "\n".join(lines)
-    (folder / "table.md").write_text(table + "\n")
-    (folder / "results.json").write_text(json.dumps({f"{m}|{n}": v for (m, n), v in medians.items()}, indent=1))
-    (folder / "plot.svg").write_text(plot(names, chosen, medians, machine))
-    return table
+def summarise_ratio(group, ratio, results):
+    median = results.ratio(ratio)
+    return {"figure": ratio.figure, "party": ratio.party, "against": ratio.against, "other_figure": ratio.other_figure,
+            "least": ratio.least, "most": ratio.most, "bound": ratio.bound(), "only": group, "median": median,
+            "values": results.ratios(ratio), "met": None if median is None else ratio.met(median)}
 
 
-def plot(names, chosen, medians, machine):
-    """Bars relative to the best of each metric: their units differ."""
-    width, bar, left = 760, 14, 250
-    rows, y = [], 50
-    for metric in chosen:
-        best = max((medians.get((metric, name), 0) for name in names), default=0) or 1
-        rows.append(f'<text x="{left - 8}" y="{y + bar * len(names) / 2 + 4}" text-anchor="end">'
-                    f'{metrics.ALL[metric].meaning}</text>')
-        for index, name in enumerate(names):
-            value = medians.get((metric, name), 0)
-            length = (width - left - 90) * value / best
-            rows.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{bar - 2}" '
-                        f'fill="{COLOURS[index % len(COLOURS)]}"/>'
-                        f'<text x="{left + length + 4:.1f}" y="{y + bar - 4}">{number(value) if value else "–"}</text>')
-            y += bar
-        y += 12
-    legend = "".join(f'<rect x="{left + 120 * i}" y="24" width="12" height="12" fill="{COLOURS[i % len(COLOURS)]}"/>'
-                     f'<text x="{left + 16 + 120 * i}" y="34">{name}</text>' for i, name in enumerate(names))
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" font-family="sans-serif" '
-            f'font-size="11"><rect width="100%" height="100%" fill="white"/>'
-            f'<text x="8" y="14">{machine}</text>{legend}{"".join(rows)}</svg>\n')
+def peer_versions():
+    """Of their packages: Debian's pasta does not know its own."""
+    asked = subprocess.run(["dpkg-query", "-W", "passt", "slirp4netns"], capture_output=True, text=True)
+    return [" ".join(line.split()) for line in asked.stdout.splitlines()]
 
 
-def guard(medians):
-    """1 when a ratio against loopback has collapsed."""
-    status = 0
-    for metric, least in GUARDS.items():
-        ours, loopback = medians.get((metric, "nsrun")), medians.get((metric, "loopback"))
-        if not ours or not loopback:
-            print(f"bench: no figure for {metric}")
-            status = 1
-        elif ours / loopback < least:
-            print(f"bench: {metric} is {ours / loopback:.2f} of loopback, below {least}")
-            status = 1
-    return status
+def write(folder, summary):
+    """results.json, table.md and plot.svg; the tables' text."""
+    (folder / "results.json").write_text(json.dumps(summary, indent=1))
+    (folder / "plot.svg").write_text(plot.draw(summary))
+    text = tables.write(summary)
+    (folder / "table.md").write_text(text)
+    return text
