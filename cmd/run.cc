@@ -125,7 +125,9 @@ void raise_descriptor_limit() {
 // Runs the loop until the command has ended, and every flow has been written down.
 int follow_to_the_end(asio::io_context& context, Host& host, const Follower& follower, Process& child) {
   asio::cancellation_signal no_more_signals;
-  asio::co_spawn(context, forward_signals(context, [&host](int signal) { host.send_signal(signal); }),
+  asio::co_spawn(context,
+                 forward_signals(
+                     context, [&host](int signal) { host.send_signal(signal); }, [&host] { host.hurry(); }),
                  asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
   while (!follower.status()) context.run_one();
   host.close();

@@ -31,13 +31,17 @@ void hold_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-Task<> forward_signals(asio::io_context& context, std::function<void(int)> forward) {
+Task<> forward_signals(asio::io_context& context, std::function<void(int)> forward,
+                       std::function<void()> at_end) {
   const sigset_t set = forwarded();
   Descriptor signals(context, ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   while (co_await readable(signals)) {
     signalfd_siginfo info;
-    while (::read(signals.native_handle(), &info, sizeof info) == sizeof info)
-      if (info.ssi_code != SI_KERNEL) forward(static_cast<int>(info.ssi_signo));
+    while (::read(signals.native_handle(), &info, sizeof info) == sizeof info) {
+      const auto signal = static_cast<int>(info.ssi_signo);
+      if (info.ssi_code != SI_KERNEL) forward(signal);
+      if (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM) at_end();
+    }
   }
 }
 

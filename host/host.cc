@@ -48,6 +48,11 @@ void Host::send_signal(int signal) {
   asio::post(*own_context_, [core = core_.get(), signal] { core->send({MessageType::signal, signal}); });
 }
 
+void Host::hurry() {
+  if (!is_elsewhere()) return core_->hurry();
+  asio::post(*own_context_, [core = core_.get()] { core->hurry(); });
+}
+
 Counters Host::counters() const {
   if (!is_elsewhere()) return core_->counters();
   // The totals belong to the loop's thread; once it has ended, to anybody.

@@ -73,6 +73,8 @@ class Host {
   void resume();
   // Passes a signal to the command of our agent.
   void send_signal(int signal);
+  // Once the command has ended: what it sent last is not passed on any longer, but cut off.
+  void hurry();
   Counters counters() const;
 
  private:

@@ -102,7 +102,8 @@ Task<> HostCore::pass_on_the_rest() {
   const auto began = Clock::now();
   auto last_step = began;
   auto so_far = moved();
-  while (co_await unfinished() > 0) {
+  is_passing_on_ = true;
+  while (is_passing_on_ && co_await unfinished() > 0) {
     co_await sleep_for(1ms);
     const auto now = Clock::now();
     if (const auto by_now = moved(); by_now != so_far) {

@@ -28,6 +28,7 @@ class HostCore {
   Result<void> attach(Command& command);
   void send(Message message);
   void resume() { send({MessageType::resume, 0, last_stop_}); }
+  void hurry() { is_passing_on_ = false; }
   Counters counters();
 
  private:
@@ -58,7 +59,7 @@ class HostCore {
   std::vector<UniqueFd> listeners_;  // of options.publish, in order
   UniqueFd channel_;                 // our end of the handshake
   std::optional<Descriptor> channel_wait_;
-  bool ids_mapped_ = false;
+  bool ids_mapped_ = false, is_passing_on_ = false;
   std::string last_stop_;  // as the agent named it
 
   SandboxSockets sockets_;

@@ -221,6 +221,22 @@ def _():
     nothing_runs()
 
 
+@test("who does not want to wait for what a command sent last ends nsrun with a signal, Ctrl-C too")
+def _():
+    leave = threading.Event()
+    with Server(lambda connection: leave.wait(20)) as server:
+        command = sandbox.guest_command("send_and_leave", server.host, server.port, 3 << 20)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with sandbox.start(*command) as running:
+                running.wait_for(r'"(\w+)"\n')
+                until(lambda: not descendants(running.pid), what="the command's end")
+                began = time.monotonic()
+                running.signal(number)
+                expect_equal(running.status(), 0)
+                expect(time.monotonic() - began < 1, "it waited on")
+        leave.set()
+
+
 @test("what a command sent before it ended arrives, or is seen to be cut off; a short stream never looks whole")
 def _():
     size, leave = 3 << 20, threading.Event()
