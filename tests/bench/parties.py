@@ -15,12 +15,12 @@ PASTA = "pasta --config-net -a 10.0.2.100 -n 24 -g 10.0.2.2 -m 65520 -u none -T 
 # slirp4netns has no command of its own to run: a namespace is made, configured, and entered. Each step says when
 # it is done; the namespace lives as long as its sleep.
 SLIRP = """d=$(mktemp -d)
+trap 'kill $u $s 2>/dev/null; wait; rm -r $d' EXIT
 unshare -Urn sh -c "echo > $d/made; exec sleep 600" >/dev/null 2>&1 & u=$!
 until [ -s $d/made ]; do sleep 0.01; done
 slirp4netns --configure --mtu=65520 --ready-fd=3 $u tap0 3>$d/ready >/dev/null 2>$d/errors & s=$!
 until [ -s $d/ready ]; do kill -0 $s || {{ cat $d/errors >&2; exit 1; }}; sleep 0.01; done
-nsenter -U -n --preserve-credentials -t $u sh -c {inner}; status=$?
-kill $u $s; wait; rm -r $d; exit $status"""
+nsenter -U -n --preserve-credentials -t $u sh -c {inner}"""
 
 
 @dataclasses.dataclass(frozen=True)

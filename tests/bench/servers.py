@@ -34,8 +34,12 @@ class Servers:
                 self.processes.append(subprocess.Popen(command, **quiet))
             except FileNotFoundError:
                 print(f"SKIPPED: what needs {command[0]}: it is not installed")
-        for port in (HTTP_PORT, IPERF_PORT):
-            wait_for_port(port)
+        try:
+            for port in (HTTP_PORT, IPERF_PORT):
+                wait_for_port(port)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
