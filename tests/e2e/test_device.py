@@ -92,7 +92,7 @@ def _():
 
 @test("without /dev/net/tun a veth pair takes its place, which is said once, unless --quiet")
 def _():
-    for options, lines in ((["--device=auto"], 1), ([], 1), (["-q"], 0)):
+    for options, lines in ((["--device=auto"], 1), (["--device=auto", "-q"], 0)):
         done = sandbox.nsrun(*options, "--", "ping", "-n", "-c", "1", "-W", "2", "10.0.2.2", prefix=NO_TUN)
         expect("1 received" in done.stdout, done.stdout, done.stderr)
         expect_equal(done.stderr.count("\n"), lines, done.stderr)
@@ -101,7 +101,7 @@ def _():
 
 @test("where neither device can be had the status is 120, and both causes are named")
 def _():
-    for options, prefix in ((["--device=veth"], NO_VETH), ([], [*NO_TUN, *NO_VETH])):
+    for options, prefix in ((["--device=veth"], NO_VETH), (["--device=auto"], [*NO_TUN, *NO_VETH])):
         done = sandbox.nsrun(*options, "--", "true", prefix=prefix)
         expect_equal(done.returncode, 120, done.stderr)
         expect_equal(done.stderr.count("\n"), 1, done.stderr)
