@@ -140,7 +140,8 @@ void StackCore::flush() {
 
 void StackCore::bury() {
   if (removed_.empty()) return;
-  std::erase_if(touched_, [](const Conversation* c) { return c->removed_; });
+  const bool named = std::any_of(removed_.begin(), removed_.end(), [](const auto& c) { return c->touched_; });
+  if (named) std::erase_if(touched_, [](const Conversation* c) { return c->removed_; });
   auto gone = std::exchange(removed_, {});
   // Those that a timer list still names wait for it.
   for (auto& conversation : gone)

@@ -221,6 +221,11 @@ def _():
     nothing_runs()
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return file.read().split()
+
+
 @test("who does not want to wait for what a command sent last ends nsrun with a signal, Ctrl-C too")
 def _():
     leave = threading.Event()
@@ -229,7 +234,8 @@ def _():
         for number in (signal.SIGTERM, signal.SIGINT):
             with sandbox.start(*command) as running:
                 running.wait_for(r'"(\w+)"\n')
-                until(lambda: not descendants(running.pid), what="the command's end")
+                agent, = children(running.pid)
+                until(lambda: not children(agent), what="the command's end")
                 began = time.monotonic()
                 running.signal(number)
                 expect_equal(running.status(), 0)
