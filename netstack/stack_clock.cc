@@ -113,7 +113,10 @@ void StackCore::watch_buffers() { due_within(trim_due_, trim_check); }
 
 void StackCore::trim_buffers() {
   trim_due_ = Clock::time_point::max();
-  if (buffers_.trim() > 0) ::malloc_trim(0);  // to the system, not only to the heap
+  if (buffers_.trim() > 0) {
+    if (small_datagrams.empty()) small_datagrams.shrink_to_fit();
+    ::malloc_trim(0);  // to the system, not only to the heap
+  }
   if (buffers_.has_free()) due_within(trim_due_, trim_check);
 }
 

@@ -131,11 +131,13 @@ void StackCore::read_packets() {
 
 void StackCore::flush() {
   touched_now_.swap(touched_);
+  const std::size_t sent = small_datagrams.size();  // once every flow that was touched has had its turn
   for (Conversation* conversation : touched_now_) {
     conversation->touched_ = false;
     if (!conversation->removed_) conversation->turn();
   }
   touched_now_.clear();
+  if (small_datagrams.size() == sent) small_datagrams.clear();
 }
 
 void StackCore::bury() {

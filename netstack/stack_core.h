@@ -72,8 +72,9 @@ class StackCore final : private Pollable {
   // Bytes waiting in all flows. Past options().ample_bytes a flow may hold only `share` bytes each way.
   static constexpr std::size_t share = 64 << 10;
   std::size_t to_world_bytes = 0, to_guest_bytes = 0;
-  BufferPtr spare_block;          // the next block to the guest, for whichever flow fills it first
-  std::size_t held_requests = 0;  // SYNs and first datagrams nobody has answered yet
+  BufferPtr spare_block;                   // the next block to the guest, for whichever flow fills it first
+  std::vector<std::byte> small_datagrams;  // of this batch, on their way to sockets
+  std::size_t held_requests = 0;           // SYNs and first datagrams nobody has answered yet
 
  private:
   void ready(std::uint32_t) override { device_ready_ = true; }

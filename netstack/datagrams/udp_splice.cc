@@ -19,7 +19,6 @@ constexpr std::size_t most_messages = 64;  // of one sendmmsg or recvmmsg
 constexpr std::size_t most_segments = 64;  // UDP_MAX_SEGMENTS of kernels before 6.9 (include/linux/udp.h)
 constexpr std::size_t most_coalesced = 65'000;  // bytes in one packet, headers left out
 constexpr std::size_t receive_size = 65'536;
-constexpr std::size_t most_kept = 16'384;  // bytes of small_ that an idle flow keeps
 
 // Room for one recvmmsg, shared by all flows of this thread's stacks: it holds nothing between calls.
 struct Receive {
@@ -124,15 +123,16 @@ void UdpSplice::drain_waiting() {
 
 void UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer) {
   if (payload.size() <= copy_limit || !buffer) {
-    pending_.push_back({nullptr, small_.size(), {}, payload.size(), segment});
-    small_.insert(small_.end(), payload.begin(), payload.end());
+    auto& small = core_.small_datagrams;
+    pending_.push_back({nullptr, small.size(), {}, payload.size(), segment});
+    small.insert(small.end(), payload.begin(), payload.end());
   } else {
     pending_.push_back({std::move(buffer), 0, payload, payload.size(), segment});
   }
 }
 
 Bytes UdpSplice::bytes_of(const Pending& pending) const {
-  return pending.buffer ? pending.in_buffer : Bytes(small_).subspan(pending.offset, pending.size);
+  return pending.buffer ? pending.in_buffer : Bytes(core_.small_datagrams).subspan(pending.offset, pending.size);
 }
 
 void UdpSplice::turn() {
@@ -205,8 +205,6 @@ void UdpSplice::to_socket() {
     }
   }
   pending_.clear();
-  small_.clear();
-  if (small_.capacity() > most_kept) small_.shrink_to_fit();
   far_asked_ ? record_->moved_down(bytes, count) : record_->moved_up(bytes, count);
 }
 

@@ -29,10 +29,11 @@ class UdpSplice final : private Pollable {
 
  private:
   // A datagram, or several of `segment` bytes each (0: one), on its way to the socket: in the buffer that the
-  // device filled, or copied behind its forerunners in small_, where one piece may then hold many.
+  // device filled, or copied behind its forerunners in StackCore::small_datagrams, where one piece may then
+  // hold many.
   struct Pending {
     BufferPtr buffer;
-    std::size_t offset;  // in small_, when there is no buffer
+    std::size_t offset;  // in small_datagrams, when there is no buffer
     Bytes in_buffer;
     std::size_t size;
     std::uint16_t segment;
@@ -55,7 +56,6 @@ class UdpSplice final : private Pollable {
   Bytes bytes_of(const Pending& pending) const;
 
   std::vector<Pending> pending_;
-  std::vector<std::byte> small_;  // emptied at the end of each batch
 };
 
 }  // namespace nsrun
