@@ -30,6 +30,7 @@ Task<> Carrier::carry(std::unique_ptr<Request> request) {
     co_return refuse(*request, *record, refusal_for(far.error()), FlowEnd::failed, far.error().message());
   }
 
+  if (auto preparing = request->prepare(**far)) co_await std::move(*preparing);
   auto near = request->accept();
   if (!near) co_return record->ended(FlowEnd::reset_by_source);  // the asker left while we dialled
 

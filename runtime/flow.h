@@ -55,7 +55,8 @@ enum class FlowEnd : std::uint8_t {
   idle,
   refused,
   failed,
-  sandbox_ended
+  sandbox_ended,
+  injected  // the guest got the far socket itself: what it moves there is not seen here
 };
 std::string_view to_string(FlowEnd end);
 

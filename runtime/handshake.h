@@ -17,6 +17,7 @@
 //   ◄──────────────────── ids_mapped ───            /proc/PID/{uid,gid}_map are written
 //   ── device (its fds) ────────────────►           the network is set up; the host builds its stack
 //   ◄──────────────────────────── go ───            packets flow: the command may start
+//   ── accelerate (fds) ────────────────►           the command's connects are asked of the host (if so wished)
 //   ── started ─────────────────────────►           exec succeeded
 //   ◄─ signal / resume / make_sockets ──            while it runs
 //   ── sockets (fds) / stopped ─────────►
@@ -47,6 +48,7 @@ enum class MessageType : std::uint8_t {
   exited,        // number: the command's status as nsrun reports it (128 + n for signal n)
   failed,        // number: ExitCode; body: one line
   warning,       // body: one line
+  accelerate,    // fds: a seccomp listener for connect(2), a UDP socket of the guest's for each IP version
 };
 
 struct Message {

@@ -1,0 +1,169 @@
+#include "host/inject/injected_request.h"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "host/inject/shared_descriptors.h"
+
+namespace nsrun {
+namespace {
+
+constexpr auto longest_way = 1s;            // of a SYN through the device; then the flow goes without
+constexpr std::size_t most_decided = 1024;  // refusals that wait for their SYN; past it the oldest goes
+
+int errno_for(Refusal how) {
+  switch (how) {
+    case Refusal::host_unreachable:
+      return EHOSTUNREACH;
+    case Refusal::network_unreachable:
+      return ENETUNREACH;
+    case Refusal::prohibited:
+      return EACCES;
+    case Refusal::reset:
+    case Refusal::drop:
+      break;
+  }
+  return ECONNREFUSED;
+}
+
+Endpoint name_of(int socket, int (*call)(int, sockaddr*, socklen_t*)) {
+  SocketAddress address;
+  if (call(socket, address.get(), &address.length) < 0) return {};
+  return address.endpoint();
+}
+
+int family_of(int socket) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size);
+  return family;
+}
+
+}  // namespace
+
+InjectedRequest::InjectedRequest(Injector& injector, GuestConnect connect, FlowKey key)
+    : injector_(injector),
+      connect_(std::move(connect)),
+      inode_(inode_of(connect_.socket.get())),
+      key_(std::move(key)),
+      came_(injector.executor()) {
+  injector_.asked_[inode_] = this;
+  ++injector_.open_;
+}
+
+InjectedRequest::~InjectedRequest() {
+  if (!over_ && !moved_) injector_.listener_.answer(connect_.call.id, ECONNABORTED);
+  forget();
+  --injector_.open_;
+  injector_.room_.raise();
+}
+
+void InjectedRequest::forget() {
+  if (const auto at = injector_.asked_.find(inode_); at != injector_.asked_.end() && at->second == this)
+    injector_.asked_.erase(at);
+  if (const auto at = injector_.expected_.find(moved_key_);
+      moved_ && at != injector_.expected_.end() && at->second == this)
+    injector_.expected_.erase(at);
+}
+
+// The guest must see the address that it asked for when it asks whom it talks to; the host's loopback, which
+// it asked for as the gateway, is all it may see besides. And a socket of the version it made: an IPv6 socket
+// answers with IPv6 addresses even where it speaks IPv4.
+bool InjectedRequest::may_take(const Connection& far) const {
+  const int socket = far.socket();
+  if (socket < 0 || far.transport() != Transport::stream) return false;
+  const Endpoint peer = name_of(socket, ::getpeername);
+  const bool as_asked = peer == key_.target;
+  const bool is_gateway = injector_.options_.network.is_gateway(key_.target.address) &&
+                          peer.address.is_loopback() && peer.port == key_.target.port;
+  return (as_asked || is_gateway) && family_of(socket) == family_of(connect_.socket.get()) &&
+         injector_.listener_.waits(connect_.call.id);
+}
+
+std::optional<Task<>> InjectedRequest::prepare(const Connection& far) {
+  if (successor_ || (!moved_ && may_take(far))) return std::nullopt;
+  return successor_comes();
+}
+
+Task<> InjectedRequest::successor_comes() {
+  const bool interrupted = !injector_.listener_.waits(connect_.call.id);
+  const bool left = interrupted && !still_names(connect_.call.thread, connect_.call.descriptor, inode_);
+  if (!moved_ && !left) move_to_device(false);
+  if (moved_ && !successor_ && !over_) co_await either(came_.wait(), sleep_for(longest_way));
+}
+
+// Whose call has ended (interrupted by a signal) expects the connection to go on being made: connect(2),
+// EINTR.
+void InjectedRequest::move_to_device(bool call_ends) {
+  const int error = connect_now(connect_);
+  moved_ = true;
+  if (error != 0 && !is_under_way(error)) {
+    over_ = true;
+    injector_.listener_.answer(connect_.call.id, error);
+    return;
+  }
+  moved_key_ = {Protocol::tcp, name_of(connect_.socket.get(), ::getsockname), key_.target};
+  injector_.expected_[moved_key_] = this;
+  if (connect_.non_blocking || call_ends)
+    injector_.listener_.answer(connect_.call.id, error);
+  else
+    injector_.tasks_.spawn(injector_.see_through(std::move(connect_)));
+}
+
+void InjectedRequest::continued_by(std::unique_ptr<Request> request) {
+  successor_ = std::move(request);
+  came_.raise();
+}
+
+bool InjectedRequest::resumed_by(GuestConnect& again) {
+  if (moved_ || again.address.endpoint() != connect_.address.endpoint()) return false;
+  if (injector_.listener_.waits(connect_.call.id)) return false;
+  connect_ = std::move(again);
+  return true;
+}
+
+std::unique_ptr<Connection> InjectedRequest::accept() {
+  over_ = true;
+  if (successor_) return successor_->accept();
+  if (moved_ || !injector_.listener_.waits(connect_.call.id)) return nullptr;
+  forget();
+  return std::make_unique<InjectedConnection>(injector_, std::move(connect_));
+}
+
+void InjectedRequest::refuse(Refusal how) {
+  if (over_) return;
+  // Silence is the device's: the guest's kernel asks again and gives up by itself.
+  if (how == Refusal::drop && !moved_) move_to_device(false);
+  over_ = true;
+  if (successor_) return successor_->refuse(how);
+  if (!moved_) {
+    injector_.listener_.answer(connect_.call.id, errno_for(how));
+    return;
+  }
+  injector_.decided_.emplace_back(moved_key_, how);
+  if (injector_.decided_.size() > most_decided) injector_.decided_.pop_front();
+}
+
+InjectedConnection::~InjectedConnection() {
+  if (!done_) injector_.listener_.answer(connect_.call.id, ECONNABORTED);
+}
+
+Task<Result<Chunk>> InjectedConnection::read(MutableBytes) {
+  co_return Error{"an injected connection carries nothing here", errno_code(ENOTCONN)};
+}
+
+Task<Result<void>> InjectedConnection::write(Bytes) {
+  co_return Error{"an injected connection carries nothing here", errno_code(ENOTCONN)};
+}
+
+bool InjectedConnection::carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool) {
+  done_ = true;
+  const bool injected = injector_.inject(connect_, far.get());
+  record->ended(injected ? FlowEnd::injected : FlowEnd::reset_by_source);
+  record.reset();
+  far.reset();
+  return true;
+}
+
+}  // namespace nsrun
