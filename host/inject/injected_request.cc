@@ -12,14 +12,16 @@ namespace {
 constexpr auto longest_way = 1s;            // of a SYN through the device; then the flow goes without
 constexpr std::size_t most_decided = 1024;  // refusals that wait for their SYN; past it the oldest goes
 
-int errno_for(Refusal how) {
+// As the ICMP error that the device would have given is read by the guest's kernel (net/ipv4/icmp.c,
+// icmp_err_convert; net/ipv6/icmp.c, tab_unreach).
+int errno_for(Refusal how, bool v4) {
   switch (how) {
     case Refusal::host_unreachable:
       return EHOSTUNREACH;
     case Refusal::network_unreachable:
       return ENETUNREACH;
     case Refusal::prohibited:
-      return EACCES;
+      return v4 ? EHOSTUNREACH : EACCES;
     case Refusal::reset:
     case Refusal::drop:
       break;
@@ -138,7 +140,7 @@ void InjectedRequest::refuse(Refusal how) {
   over_ = true;
   if (successor_) return successor_->refuse(how);
   if (!moved_) {
-    injector_.listener_.answer(connect_.call.id, errno_for(how));
+    injector_.listener_.answer(connect_.call.id, errno_for(how, key_.target.address.is_v4()));
     return;
   }
   injector_.decided_.emplace_back(moved_key_, how);

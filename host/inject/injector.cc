@@ -179,7 +179,8 @@ bool Injector::can_be_replaced(const GuestConnect& connect, const SocketFacts& f
          !is_shared(options_.agent, connect.call.thread, inode_of(connect.socket.get()));
 }
 
-// A datagram socket's connect sends nothing and chooses a route; the source address it gets tells which.
+// A datagram socket's connect sends nothing and chooses a route; the source address it gets tells which. It
+// keeps that address until it is disconnected (connect(2), AF_UNSPEC).
 bool Injector::goes_to_device(const Endpoint& target) {
   const auto& network = options_.network;
   if (network.is_guest(target.address) || network.is_name_server(target.address) ||
@@ -188,9 +189,11 @@ bool Injector::goes_to_device(const Endpoint& target) {
   const int probe = (target.address.is_v4() ? probe4_ : probe6_).get();
   const SocketAddress there(target);
   SocketAddress here;
-  if (probe < 0 || ::connect(probe, there.get(), there.length) < 0) return false;
-  if (::getsockname(probe, here.get(), &here.length) < 0) return false;
-  return network.is_guest(here.endpoint().address);
+  const bool routed = probe >= 0 && ::connect(probe, there.get(), there.length) == 0 &&
+                      ::getsockname(probe, here.get(), &here.length) == 0;
+  constexpr sockaddr nowhere{AF_UNSPEC, {}};
+  ::connect(probe, &nowhere, sizeof nowhere);
+  return routed && network.is_guest(here.endpoint().address);
 }
 
 void Injector::ask(GuestConnect connect) {
