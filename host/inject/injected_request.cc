@@ -49,6 +49,7 @@ InjectedRequest::InjectedRequest(Injector& injector, GuestConnect connect, FlowK
       connect_(std::move(connect)),
       inode_(inode_of(connect_.socket.get())),
       key_(std::move(key)),
+      wants_mapped_(key_.target.address.is_v4() && family_of(connect_.socket.get()) == AF_INET6),
       came_(injector.executor()) {
   injector_.asked_[inode_] = this;
   ++injector_.open_;

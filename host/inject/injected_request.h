@@ -12,6 +12,7 @@ class InjectedRequest final : public Request {
   ~InjectedRequest() override;
 
   const FlowKey& key() const override { return key_; }
+  bool wants_mapped() const override { return wants_mapped_; }
   std::optional<Task<>> prepare(const Connection& far) override;
   std::unique_ptr<Connection> accept() override;
   void refuse(Refusal how) override;
@@ -34,6 +35,7 @@ class InjectedRequest final : public Request {
   GuestConnect connect_;
   const std::uint64_t inode_;
   const FlowKey key_;
+  const bool wants_mapped_;
   FlowKey moved_key_;  // as the stack will know it
   bool moved_ = false;
   bool over_ = false;  // answered
