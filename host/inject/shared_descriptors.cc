@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -65,8 +66,13 @@ bool each_entry(const std::string& path, Function&& act) {
 // How often a process's descriptors name the socket; `left` is what may still be looked at.
 int count_names(pid_t process, std::uint64_t inode, int& left) {
   const auto wanted = socket_link(inode);
+  const auto descriptors = process_path(process, "/fd");
+  // Linux 6.2 and later tell their number this way (proc(5)); before that the size is 0.
+  struct stat directory_itself {};
+  if (::stat(descriptors.c_str(), &directory_itself) == 0 && directory_itself.st_size > left)
+    return left = -1, 0;
   int found = 0;
-  each_entry(process_path(process, "/fd"), [&](int directory, const char* name) {
+  each_entry(descriptors, [&](int directory, const char* name) {
     if (--left < 0) return false;
     const auto link = link_at(directory, name);
     if (link == wanted) ++found;
