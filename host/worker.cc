@@ -52,7 +52,7 @@ void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
 
 Result<void> Worker::accelerate(Message message, pid_t agent) {
   if (injector_) return {};
-  auto injector = Injector::start(std::move(message), {sandbox_.options.network, agent}, tasks_,
+  auto injector = Injector::start(std::move(message), {sandbox_.options.network, agent, *stack_}, tasks_,
                                   [this](std::unique_ptr<Request> request) { carry(std::move(request)); });
   if (!injector) return injector.error();
   injector_ = std::move(*injector);

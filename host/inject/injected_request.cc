@@ -9,9 +9,6 @@
 namespace nsrun {
 namespace {
 
-constexpr auto longest_way = 1s;            // of a SYN through the device; then the flow goes without
-constexpr std::size_t most_decided = 1024;  // refusals that wait for their SYN; past it the oldest goes
-
 // As the ICMP error that the device would have given is read by the guest's kernel (net/ipv4/icmp.c,
 // icmp_err_convert; net/ipv6/icmp.c, tab_unreach).
 int errno_for(Refusal how, bool v4) {
@@ -33,6 +30,13 @@ Endpoint name_of(int socket, int (*call)(int, sockaddr*, socklen_t*)) {
   SocketAddress address;
   if (call(socket, address.get(), &address.length) < 0) return {};
   return address.endpoint();
+}
+
+// To a port that the kernel chooses now rather than when it connects: so it is known before the SYN is sent.
+// Such a port is not the socket's for good, and the address is left open.
+void bind_anywhere(int socket) {
+  SocketAddress own;
+  if (::getsockname(socket, own.get(), &own.length) == 0) ::bind(socket, own.get(), own.length);
 }
 
 int family_of(int socket) {
@@ -66,8 +70,10 @@ void InjectedRequest::forget() {
   if (const auto at = injector_.asked_.find(inode_); at != injector_.asked_.end() && at->second == this)
     injector_.asked_.erase(at);
   if (const auto at = injector_.expected_.find(moved_key_);
-      moved_ && at != injector_.expected_.end() && at->second == this)
+      moved_ && at != injector_.expected_.end() && at->second == this) {
     injector_.expected_.erase(at);
+    injector_.options_.stack.expect_no_more(moved_key_);
+  }
 }
 
 // The guest must see the address that it asked for when it asks whom it talks to; the host's loopback, which
@@ -93,21 +99,26 @@ Task<> InjectedRequest::successor_comes() {
   const bool interrupted = !injector_.listener_.waits(connect_.call.id);
   const bool left = interrupted && !still_names(connect_.call.thread, connect_.call.descriptor, inode_);
   if (!moved_ && !left) move_to_device(false);
-  if (moved_ && !successor_ && !over_) co_await either(came_.wait(), sleep_for(longest_way));
+  if (moved_ && !successor_ && !over_) co_await either(came_.wait(), sleep_for(Injector::longest_way));
 }
 
 // Whose call has ended (interrupted by a signal) expects the connection to go on being made: connect(2),
 // EINTR.
 void InjectedRequest::move_to_device(bool call_ends) {
-  const int error = connect_now(connect_);
   moved_ = true;
+  bind_anywhere(connect_.socket.get());
+  const auto& network = injector_.options_.network;
+  const auto& guest = key_.target.address.is_v4() ? network.guest4 : network.guest6;
+  const auto port = name_of(connect_.socket.get(), ::getsockname).port;
+  moved_key_ = {Protocol::tcp, {guest, port}, key_.target};
+  injector_.options_.stack.expect(moved_key_);
+  injector_.expected_[moved_key_] = this;
+  const int error = connect_now(connect_);
   if (error != 0 && !is_under_way(error)) {
     over_ = true;
     injector_.listener_.answer(connect_.call.id, error);
     return;
   }
-  moved_key_ = {Protocol::tcp, name_of(connect_.socket.get(), ::getsockname), key_.target};
-  injector_.expected_[moved_key_] = this;
   if (connect_.non_blocking || call_ends)
     injector_.listener_.answer(connect_.call.id, error);
   else
@@ -144,8 +155,7 @@ void InjectedRequest::refuse(Refusal how) {
     injector_.listener_.answer(connect_.call.id, errno_for(how, key_.target.address.is_v4()));
     return;
   }
-  injector_.decided_.emplace_back(moved_key_, how);
-  if (injector_.decided_.size() > most_decided) injector_.decided_.pop_front();
+  injector_.decide(moved_key_, how);
 }
 
 InjectedConnection::~InjectedConnection() {

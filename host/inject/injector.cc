@@ -51,7 +51,8 @@ constexpr std::size_t most_open = 4096;  // calls being worked on; the next ones
 constexpr int most_at_once = 16;         // calls received before other tasks get their turn
 constexpr auto patience = 5ms;           // with a dial for a non-blocking connect; then the device takes over
 constexpr auto look_again = 1s;          // whether the caller of a connect under way still waits
-constexpr std::size_t most_unheard = 256;
+constexpr std::size_t most_unheard = 256;   // injected sockets; past it the oldest says EISCONN
+constexpr std::size_t most_decided = 1024;  // refusals that wait for their SYN; past it the oldest goes
 
 std::uint64_t own_network() {
   const UniqueFd probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -217,14 +218,25 @@ Task<> Injector::move_later(std::uint64_t inode, Clock::duration limit) {
 bool Injector::claim(std::unique_ptr<Request>& request) {
   if (const auto at = expected_.find(request->key()); at != expected_.end()) {
     InjectedRequest& waiting = *at->second;
+    options_.stack.expect_no_more(at->first);
     expected_.erase(at);
     waiting.continued_by(std::move(request));
     return true;
   }
-  const auto decided = std::find_if(decided_.begin(), decided_.end(),
-                                    [&](const auto& one) { return one.first == request->key(); });
+  return refuse_decided(*request);
+}
+
+void Injector::decide(const FlowKey& moved, Refusal how) {
+  decided_.push_back({moved, how, Clock::now() + longest_way});
+  if (decided_.size() > most_decided) decided_.pop_front();
+}
+
+bool Injector::refuse_decided(Request& request) {
+  while (!decided_.empty() && decided_.front().until < Clock::now()) decided_.pop_front();
+  const auto same = [&](const Decided& one) { return one.key == request.key(); };
+  const auto decided = std::find_if(decided_.begin(), decided_.end(), same);
   if (decided == decided_.end()) return false;
-  request->refuse(decided->second);
+  request.refuse(decided->how);
   decided_.erase(decided);
   return true;
 }

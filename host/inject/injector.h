@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "host/inject/guest_socket.h"
+#include "netstack/stack.h"
 #include "runtime/connection.h"
 #include "runtime/handshake.h"
 #include "runtime/network.h"
@@ -19,6 +20,7 @@ class Injector {
   struct Options {
     NetworkOptions network;
     pid_t agent = 0;  // the sandbox's first process
+    Stack& stack;     // that the device's requests come from; outlives the injector
   };
   // `accelerate` is the child's message. Requests go to `sink`; tasks live in `tasks`. All outlive the
   // injector, and it outlives the tasks and the requests.
@@ -30,6 +32,8 @@ class Injector {
   bool claim(std::unique_ptr<Request>& request);
 
  private:
+  static constexpr auto longest_way = 1s;  // of a SYN through the device; then the flow goes without
+
   friend class InjectedRequest;
   friend class InjectedConnection;
   Injector(SeccompListener listener, Options options, Scope& tasks, RequestSink sink);
@@ -48,6 +52,8 @@ class Injector {
   void perform(GuestConnect connect);
   Task<> see_through(GuestConnect connect);
   bool inject(GuestConnect& connect, int far);
+  void decide(const FlowKey& moved, Refusal how);
+  bool refuse_decided(Request& request);
 
   Executor executor() const { return tasks_.executor(); }
 
@@ -62,7 +68,12 @@ class Injector {
   Signal room_;                  // open_ fell
   std::unordered_map<std::uint64_t, InjectedRequest*> asked_;  // by the guest socket's inode
   std::unordered_map<FlowKey, InjectedRequest*> expected_;     // moved to the device: whose SYN is to come
-  std::deque<std::pair<FlowKey, Refusal>> decided_;            // likewise, refused before it came
+  struct Decided {
+    FlowKey key;
+    Refusal how;
+    Clock::time_point until;
+  };
+  std::deque<Decided> decided_;        // likewise, refused before it came
   std::deque<std::uint64_t> unheard_;  // injected, but a signal came before the caller heard of it
 };
 
