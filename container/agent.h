@@ -25,7 +25,7 @@ struct AgentOptions {
   IdMaps ids;                   // empty: already mapped (Command::ids_from_host was false)
   bool resolv_conf = true;      // a private /etc/resolv.conf that names the guest's name server
   Acceleration acceleration = Acceleration::off;
-  bool linger = false;          // until the command's last descendant ends, rather than the command itself
+  bool linger = false;  // until the command's last descendant ends, rather than the command itself
   // Beside 0, 1 and 2, what the command inherits (inherited_descriptors()). All else is closed.
   std::vector<int> kept_fds;
 };

@@ -9,11 +9,10 @@ import json
 import os
 import socket
 import threading
-import time
 
 from support import guest, sandbox, sockets
 from support.servers import Server, count_and_tell, echo
-from support.theme import Skip, expect, expect_equal, test
+from support.theme import Skip, expect, expect_equal, test, until
 from support.world import PROHIBITED4, SERVER4, SERVER6, SILENT4, UNREACHABLE4
 
 IN_A_WORLD = True
@@ -139,6 +138,13 @@ def _():
         expect_equal(inside("misused", SERVER4, server.port), expected)
 
 
+def dropped_syns():
+    """How many SYNs full queues have cost in this network namespace"""
+    with open("/proc/net/netstat") as file:
+        names, numbers = [line.split() for line in file if line.startswith("TcpExt:")]
+    return int(numbers[names.index("ListenDrops")])
+
+
 class Crowded:
     """A listener whose queue is full until relieve(): the kernel drops SYNs, and connects take long."""
 
@@ -176,10 +182,11 @@ class Crowded:
 def connect_slowly(function):
     """[what the function says, how many connections the server had, the ends of the flows]"""
     need_landlock()
+    before = dropped_syns()
     with Crowded() as server, sandbox.Running(*ON, "--log", "log", "--",
                                               *command(function, SERVER4, server.port)) as running:
         running.wait_for("ready\n")
-        time.sleep(0.3)  # the dial's first SYN is to be lost
+        until(lambda: dropped_syns() > before, what="a lost SYN")
         server.relieve()
         seen = json.loads(running.wait_for(r"\[.*\]\n")[0])
         running.status()
