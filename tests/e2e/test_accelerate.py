@@ -50,7 +50,8 @@ def _():
         with Server(echo, host) as server:
             seen, flows = flows_of(command("blocking", host, server.port))
             expect_equal(json.loads(seen), [True, [host, server.port], True])
-            expect_equal([(flow["end"], flow["verdict"]) for flow in flows], [("injected", "allow")])
+            expect_equal([(flow["end"], flow["verdict"], flow["bytes_up"]) for flow in flows],
+                         [("injected", "allow", None)])
 
 
 @test("a non-blocking connect is in progress, writable at once, and stays non-blocking")

@@ -260,24 +260,25 @@ def interrupted(host, port):
         return [error, error is None and speaks(connection)]
 
 
-def calls_connect(process):
-    with open(f"/proc/{process}/syscall") as file:  # proc(5): the number and the arguments
-        words = file.read().split()
-    return len(words) > 3 and words[3] == "0x10"  # the address's length
+def sleeps(process):
+    with open(f"/proc/{process}/stat") as file:
+        return file.read().rsplit(") ", 1)[1][0] == "S"
 
 
 def killed_while_connecting(silent, count, host, port):
     """Kills processes that wait for a connect; whether the next one works"""
-    children = []
+    children, (reading, writing) = [], os.pipe()
     for _ in range(count):
         child = os.fork()
         if child == 0:
+            os.write(writing, b"x")
             raw_connect(socket.socket().fileno(), address4(silent, 80))
             os._exit(0)
         children.append(child)
     for child in children:
-        while not calls_connect(child):
-            time.sleep(0.01)
+        os.read(reading, 1)
+    while not all(map(sleeps, children)):
+        time.sleep(0.01)
     for child in children:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
