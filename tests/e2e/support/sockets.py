@@ -272,7 +272,8 @@ def killed_while_connecting(silent, count, host, port):
         child = os.fork()
         if child == 0:
             os.write(writing, b"x")
-            raw_connect(socket.socket().fileno(), address4(silent, 80))
+            connection = socket.socket()
+            raw_connect(connection.fileno(), address4(silent, 80))
             os._exit(0)
         children.append(child)
     for child in children:
