@@ -9,7 +9,8 @@
 
 namespace nsrun {
 
-// Whether the command's connects are asked of the host, so that it may give sockets of its own instead.
+// Whether the command's connects are asked of the host, so that it may give sockets of its own instead. Only
+// where it takes the offer (HostOptions::accelerate): the command connects nothing otherwise.
 enum class Acceleration {
   off,
   automatic,  // where it can be

@@ -54,16 +54,14 @@ InjectedRequest::InjectedRequest(Injector& injector, GuestConnect connect, FlowK
       inode_(inode_of(connect_.socket.get())),
       key_(std::move(key)),
       wants_mapped_(key_.target.address.is_v4() && family_of(connect_.socket.get()) == AF_INET6),
+      open_(injector.open_call()),
       came_(injector.executor()) {
   injector_.asked_[inode_] = this;
-  ++injector_.open_;
 }
 
 InjectedRequest::~InjectedRequest() {
   if (!over_ && !moved_) injector_.listener_.answer(connect_.call.id, ECONNABORTED);
   forget();
-  --injector_.open_;
-  injector_.room_.raise();
 }
 
 void InjectedRequest::forget() {
@@ -122,7 +120,7 @@ void InjectedRequest::move_to_device(bool call_ends) {
   if (connect_.non_blocking || call_ends)
     injector_.listener_.answer(connect_.call.id, error);
   else
-    injector_.tasks_.spawn(injector_.see_through(std::move(connect_)));
+    injector_.tasks_.spawn(injector_.see_through(std::move(connect_), injector_.open_call()));
 }
 
 void InjectedRequest::continued_by(std::unique_ptr<Request> request) {

@@ -36,6 +36,7 @@ class InjectedRequest final : public Request {
   const std::uint64_t inode_;
   const FlowKey key_;
   const bool wants_mapped_;
+  const OpenCall open_;
   FlowKey moved_key_;  // as the stack will know it
   bool moved_ = false;
   bool over_ = false;  // answered

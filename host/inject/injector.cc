@@ -248,11 +248,11 @@ void Injector::perform(GuestConnect connect) {
   if (connect.non_blocking || !is_under_way(error))
     listener_.answer(connect.call.id, error);
   else
-    tasks_.spawn(see_through(std::move(connect)));
+    tasks_.spawn(see_through(std::move(connect), open_call()));
 }
 
 // A blocking connect that is under way, to its end: the guest's kernel ends it, or the guest's own limit.
-Task<> Injector::see_through(GuestConnect connect) {
+Task<> Injector::see_through(GuestConnect connect, OpenCall) {
   const auto limit = send_timeout(connect.socket.get());
   const auto deadline = limit ? Clock::now() + *limit : Clock::time_point::max();
   int error = EINPROGRESS;

@@ -13,6 +13,23 @@ namespace nsrun {
 
 class InjectedRequest;
 
+// Counts calls that are being worked on, each for as long as it lives.
+class OpenCall {
+ public:
+  OpenCall(std::size_t& open, Signal& room) : open_(&open), room_(&room) { ++open; }
+  OpenCall(OpenCall&& other) noexcept : open_(std::exchange(other.open_, nullptr)), room_(other.room_) {}
+  OpenCall& operator=(OpenCall&&) = delete;
+  ~OpenCall() {
+    if (!open_) return;
+    --*open_;
+    room_->raise();
+  }
+
+ private:
+  std::size_t* open_;
+  Signal* room_;
+};
+
 // Answers the command's connects: with sockets of the host's where that can be done, else as the kernel
 // would.
 class Injector {
@@ -50,11 +67,12 @@ class Injector {
   void ask(GuestConnect connect);
   Task<> move_later(std::uint64_t inode, Clock::duration patience);
   void perform(GuestConnect connect);
-  Task<> see_through(GuestConnect connect);
+  Task<> see_through(GuestConnect connect, OpenCall open);
   bool inject(GuestConnect& connect, int far);
   void decide(const FlowKey& moved, Refusal how);
   bool refuse_decided(Request& request);
 
+  OpenCall open_call() { return {open_, room_}; }
   Executor executor() const { return tasks_.executor(); }
 
   SeccompListener listener_;
