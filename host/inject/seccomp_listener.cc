@@ -17,6 +17,10 @@ namespace {
 constexpr auto kind = "anon_inode:seccomp notify";  // as /proc/PID/fd calls it
 constexpr std::size_t most_notification = 1024;     // bytes; newer kernels may have larger ones than we know
 
+// SECCOMP_IOCTL_NOTIF_SET_FLAGS and SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, newer than distributions' headers.
+constexpr unsigned long set_flags = _IOW(SECCOMP_IOC_MAGIC, 4, std::uint64_t);
+constexpr unsigned long sync_wake_up = 1;
+
 // By its name: an ioctl on a file whose maker is the guest (CUSE) could keep us for ever.
 bool is_listener(int fd) {
   std::array<char, 64> link{};
@@ -66,6 +70,9 @@ Result<SeccompListener> SeccompListener::open(UniqueFd listener) {
   if (::syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0 ||
       sizes.seccomp_notif > most_notification || sizes.seccomp_notif_resp > most_notification)
     return Error{"this kernel's seccomp notifications are larger than any known"};
+  // The caller sleeps until we answer, and we mostly do when it calls: one processor can serve both in turn,
+  // which spares a wake-up of another. Before Linux 6.6 it is not known.
+  ::ioctl(listener.get(), set_flags, sync_wake_up);
   return SeccompListener(std::move(listener));
 }
 

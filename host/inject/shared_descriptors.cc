@@ -84,17 +84,26 @@ int count_names(pid_t process, std::uint64_t inode, int& left) {
   return found;
 }
 
+void add_children_of_thread(const std::string& task, std::vector<pid_t>& into) {
+  const auto children = content_of(task + "/children");
+  const char* at = children.data();
+  const char* const end = at + children.size();
+  for (pid_t child; at < end; ++at) {
+    const auto [next, failure] = std::from_chars(at, end, child);
+    if (failure != std::errc{}) break;
+    into.push_back(child);
+    at = next;
+  }
+}
+
 void add_children(pid_t process, std::vector<pid_t>& into) {
-  each_entry(process_path(process, "/task"), [&](int, const char* thread) {
-    const auto children = content_of(process_path(process, "/task/") + thread + "/children");
-    const char* at = children.data();
-    const char* const end = at + children.size();
-    for (pid_t child; at < end; ++at) {
-      const auto [next, failure] = std::from_chars(at, end, child);
-      if (failure != std::errc{}) break;
-      into.push_back(child);
-      at = next;
-    }
+  const auto tasks = process_path(process, "/task");
+  // A directory has a link from each below it, and two of its own: the common case has one thread.
+  struct stat found {};
+  if (::stat(tasks.c_str(), &found) == 0 && found.st_nlink == 3)
+    return add_children_of_thread(tasks + "/" + std::to_string(process), into);
+  each_entry(tasks, [&](int, const char* thread) {
+    add_children_of_thread(tasks + "/" + thread, into);
     return static_cast<int>(into.size()) <= most_processes;
   });
 }
