@@ -227,8 +227,7 @@ bool HostCore::begin(std::vector<std::unique_ptr<Device>> queues, pid_t child) {
 // under one of its own making. Where it fails, the command could connect nothing.
 void HostCore::accelerate(Message& message) {
   if (!sandbox_.options.accelerate || !worker_.has_begun() || started_) return;
-  if (auto begun = worker_.accelerate(std::move(message), child_); !begun)
-    listener_.failed(begun.error());
+  if (auto begun = worker_.accelerate(std::move(message), child_); !begun) listener_.failed(begun.error());
 }
 
 Task<> HostCore::watch_child(UniqueFd pidfd) {
