@@ -21,6 +21,8 @@ Network
       --workers N|auto      threads that carry the network (default 1)
       --latency auto|low|cpu  look for work before sleeping: while that pays
                             (default), always, never
+      --accelerate[=auto|on|off]  TCP connections become sockets of the host's
+                            where they can, at its full speed (default off)
       --network CIDR        default 10.0.2.0/24: the command is .100, the
                             gateway .2, the name server .3
       --network6 CIDR       default fd00::/64

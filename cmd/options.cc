@@ -106,9 +106,21 @@ Result<void> take_device(NetworkOptions& network, const std::string& text) {
   return {};
 }
 
+Result<void> take_acceleration(Acceleration& acceleration, const std::string& text) {
+  if (text == "auto")
+    acceleration = Acceleration::automatic;
+  else if (text == "on")
+    acceleration = Acceleration::on;
+  else if (text == "off")
+    acceleration = Acceleration::off;
+  else
+    return usage("--accelerate '" + text + "' is unknown", "it is auto, on or off");
+  return {};
+}
+
 struct Texts {
   std::vector<std::string> publish;
-  std::string network, network6, mtu, device, workers, latency;
+  std::string network, network6, mtu, device, workers, latency, accelerate;
   bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
 };
 
@@ -119,6 +131,7 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_flag("--host-loopback", options.host_loopback);
   app.add_option("--dial", options.dial)->take_last();
   app.add_option("--log", options.log)->take_last();
+  app.add_flag("--accelerate{on}", texts.accelerate)->take_last();
   app.add_option("--pcap", options.capture)->take_last();
   app.add_flag("--map-root", options.map_root);
   app.add_flag("--map-auto", options.map_auto);
@@ -149,6 +162,8 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
   }
   if (!texts.device.empty())
     if (auto taken = take_device(options.network, texts.device); !taken) return taken;
+  if (!texts.accelerate.empty())
+    if (auto taken = take_acceleration(options.acceleration, texts.accelerate); !taken) return taken;
   if (!texts.workers.empty())
     if (auto taken = take_workers(options.network, texts.workers); !taken) return taken;
   if (!texts.latency.empty())

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "container/agent.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/network.h"
@@ -22,6 +23,7 @@ struct RunOptions {
   bool map_root = false, map_auto = false;
   bool pid = false, uts = false, ipc = false;
   bool linger = false;
+  Acceleration acceleration = Acceleration::off;
   bool resolv_conf = true;
   bool quiet = false;
 

@@ -66,6 +66,11 @@ class Follower final : public SandboxListener {
   std::optional<int> status_;
 };
 
+// A capture is to show everything, so everything goes through the device.
+bool accelerates(const RunOptions& options) {
+  return options.acceleration != Acceleration::off && options.capture.empty();
+}
+
 Result<AgentOptions> agent_options(const RunOptions& options, std::vector<int> kept_fds) {
   AgentOptions agent;
   agent.command.argv = options.command;
@@ -73,6 +78,7 @@ Result<AgentOptions> agent_options(const RunOptions& options, std::vector<int> k
   agent.network = options.network;
   agent.namespaces = {options.pid, options.uts, options.ipc};
   agent.resolv_conf = options.resolv_conf;
+  if (accelerates(options)) agent.acceleration = options.acceleration;
   agent.linger = options.linger;
   agent.kept_fds = std::move(kept_fds);
   if (!options.map_auto) {
@@ -99,6 +105,7 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   };
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;
+  host.accelerate = accelerates(options);
   host.events = &events;
   host.listener = &listener;
   return host;
@@ -151,6 +158,8 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
     log = std::move(*opened);
   }
   Reporter reporter(std::move(log), options.quiet);
+  if (options.acceleration == Acceleration::on && !accelerates(options))
+    reporter.warning("nothing is accelerated: with --pcap everything goes through the device");
   Follower follower;
   auto settings = host_options(options, reporter, follower);
   if (!settings) return settings.error();

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 
 #include "container/capabilities.h"
+#include "container/connect_trap.h"
 #include "container/container.h"
 #include "container/descendants.h"
 #include "container/descriptors.h"
@@ -88,6 +89,20 @@ Result<Container> open_sandbox(int host, const AgentOptions& options) {
   return container;
 }
 
+Result<void> accelerate(int host, Acceleration wish) {
+  auto trapped = trap_connects(host);
+  if (trapped || !is_untrapped(trapped.error())) return trapped;
+  if (wish == Acceleration::on) warn(host, trapped.error());
+  return {};
+}
+
+Result<pid_t> start_command(int host, const AgentOptions& options) {
+  GuestCommand command = options.command;
+  if (options.acceleration != Acceleration::off)
+    command.prepare = [host, wish = options.acceleration] { return accelerate(host, wish); };
+  return start_guest_command(command);
+}
+
 int give_up(int host, const Error& error) {
   Message message{MessageType::failed, status_of(error.exit)};
   message.body = error.message();
@@ -117,7 +132,7 @@ int run_agent(int handshake_fd, const AgentOptions& options) {
 
   auto container = open_sandbox(host.get(), options);
   if (!container) return give_up(host.get(), container.error());
-  auto command = start_guest_command(options.command);
+  auto command = start_command(host.get(), options);
   if (!command) return give_up(host.get(), command.error());
   leave_standard_streams();
   std::vector<int> needed{host.get(), container->host()};

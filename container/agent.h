@@ -9,6 +9,14 @@
 
 namespace nsrun {
 
+// Whether the command's connects are asked of the host, so that it may give sockets of its own instead. Only
+// where it takes the offer (HostOptions::accelerate): the command connects nothing otherwise.
+enum class Acceleration {
+  off,
+  automatic,  // where it can be
+  on,         // else a warning says so
+};
+
 // What the nsrun command's child does with its life. Filled in by the host process before it starts the
 // child: ids, signals and descriptors are taken there, where they still mean what the caller meant.
 struct AgentOptions {
@@ -17,7 +25,8 @@ struct AgentOptions {
   NamespaceOptions namespaces;  // Command::clone_flags is clone_flags(namespaces)
   IdMaps ids;                   // empty: already mapped (Command::ids_from_host was false)
   bool resolv_conf = true;      // a private /etc/resolv.conf that names the guest's name server
-  bool linger = false;          // until the command's last descendant ends, rather than the command itself
+  Acceleration acceleration = Acceleration::off;
+  bool linger = false;  // until the command's last descendant ends, rather than the command itself
   // Beside 0, 1 and 2, what the command inherits (inherited_descriptors()). All else is closed.
   std::vector<int> kept_fds;
 };

@@ -18,7 +18,7 @@
 namespace nsrun {
 namespace {
 
-enum class Step : int { privileges, execute };
+enum class Step : int { privileges, prepare, execute };
 struct Complaint {
   Step step;
   int number;  // errno
@@ -34,6 +34,11 @@ struct Complaint {
   // Should the agent be killed (by the OOM killer, for instance), nobody would look after the command.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (!command.privileged && !give_up_privileges()) complain(pipe, Step::privileges);
+  if (command.prepare)
+    if (auto prepared = command.prepare(); !prepared) {
+      errno = prepared.error().code.value();
+      complain(pipe, Step::prepare);
+    }
   command.signals.restore();
   ::execvp(argv[0], argv.data());
   complain(pipe, Step::execute);
@@ -112,6 +117,9 @@ Result<pid_t> start_guest_command(const GuestCommand& command) {
   ::waitpid(pid, nullptr, 0);
   if (complaint.step == Step::privileges)
     return Error{"cannot take the command's privileges away", errno_code(complaint.number)};
+  if (complaint.step == Step::prepare)
+    return Error{"cannot prepare the command for acceleration", errno_code(complaint.number),
+                 "it runs with --accelerate=off"};
   return execute_error(command.argv[0], complaint.number);
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct GuestCommand {
   std::vector<std::string> argv;  // argv[0] is looked up in PATH
   bool privileged = false;        // keeps the capabilities of the namespace's root
   SignalState signals = SignalState::current();
+  // In the process that is about to become the command, the last thing before.
+  std::function<Result<void>()> prepare;
 };
 
 // Forks and executes. On success the program runs (exec succeeded). "foo: command not found" with

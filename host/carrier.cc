@@ -16,9 +16,10 @@ void refuse(Request& request, FlowRecord& record, Refusal how, FlowEnd end, std:
 
 Task<> Carrier::carry(std::unique_ptr<Request> request) {
   auto record = ledger_.open(request->key(), asker_, totals_);
-  const Verdict verdict = policy_.judge(request->key());
+  Verdict verdict = policy_.judge(request->key());
   record->rule = verdict.rule;
   if (!verdict.allowed) co_return refuse(*request, *record, verdict.refusal, FlowEnd::refused, {});
+  verdict.target.mapped = request->wants_mapped();
   record->allowed = true;
   record->name =
       verdict.target.name.empty() ? ledger_.name_of(verdict.target.endpoint.address) : verdict.target.name;
@@ -30,6 +31,7 @@ Task<> Carrier::carry(std::unique_ptr<Request> request) {
     co_return refuse(*request, *record, refusal_for(far.error()), FlowEnd::failed, far.error().message());
   }
 
+  if (auto preparing = request->prepare(**far)) co_await std::move(*preparing);
   auto near = request->accept();
   if (!near) co_return record->ended(FlowEnd::reset_by_source);  // the asker left while we dialled
 

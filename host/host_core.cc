@@ -141,7 +141,11 @@ bool HostCore::handle(Message& message) {
     case MessageType::pump:
       begin_with_pump(message);
       return false;
+    case MessageType::accelerate:
+      accelerate(message);
+      return true;
     case MessageType::started:
+      started_ = true;
       sockets_.agent_listens();
       listener_.started();
       return true;
@@ -208,6 +212,7 @@ void HostCore::begin_with_pump(const Message& message) {
 bool HostCore::begin(std::vector<std::unique_ptr<Device>> queues, pid_t child) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   if (!pidfd) return refuse_child(errno_error("cannot watch the sandbox's first process")), false;
+  child_ = child;
   worker_.begin(std::move(queues.front()), queues.size());
   for (std::size_t i = 1; i < queues.size(); ++i)
     others_.push_back(
@@ -216,6 +221,13 @@ bool HostCore::begin(std::vector<std::unique_ptr<Device>> queues, pid_t child) {
   publish();
   listener_.ready();
   return true;
+}
+
+// Only the agent may say it, and before the command runs: the command must be under the agent's filter, not
+// under one of its own making. Where it fails, the command could connect nothing.
+void HostCore::accelerate(Message& message) {
+  if (!sandbox_.options.accelerate || !worker_.has_begun() || started_) return;
+  if (auto begun = worker_.accelerate(std::move(message), child_); !begun) listener_.failed(begun.error());
 }
 
 Task<> HostCore::watch_child(UniqueFd pidfd) {

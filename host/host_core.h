@@ -40,6 +40,7 @@ class HostCore {
   void map_ids(const Message& message);
   bool begin(std::vector<std::unique_ptr<Device>> queues, pid_t child);  // false: the child was refused
   void begin_with_device(Message& message);
+  void accelerate(Message& message);
   void begin_with_pump(const Message& message);
   void publish();
   void refuse_child(const Error& error);
@@ -60,6 +61,8 @@ class HostCore {
   UniqueFd channel_;                 // our end of the handshake
   std::optional<Descriptor> channel_wait_;
   bool ids_mapped_ = false, is_passing_on_ = false;
+  pid_t child_ = 0;        // the sandbox's first process, once it has sent its device
+  bool started_ = false;   // the command runs
   std::string last_stop_;  // as the agent named it
 
   SandboxSockets sockets_;

@@ -49,8 +49,10 @@ void JsonLog::flow_ended(const FlowRecord& record) {
   line["dialled"] = record.dialled;
   line["rule"] = record.rule;
   line["verdict"] = record.allowed ? "allow" : record.rejected ? "reject" : "deny";
-  line["bytes_up"] = record.bytes_up;
-  line["bytes_down"] = record.bytes_down;
+  // Nobody here sees what an injected flow moves.
+  const bool is_seen = record.end != FlowEnd::injected;
+  line["bytes_up"] = is_seen ? boost::json::value(record.bytes_up) : nullptr;
+  line["bytes_down"] = is_seen ? boost::json::value(record.bytes_down) : nullptr;
   if (protocol != Protocol::tcp) {
     line["packets_up"] = record.packets_up;
     line["packets_down"] = record.packets_down;

@@ -43,8 +43,20 @@ void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   if (workers > 1) options.group = &sandbox_.stacks;
   stack_ = std::make_unique<Stack>(
       context_, capturing_ ? *capturing_ : *device_, options.share_of(workers),
-      [this](std::unique_ptr<Request> request) { carry(std::move(request)); }, sandbox_.ledger);
+      [this](std::unique_ptr<Request> request) {
+        if (!injector_ || !injector_->claim(request)) carry(std::move(request));
+      },
+      sandbox_.ledger);
   tasks_.spawn(stack_->run());
+}
+
+Result<void> Worker::accelerate(Message message, pid_t agent) {
+  if (injector_) return {};
+  auto injector = Injector::start(std::move(message), {sandbox_.options.network, agent, *stack_}, tasks_,
+                                  [this](std::unique_ptr<Request> request) { carry(std::move(request)); });
+  if (!injector) return injector.error();
+  injector_ = std::move(*injector);
+  return {};
 }
 
 Task<> Worker::end() {

@@ -7,6 +7,7 @@
 #include "host/carrier.h"
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/function_dialer.h"
+#include "host/inject/injector.h"
 #include "host/names/name_server.h"
 #include "host/names/name_service_dialer.h"
 #include "host/sandbox.h"
@@ -27,6 +28,8 @@ class Worker {
 
   // Packets flow. `workers`: how many the sandbox has.
   void begin(std::unique_ptr<Device> queue, std::size_t workers);
+  // From here on the connects of the command are answered on this loop (MessageType::accelerate).
+  Result<void> accelerate(Message message, pid_t agent);
   // Every flow ends, and then the stack.
   Task<> end();
 
@@ -55,6 +58,7 @@ class Worker {
   Carrier flows_;
   std::unique_ptr<Device> device_, capturing_;
   std::unique_ptr<Stack> stack_;
+  std::unique_ptr<Injector> injector_;
 };
 
 // A worker with a loop and a thread of its own.

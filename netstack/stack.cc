@@ -48,6 +48,10 @@ Task<Result<std::unique_ptr<Connection>>> Stack::connect(Protocol protocol, Endp
   co_return Error{doing(), errno_code(Clock::now() - began < 1s ? ECONNREFUSED : ETIMEDOUT)};
 }
 
+void Stack::expect(const FlowKey& key) { core_->expect(key); }
+
+void Stack::expect_no_more(const FlowKey& key) { core_->expect_no_more(key); }
+
 std::size_t Stack::flows() const { return core_->size(); }
 
 std::size_t Stack::unfinished() { return core_->unfinished(); }

@@ -46,6 +46,11 @@ class Stack {
   // answer; ECONNREFUSED, ETIMEDOUT) or UDP (at once).
   Task<Result<std::unique_ptr<Connection>>> connect(Protocol protocol, Endpoint source, Endpoint guest);
 
+  // The guest is about to begin this TCP flow: its SYN comes to this stack, whichever queue it takes; until
+  // it has come, or nobody waits for it any more.
+  void expect(const FlowKey& key);
+  void expect_no_more(const FlowKey& key);
+
   std::size_t flows() const;  // alive now
   // Takes all packets that wait at the device, and counts the flows with something of the guest's that is
   // still to be passed on: bytes, or the word that there are no more.

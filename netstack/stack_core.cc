@@ -221,10 +221,13 @@ void StackCore::read_strays() {
   for (auto& stray : strays_->queue.take()) {
     const auto packet = parse_packet(stray.packet);
     const auto key = packet ? flow_key(*packet) : std::nullopt;
-    // Its flow may have ended meanwhile; it begins none here.
+    if (!key) continue;
     BufferPtr none;
-    if (Conversation* conversation = key ? find(*key) : nullptr)
+    if (Conversation* conversation = find(*key))
       conversation->receive(*packet, stray.offload, none);
+    else if (expected_.contains(*key))
+      begin_flow(*key, *packet, stray.offload, none);
+    // Else its flow has ended meanwhile; it begins none here.
   }
 }
 
@@ -292,6 +295,16 @@ void StackCore::insert(std::unique_ptr<Conversation> conversation) {
   const FlowKey& key = conversation->key;
   if (strays_) options_.group->claim(key, strays_->queue);
   flows_.insert_or_assign(key, std::move(conversation));
+}
+
+void StackCore::expect(const FlowKey& key) {
+  if (!strays_) return;
+  options_.group->claim(key, strays_->queue);
+  expected_.insert(key);
+}
+
+void StackCore::expect_no_more(const FlowKey& key) {
+  if (expected_.erase(key) > 0 && !find(key)) options_.group->release(key, strays_->queue);
 }
 
 void StackCore::remove(Conversation& conversation) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -66,6 +67,8 @@ class StackCore final : private Pollable {
   Conversation* find(const FlowKey& key);
   bool has(const FlowKey& key);  // here, or in another stack of the sandbox
   void insert(std::unique_ptr<Conversation> conversation);
+  void expect(const FlowKey& key);
+  void expect_no_more(const FlowKey& key);
   std::size_t size() const { return flows_.size() + aside_.size(); }
   std::size_t unfinished();
 
@@ -123,6 +126,7 @@ class StackCore final : private Pollable {
   Reassembly reassembly_;
 
   boost::unordered_flat_map<FlowKey, std::unique_ptr<Conversation>, std::hash<FlowKey>> flows_;
+  boost::unordered_flat_set<FlowKey, std::hash<FlowKey>> expected_;  // where there is a group
   std::vector<std::unique_ptr<Conversation>> removed_, aside_;
   BufferPtr last_resort_;  // packets are read into it when no other buffer is to be had
   std::vector<Conversation*> touched_, touched_now_, owing_;

@@ -58,6 +58,14 @@ class Request {
  public:
   virtual ~Request() = default;
   virtual const FlowKey& key() const = 0;
+  // The asker has an IPv6 socket and takes such a one only, even to IPv4 (Target::mapped).
+  virtual bool wants_mapped() const { return false; }
+  // The far side has answered, with this. A request whose asker has to be made ready for such an end gives a
+  // task, to be awaited before accept().
+  virtual std::optional<Task<>> prepare(const Connection& far) {
+    (void)far;
+    return std::nullopt;
+  }
   // The asker's end, or null when the asker has left meanwhile.
   virtual std::unique_ptr<Connection> accept() = 0;
   virtual void refuse(Refusal how) = 0;

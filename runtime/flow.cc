@@ -37,6 +37,8 @@ std::string_view to_string(FlowEnd end) {
       return "failed";
     case FlowEnd::sandbox_ended:
       return "sandbox_ended";
+    case FlowEnd::injected:
+      return "injected";
   }
   return "?";
 }

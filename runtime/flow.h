@@ -33,6 +33,7 @@ struct Target {
   Endpoint endpoint;     // its address is meaningless when `name` is set
   std::string name;      // canonical host name; empty: `endpoint` says all
   Endpoint source = {};  // who asks; used only by dialers that can keep a source address
+  bool mapped = false;   // IPv4 by way of an IPv6 socket, which shows it as ::ffff:a.b.c.d; where it is easy
 
   std::string to_string() const;  // "tcp/192.0.2.1:80", "tcp/example.org:80"
 };
@@ -55,7 +56,8 @@ enum class FlowEnd : std::uint8_t {
   idle,
   refused,
   failed,
-  sandbox_ended
+  sandbox_ended,
+  injected  // the guest got the far socket itself: what it moves there is not seen here
 };
 std::string_view to_string(FlowEnd end);
 

@@ -5,6 +5,7 @@ find_package(Boost 1.81 REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LIBNL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(LDNS REQUIRED IMPORTED_TARGET ldns)
 
 # Asio: compiled in each user's translation units (header only); no Boost.Regex, no deprecated names.

@@ -4,6 +4,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <cstring>
+
 #include "host/dialers/connect_socket.h"
 #include "host/socket_connection.h"
 
@@ -21,8 +23,29 @@ void set_option(int socket, int level, int name, int value) {
   ::setsockopt(socket, level, name, &value, sizeof value);  // none of ours is worth failing a dial for
 }
 
+bool is_ipv6_on() {
+  static const bool on = static_cast<bool>(UniqueFd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+  return on;
+}
+
+bool is_mapped(const Target& target) {
+  return target.mapped && target.endpoint.address.is_v4() && is_ipv6_on();
+}
+
+SocketAddress address_of(const Target& target) {
+  if (!is_mapped(target)) return SocketAddress(target.endpoint);
+  SocketAddress address;
+  sockaddr_in6 mapped{};
+  mapped.sin6_family = AF_INET6;
+  mapped.sin6_port = htons(target.endpoint.port);
+  std::memcpy(&mapped.sin6_addr, target.endpoint.address.mapped().data(), sizeof mapped.sin6_addr);
+  std::memcpy(&address.storage, &mapped, sizeof mapped);
+  address.length = sizeof mapped;
+  return address;
+}
+
 Result<UniqueFd> open_socket(const Target& target, int type, int protocol) {
-  const int family = target.endpoint.address.is_v4() ? AF_INET : AF_INET6;
+  const int family = target.endpoint.address.is_v4() && !is_mapped(target) ? AF_INET : AF_INET6;
   UniqueFd socket(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
   if (socket) return socket;
   const bool out_of_files = errno == EMFILE || errno == ENFILE;
@@ -54,7 +77,8 @@ Task<Dialled> dial_tcp(Executor executor, const Target& target) {
   auto socket = open_socket(target, SOCK_STREAM, IPPROTO_TCP);
   if (!socket) co_return socket.error();
   prepare_tcp(socket->get(), target.endpoint);
-  const SocketAddress address(target.endpoint);
+  if (is_mapped(target)) set_option(socket->get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  const SocketAddress address = address_of(target);
   const auto doing = "cannot connect to " + target.to_string();
   auto connected = co_await connect_socket(executor, std::move(*socket), address, doing);
   if (!connected) co_return connected.error();

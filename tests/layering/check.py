@@ -27,6 +27,7 @@ CONFINED = {
     "lwip/": {"netstack", "third_party"},
     "netif/": {"netstack", "third_party"},
     "netlink/": {"container"},
+    "seccomp.h": {"container"},
     "CLI/": {"cmd"},
     "boost/beast": {"host"},
     "openssl/": {"host"},
@@ -36,6 +37,7 @@ CONFINED = {
 LINKS_CONFINED = {
     "nsrun_lwip": {"netstack"},
     "PkgConfig::LIBNL": {"container"},
+    "PkgConfig::SECCOMP": {"container"},
     "CLI11::CLI11": {"cmd"},
     "OpenSSL::SSL": {"host"},
     "OpenSSL::Crypto": {"host"},

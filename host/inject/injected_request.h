@@ -1,0 +1,66 @@
+#pragma once
+
+#include "host/inject/injector.h"
+
+namespace nsrun {
+
+// A connect of the guest's that waits for policy and dialer, as a SYN does in the stack. Once it has been
+// moved to the device it goes on as the request that its SYN became there.
+class InjectedRequest final : public Request {
+ public:
+  InjectedRequest(Injector& injector, GuestConnect connect, FlowKey key);
+  ~InjectedRequest() override;
+
+  const FlowKey& key() const override { return key_; }
+  bool wants_mapped() const override { return wants_mapped_; }
+  std::optional<Task<>> prepare(const Connection& far) override;
+  std::unique_ptr<Connection> accept() override;
+  void refuse(Refusal how) override;
+
+  bool is_moved() const { return moved_; }
+  // Connects the guest's own socket, so that a SYN goes through the device; a non-blocking call, or one whose
+  // time is up, ends.
+  void move_to_device(bool call_ends);
+  // The SYN came.
+  void continued_by(std::unique_ptr<Request> request);
+  // The call was interrupted, and the guest makes it again.
+  bool resumed_by(GuestConnect& again);
+
+ private:
+  bool may_take(const Connection& far) const;
+  Task<> successor_comes();
+  void forget();
+
+  Injector& injector_;
+  GuestConnect connect_;
+  const std::uint64_t inode_;
+  const FlowKey key_;
+  const bool wants_mapped_;
+  const OpenCall open_;
+  FlowKey moved_key_;  // as the stack will know it
+  bool moved_ = false;
+  bool over_ = false;  // answered
+  std::unique_ptr<Request> successor_;
+  Signal came_;
+};
+
+// The guest's end of an injected flow: it only ever takes the far socket.
+class InjectedConnection final : public Connection {
+ public:
+  InjectedConnection(Injector& injector, GuestConnect connect)
+      : injector_(injector), connect_(std::move(connect)) {}
+  ~InjectedConnection() override;
+
+  Task<Result<Chunk>> read(MutableBytes into) override;
+  Task<Result<void>> write(Bytes bytes) override;
+  void finish() override {}
+  void reset() override {}
+  bool carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool far_asked) override;
+
+ private:
+  Injector& injector_;
+  GuestConnect connect_;
+  bool done_ = false;
+};
+
+}  // namespace nsrun

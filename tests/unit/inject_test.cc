@@ -1,0 +1,149 @@
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "host/inject/guest_socket.h"
+#include "host/inject/seccomp_listener.h"
+#include "host/inject/shared_descriptors.h"
+#include "host/inject/socket_options.h"
+
+// This process stands for the guest's here, and its own descriptors for the guest's.
+
+using namespace nsrun;
+
+namespace {
+
+UniqueFd tcp(int family = AF_INET) { return UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+
+int number(int socket, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  ::getsockopt(socket, level, name, &value, &size);
+  return value;
+}
+
+void set(int socket, int level, int name, int value) {
+  REQUIRE(::setsockopt(socket, level, name, &value, sizeof value) == 0);
+}
+
+bool has_other_names(const UniqueFd& socket) {
+  return is_shared(::getpid(), ::getpid(), inode_of(socket.get()));
+}
+
+}  // namespace
+
+TEST_CASE("a socket with one descriptor is not shared") { CHECK_FALSE(has_other_names(tcp())); }
+
+TEST_CASE("a socket with a second descriptor is shared") {
+  const UniqueFd socket = tcp();
+  const UniqueFd copy(::dup(socket.get()));
+  CHECK(has_other_names(socket));
+}
+
+TEST_CASE("a socket in an epoll set is shared, one beside it is not") {
+  const UniqueFd socket = tcp(), other = tcp();
+  const UniqueFd set_of(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{EPOLLIN, {}};
+  REQUIRE(::epoll_ctl(set_of.get(), EPOLL_CTL_ADD, socket.get(), &event) == 0);
+  CHECK(has_other_names(socket));
+  CHECK_FALSE(has_other_names(other));
+}
+
+TEST_CASE("a socket that a child process holds is shared, for as long as it runs") {
+  const UniqueFd socket = tcp();
+  int gate[2];
+  REQUIRE(::pipe2(gate, O_CLOEXEC) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(gate[1]);
+    char none;
+    (void)!::read(gate[0], &none, 1);
+    ::_exit(0);
+  }
+  CHECK(has_other_names(socket));
+  ::close(gate[1]);
+  ::waitpid(child, nullptr, 0);
+  CHECK_FALSE(has_other_names(socket));
+  ::close(gate[0]);
+}
+
+TEST_CASE("more descriptors than are looked at count as shared") {
+  const UniqueFd socket = tcp();
+  std::vector<UniqueFd> many;
+  for (int i = 0; i < 600; ++i) many.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  CHECK(has_other_names(socket));
+}
+
+TEST_CASE("a descriptor is known by its socket and by what exec does to it") {
+  const UniqueFd socket = tcp(), other = tcp();
+  CHECK(still_names(::getpid(), socket.get(), inode_of(socket.get())));
+  CHECK_FALSE(still_names(::getpid(), other.get(), inode_of(socket.get())));
+  CHECK(closes_on_exec(::getpid(), socket.get()));
+  ::fcntl(socket.get(), F_SETFD, 0);
+  CHECK_FALSE(closes_on_exec(::getpid(), socket.get()));
+}
+
+TEST_CASE("a fresh socket is untouched; a bound, listening or filtering one is not") {
+  for (const int family : {AF_INET, AF_INET6}) CHECK(is_untouched(tcp(family).get()));
+  const UniqueFd bound = tcp(), listening = tcp();
+  const SocketAddress any(Endpoint{IpAddress::v4(127, 0, 0, 1), 0});
+  REQUIRE(::bind(bound.get(), any.get(), any.length) == 0);
+  REQUIRE(::listen(listening.get(), 1) == 0);
+  CHECK_FALSE(is_untouched(bound.get()));
+  CHECK_FALSE(is_untouched(listening.get()));
+  CHECK(is_listening(listening.get()));
+}
+
+TEST_CASE("an address is copied as connect(2) would take it") {
+  SocketAddress there(Endpoint{IpAddress::v4(192, 0, 2, 1), 80});
+  TrappedCall call;
+  call.thread = ::getpid();
+  call.address = reinterpret_cast<std::uint64_t>(there.get());
+  call.length = static_cast<int>(there.length);
+  SocketAddress copy;
+  CHECK(copy_address(call, copy) == 0);
+  CHECK(copy.endpoint() == there.endpoint());
+  call.length = -1;
+  CHECK(copy_address(call, copy) == EINVAL);
+  call.length = 1000;
+  CHECK(copy_address(call, copy) == EINVAL);
+  call.length = 16;
+  call.address = 1;
+  CHECK(copy_address(call, copy) == EFAULT);
+}
+
+TEST_CASE("options of the guest's replace the dialer's, set or not") {
+  const UniqueFd guest = tcp(), far = tcp();
+  set(guest.get(), IPPROTO_TCP, TCP_KEEPIDLE, 77);
+  set(guest.get(), SOL_SOCKET, SO_RCVBUF, 40'000);
+  ::fcntl(guest.get(), F_SETFL, O_NONBLOCK);
+  set(far.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  set(far.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
+  const int send_buffer = number(far.get(), SOL_SOCKET, SO_SNDBUF);
+  carry_options_over(guest.get(), far.get());
+  CHECK(number(far.get(), IPPROTO_TCP, TCP_KEEPIDLE) == 77);
+  CHECK(number(far.get(), SOL_SOCKET, SO_RCVBUF) == number(guest.get(), SOL_SOCKET, SO_RCVBUF));
+  CHECK(number(far.get(), SOL_SOCKET, SO_SNDBUF) == send_buffer);
+  CHECK(number(far.get(), IPPROTO_TCP, TCP_NODELAY) == 0);
+  CHECK(number(far.get(), SOL_SOCKET, SO_KEEPALIVE) == 0);
+  CHECK((::fcntl(far.get(), F_GETFL) & O_NONBLOCK) != 0);
+}
+
+TEST_CASE("connecting a blocking socket does not wait, and leaves it blocking") {
+  GuestConnect connect;
+  connect.socket = tcp();
+  connect.address = SocketAddress(Endpoint{IpAddress::v4(127, 0, 0, 1), 1});
+  CHECK(connect_now(connect) != 0);
+  CHECK((::fcntl(connect.socket.get(), F_GETFL) & O_NONBLOCK) == 0);
+}
+
+TEST_CASE("what is no seccomp listener is not taken for one") {
+  CHECK_FALSE(SeccompListener::open(tcp()).has_value());
+  CHECK_FALSE(SeccompListener::open(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))).has_value());
+}
