@@ -17,12 +17,13 @@
 //   ◄──────────────────── ids_mapped ───            /proc/PID/{uid,gid}_map are written
 //   ── device (its fds) ────────────────►           the network is set up; the host builds its stack
 //   ◄──────────────────────────── go ───            packets flow: the command may start
-//   ── accelerate (fds) ────────────────►           the command's connects are asked of the host (if so
-//   wished) ── started ─────────────────────────►           exec succeeded ◄─ signal / resume / make_sockets
-//   ──            while it runs ── sockets (fds) / stopped ─────────► ── exited (wait status) ────────────►
-//   the command ended; the agent ends what is left ── failed (exit code, words) ───────►           at any
-//   time before started: it gives up ── warning (words) ─────────────────►           at any time: say this to
-//   the user
+//   ── accelerate (fds) ────────────────►           with --accelerate: connects are asked of the host
+//   ── started ─────────────────────────►           exec succeeded
+//   ◄─ signal / resume / make_sockets ──            while it runs
+//   ── sockets (fds) / stopped ─────────►
+//   ── exited (wait status) ────────────►           the command ended; the agent ends what is left
+//   ── failed (exit code, words) ───────►           at any time before started: it gives up
+//   ── warning (words) ─────────────────►           at any time: say this to the user
 //
 // The child of a library user starts at `device`. A child that keeps its device instead (a VM, another
 // machine) sends `pump` in place of `device`; from then on every record is one raw IP packet, both ways.

@@ -132,7 +132,8 @@ void UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buf
 }
 
 Bytes UdpSplice::bytes_of(const Pending& pending) const {
-  return pending.buffer ? pending.in_buffer : Bytes(core_.small_datagrams).subspan(pending.offset, pending.size);
+  return pending.buffer ? pending.in_buffer
+                        : Bytes(core_.small_datagrams).subspan(pending.offset, pending.size);
 }
 
 void UdpSplice::turn() {
