@@ -12,7 +12,8 @@
 //              other way have no sockets.
 //              IP_OPTIONS, IPV6_RTHDR: refused (EPERM): a source route sends the packets of an allowed
 //              connection by way of somebody else. SO_BINDTODEVICE: refused, for it sends them out of another
-//              interface of the host's.
+//              interface of the host's. TCP_ULP: refused, for "smc" makes a TCP socket into one whose connect
+//              Landlock does not know.
 //   Landlock   connecting TCP is denied to the command itself, in the kernel and on the kernel's own copy of
 //              the address. So a connect that the host lets go on, because the descriptor was a unix socket
 //              when the host looked, cannot become one on an injected socket, whatever another thread puts
@@ -31,6 +32,7 @@
 #include <linux/in6.h>
 #include <linux/landlock.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -53,7 +55,7 @@ constexpr std::uint64_t connect_tcp = 1 << 1;  // LANDLOCK_ACCESS_NET_CONNECT_TC
 constexpr int first_abi_with_tcp = 4;
 constexpr std::uint64_t fast_open = MSG_FASTOPEN;
 
-const char* const doing = "cannot have the command's connects asked of nsrun";
+const char* const doing = "the command runs without acceleration";
 
 Error unsupported(const char* what) { return {doing, errno_code(EOPNOTSUPP), what}; }
 
@@ -86,11 +88,8 @@ struct SocketOption {
   int name;
 };
 constexpr SocketOption forbidden_options[] = {
-    {IPPROTO_IP, IP_OPTIONS},
-    {IPPROTO_IPV6, IPV6_RTHDR},
-    {IPPROTO_IPV6, IPV6_2292PKTOPTIONS},
-    {SOL_SOCKET, SO_BINDTODEVICE},
-    {SOL_SOCKET, 62 /* SO_BINDTOIFINDEX */},
+    {IPPROTO_IP, IP_OPTIONS}, {IPPROTO_IPV6, IPV6_RTHDR},    {IPPROTO_IPV6, IPV6_2292PKTOPTIONS},
+    {IPPROTO_TCP, TCP_ULP},   {SOL_SOCKET, SO_BINDTODEVICE}, {SOL_SOCKET, 62 /* SO_BINDTOIFINDEX */},
 };
 
 bool add_rules(scmp_filter_ctx filter) {

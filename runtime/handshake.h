@@ -48,7 +48,7 @@ enum class MessageType : std::uint8_t {
   exited,        // number: the command's status as nsrun reports it (128 + n for signal n)
   failed,        // number: ExitCode; body: one line
   warning,       // body: one line
-  accelerate,    // fds: a seccomp listener for connect(2), a UDP socket of the guest's for each IP version
+  accelerate,    // fds: a seccomp listener (connect_trap.h), a UDP socket of the guest's for each IP version
 };
 
 struct Message {

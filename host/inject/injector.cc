@@ -18,9 +18,9 @@
 // that the caller still waits is asked after copying, since its number could have gone to another process.
 // No TCP connect is ever let go on. What is let go on can be made into something else by another thread of
 // the guest's, and is harmless all the same: container/connect_trap.cc says why. A socket of our own
-// namespace is never connected by us: it is one that was injected (or that the user handed in), and a guest
-// that may disconnect one must not have it connected anew. It is locked against listening before it is handed
-// out.
+// namespace is never connected by us, nor made to listen: it is one that was injected (or that the user
+// handed in), and a guest that found a way to disconnect one must not have it put to another use. listen(2)
+// is asked of us for that alone; it is carried out on our copy, whatever kind of socket it is.
 //
 // Nothing here waits. A blocking connect keeps its notification open until there is an answer. A non-blocking
 // one must be answered at once: a dial that is not done in `patience` is moved to the device. The guest's

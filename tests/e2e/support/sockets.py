@@ -318,6 +318,7 @@ def reconnected(host, port, forbidden, forbidden_port):
                                    b"\x83\x07\x04" + socket.inet_aton(forbidden) + b"\0"),
         "source route 6": refused_by(connection.setsockopt, socket.IPPROTO_IPV6, 57, bytes(8)),
         "another interface": refused_by(connection.setsockopt, socket.SOL_SOCKET, 25, b"lo\0"),
+        "another protocol": refused_by(connection.setsockopt, socket.IPPROTO_TCP, 31, b"smc"),
         "io_uring": uring,
         "speaks": speaks(connection),
     }
