@@ -1,8 +1,6 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
-#include <utility>
 
 namespace nsrun {
 
@@ -15,9 +13,7 @@ enum class Latency {
 
 // Whether to go on looking for work before sleeping: to be woken costs 5 to 50 µs, which is most of a short
 // request's time, and looking costs a processor. So it is done while it pays: when pauses, whether they were
-// slept or looked through, have lately been short, and nobody else wants the processor. Whether that is so is
-// learnt every `census`: had the thread to give way meanwhile, it does not look on for a while, twice as long
-// each time.
+// slept or looked through, have lately been short.
 class IdleSpin {
  public:
   using Duration = std::chrono::steady_clock::duration;
@@ -29,25 +25,13 @@ class IdleSpin {
   // How long to look on now; zero: sleep.
   Duration budget() const {
     if (latency_ == Latency::low) return low_limit;
-    const bool pays = latency_ == Latency::automatic && score_ >= threshold && resting_ == 0;
-    return pays ? limit : Duration::zero();
+    return latency_ == Latency::automatic && score_ >= threshold ? limit : Duration::zero();
   }
 
   // There was something to do again after `pause`; `slept`: for part of it, so that it includes a wake-up.
   void paused(Duration pause, bool slept) {
     const bool was_short = pause < (slept ? limit + wake_up : limit);
     score_ += was_short ? (most - score_) / 8 : -(score_ / 8);
-    looked_ |= !slept;
-  }
-
-  static constexpr Duration census = std::chrono::milliseconds(5);
-  // How often the thread was preempted so far (getrusage(2), ru_nivcsw). Once a census.
-  void counted(long preemptions) {
-    const bool gave_way = preemptions - std::exchange(preemptions_, preemptions) > 0;
-    if (resting_ > 0)
-      --resting_;
-    else if (std::exchange(looked_, false))
-      resting_ = rest_ = gave_way ? std::min(2 * rest_ + 1, longest_rest) : 0;
   }
 
  private:
@@ -56,13 +40,8 @@ class IdleSpin {
   static constexpr Duration wake_up = std::chrono::microseconds(50);
   static constexpr int most = 1024, threshold = 512;  // a moving average of short pauses
 
-  static constexpr int longest_rest = 63;  // censuses
-
   const Latency latency_;
   int score_ = 0;
-  int rest_ = 0, resting_ = 0;  // censuses: of this rest, and left of it
-  bool looked_ = false;         // since the last census
-  long preemptions_ = 0;
 };
 
 }  // namespace nsrun

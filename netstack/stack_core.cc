@@ -1,7 +1,6 @@
 #include "netstack/stack_core.h"
 
 #include <sched.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -88,10 +87,9 @@ Task<bool> StackCore::sleep() {
 }
 
 bool StackCore::look_on() {
-  const auto since = Clock::now();
-  if (since >= census_due_) take_census(since);
   const auto budget = spin_.budget();
   if (budget == Clock::duration::zero()) return false;
+  const auto since = Clock::now();
   for (auto now = since; now - since < budget; now = Clock::now()) {
     poller_.poll();
     if (is_idle()) continue;
@@ -99,12 +97,6 @@ bool StackCore::look_on() {
     return true;
   }
   return false;
-}
-
-void StackCore::take_census(Clock::time_point now) {
-  census_due_ = now + IdleSpin::census;
-  rusage usage{};
-  if (::getrusage(RUSAGE_THREAD, &usage) == 0) spin_.counted(usage.ru_nivcsw);
 }
 
 void StackCore::turn() {

@@ -92,7 +92,6 @@ class StackCore final : private Pollable {
   bool is_idle() const { return touched_.empty() && !device_ready_; }
   Task<bool> sleep();  // false: cancelled
   bool look_on();      // whether there is something to do
-  void take_census(Clock::time_point now);
   void turn();
   void wake();
   void read_strays();
@@ -135,7 +134,6 @@ class StackCore final : private Pollable {
   DatagramConversation* idle_last_ = nullptr;
   std::size_t datagram_flows_ = 0;
   Clock::time_point now_ = Clock::now();  // of this batch
-  Clock::time_point census_due_{};
   bool device_ready_ = false, device_closed_ = false, sleeping_ = false;
   Clock::time_point acks_due_ = Clock::time_point::max(), tcp_due_ = Clock::time_point::max(),
                     idle_due_ = Clock::time_point::max(), trim_due_ = Clock::time_point::max();
