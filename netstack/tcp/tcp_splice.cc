@@ -122,11 +122,13 @@ bool TcpSplice::to_guest() {
     if (size < into.size() && size < large_read) {
       if (!hung_up_)
         readable_ = false;
-      else if (at_end())
-        next = Next::end;
+      else
+        look_ahead();
+      if (socket_ended_) next = Next::end;
     }
     moved_to_guest(size);
     conversation_.send_block(into.first(size), next);
+    if (socket_broke_) return false;
     if (!conversation_.alive()) break;
   }
   if (socket_ended_ && !conversation_.has_finished() && conversation_.is_established())
@@ -134,12 +136,13 @@ bool TcpSplice::to_guest() {
   return true;
 }
 
-// Whether nothing but the end is left to read: then it goes with what was read, in one segment.
-bool TcpSplice::at_end() {
+// Whether nothing but the end is left to read: then it goes with what was read, in one segment. An error is told
+// once, and is an end to whoever asks again (sock_error in the kernel's include/net/sock.h).
+void TcpSplice::look_ahead() {
   std::byte one;
-  if (::recv(socket_.get(), &one, 1, MSG_DONTWAIT | MSG_PEEK) != 0) return false;
-  socket_ended_ = true;
-  return true;
+  const ssize_t got = ::recv(socket_.get(), &one, 1, MSG_DONTWAIT | MSG_PEEK);
+  socket_ended_ = got == 0;
+  socket_broke_ = got < 0 && errno != EAGAIN && errno != EINTR;
 }
 
 void TcpSplice::moved_to_socket(std::size_t bytes) {

@@ -29,7 +29,7 @@ class TcpSplice final : public TcpUser, private Pollable {
   void ready(std::uint32_t events) override;
   bool to_socket();  // false: the socket broke
   bool to_guest();   // likewise
-  bool at_end();
+  void look_ahead();
   void moved_to_socket(std::size_t bytes);
   void moved_to_guest(std::size_t bytes);
   void end(FlowEnd how);
@@ -44,6 +44,7 @@ class TcpSplice final : public TcpUser, private Pollable {
   bool readable_ = true, writable_ = true, hung_up_ = false;
   bool shut_ = false;          // our FIN went to the socket
   bool socket_ended_ = false;  // its FIN came
+  bool socket_broke_ = false;  // it told its error
 };
 
 }  // namespace nsrun

@@ -104,6 +104,31 @@ TEST_CASE("a far reset is a reset at the guest") {
   CHECK(world.until([&] { return world.stack->flows() == 0; }));
 }
 
+TEST_CASE("a far end that sends and resets at once has not ended its stream") {
+  const auto setting = GENERATE(from_range(every_setting()));
+  INFO(setting);
+  StackWorld world(setting);
+  auto [guest, far] = world.connected();
+  far->send(pattern(1000));
+  far->reset();
+  REQUIRE(world.until([&] { return (guest.got_reset || guest.got_fin) && !world.ends.empty(); }));
+  CHECK(guest.got_reset);
+  CHECK(!guest.got_fin);
+  CHECK(world.ends[0] == FlowEnd::reset_by_target);
+}
+
+TEST_CASE("a far end that sends and finishes at once: its last bytes and its end are one segment") {
+  StackWorld world({Path::fast, GENERATE(false, true), true});
+  auto [guest, far] = world.connected();
+  const auto before = guest.seen.size();
+  far->send(pattern(1000));
+  far->finish();
+  auto& end = guest;
+  REQUIRE(world.until([&] { return end.got_fin; }));
+  CHECK(guest.received == pattern(1000));
+  CHECK(guest.seen.size() == before + 1);
+}
+
 TEST_CASE("a port may be used again as soon as its connection is over") {
   const auto setting = GENERATE(from_range(every_setting()));
   INFO(setting);
