@@ -136,8 +136,8 @@ bool TcpSplice::to_guest() {
   return true;
 }
 
-// Whether nothing but the end is left to read: then it goes with what was read, in one segment. An error is told
-// once, and is an end to whoever asks again (sock_error in the kernel's include/net/sock.h).
+// Whether nothing but the end is left to read: then it goes with what was read, in one segment. An error is
+// told once, and is an end to whoever asks again (sock_error in the kernel's include/net/sock.h).
 void TcpSplice::look_ahead() {
   std::byte one;
   const ssize_t got = ::recv(socket_.get(), &one, 1, MSG_DONTWAIT | MSG_PEEK);
