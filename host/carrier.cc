@@ -35,6 +35,7 @@ Task<> Carrier::carry(std::unique_ptr<Request> request) {
   auto near = request->accept();
   if (!near) co_return record->ended(FlowEnd::reset_by_source);  // the asker left while we dialled
 
+  request.reset();  // what it holds of its asker's is not needed any more
   co_await relay(std::move(near), std::move(*far), std::move(record));
 }
 

@@ -1,5 +1,7 @@
 #include "host/host.h"
 
+#include <signal.h>
+
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -20,7 +22,14 @@ Result<void> Host::attach_to_cmd(Command& command) {
   if (auto attached = core_->attach(command); !attached) return attached;
   HostCore::start(core_);
   // The thread ends when the core's task does: nothing else runs there.
-  if (own_context_) thread_ = std::thread([context = own_context_.get()] { context->run(); });
+  if (own_context_)
+    thread_ = std::thread([context = own_context_.get()] {
+      sigset_t pipe;
+      ::sigemptyset(&pipe);
+      ::sigaddset(&pipe, SIGPIPE);  // splice(2) has no MSG_NOSIGNAL
+      ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+      context->run();
+    });
   return {};
 }
 

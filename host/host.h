@@ -61,8 +61,9 @@ class Host {
  public:
   // On a thread of its own. Throws ErrorException: a published port in use, a file that cannot be written.
   explicit Host(HostOptions options);
-  // On the caller's loop, run by one thread. Destroy the host on that thread, or while the loop does not run;
-  // run the loop on until it is out of work before it is destroyed itself.
+  // On the caller's loop, run by one thread that ignores or blocks SIGPIPE (splice(2) has no MSG_NOSIGNAL).
+  // Destroy the host on that thread, or while the loop does not run; run the loop on until it is out of work
+  // before it is destroyed itself.
   Host(asio::io_context& context, HostOptions options);
   ~Host();  // every flow ends, published ports close; the guest's network is gone
 

@@ -70,10 +70,13 @@ Task<> HostCore::run() {
     // Cancelled by close(): what follows is the same.
     if (error.code() != asio::error::operation_aborted)
       refuse_child({"cannot carry the sandbox's network", error.code()});
+  } catch (const std::exception& error) {
+    refuse_child({std::string("cannot carry the sandbox's network: ") + error.what()});
   }
   listener_.ended();
-  for (auto& other : others_) co_await other->end();
   co_await worker_.end();
+  for (auto& other : others_) co_await other->end();
+  for (auto& other : others_) co_await other->loop_over();
   channel_wait_.reset();
   channel_.reset();
   listeners_.clear();

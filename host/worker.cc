@@ -1,6 +1,8 @@
 #include "host/worker.h"
 
 #include <boost/asio/post.hpp>
+#include <future>
+#include <system_error>
 
 namespace nsrun {
 
@@ -69,8 +71,26 @@ Task<> Worker::end() {
 WorkerThread::WorkerThread(asio::io_context& home, Sandbox& sandbox, std::unique_ptr<Device> queue,
                            std::size_t workers)
     : home_(home), ended_(home, Clock::time_point::max()), worker_(context_, sandbox) {
-  worker_.begin(std::move(queue), workers);
-  thread_ = std::thread([this] { run(); });
+  // The thread first: where none is to be had, nothing has begun.
+  std::promise<void> begun;
+  try {
+    thread_ = std::thread([this, ready = begun.get_future()] {
+      ready.wait();
+      run();
+    });
+  } catch (const std::system_error& error) {
+    throw ErrorException({"cannot start a thread", error.code(),
+                          "raise the limit of processes (ulimit -u), or ask for fewer --workers"});
+  }
+  try {
+    worker_.begin(std::move(queue), workers);
+  } catch (...) {
+    context_.stop();
+    begun.set_value();
+    thread_.join();
+    throw;
+  }
+  begun.set_value();
 }
 
 WorkerThread::~WorkerThread() {
@@ -86,10 +106,13 @@ void WorkerThread::run() {
   });
 }
 
-// A name that is being looked up cannot be interrupted (getaddrinfo), and keeps the loop running.
 Task<> WorkerThread::end() {
   co_await run_on(context_, worker_.end());
   keeps_running_.reset();
+}
+
+// A name that is being looked up cannot be interrupted (getaddrinfo), and keeps the loop running.
+Task<> WorkerThread::loop_over() {
   while (!over_) co_await ended_.async_wait(use_result);
 }
 

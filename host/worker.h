@@ -64,13 +64,13 @@ class Worker {
 // A worker with a loop and a thread of its own.
 class WorkerThread {
  public:
-  // `home`: whose thread makes, ends and destroys it.
+  // `home`: whose thread makes, ends and destroys it. Throws ErrorException where there is no thread.
   WorkerThread(asio::io_context& home, Sandbox& sandbox, std::unique_ptr<Device> queue, std::size_t workers);
   ~WorkerThread();  // its loop stops, wherever it was
 
   Worker& worker() { return worker_; }
-  // Every flow has ended, and so has the loop.
-  Task<> end();
+  Task<> end();        // every flow has ended
+  Task<> loop_over();  // after end(): the loop has, too
 
  private:
   void run();

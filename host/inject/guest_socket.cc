@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -34,9 +35,12 @@ int tcp_state(int socket) {
 
 // Before Linux 6.9 a pidfd is a process's: its first thread's.
 pid_t process_of(pid_t thread) {
+  // By lines: the first holds a name that the guest chooses.
+  constexpr std::string_view label = "Tgid:";
   std::ifstream status("/proc/" + std::to_string(thread) + "/status");
-  for (std::string word; status >> word;)
-    if (pid_t process; word == "Tgid:" && status >> process) return process;
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(label))
+      return static_cast<pid_t>(std::strtol(line.c_str() + label.size(), nullptr, 10));
   return thread;
 }
 
@@ -65,7 +69,7 @@ class WithoutBlocking {
   const int flags_;
 };
 
-Task<> until_writable(Descriptor& descriptor) { co_await writable(descriptor); }
+Task<> until_ready(Watched& watched) { co_await watched.ready(); }
 
 }  // namespace
 
@@ -132,12 +136,14 @@ std::optional<Clock::duration> send_timeout(int socket) {
   socklen_t size = sizeof time;
   if (::getsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, &size) < 0) return std::nullopt;
   if (time.tv_sec == 0 && time.tv_usec == 0) return std::nullopt;
+  constexpr long longest = 3600;  // seconds; the kernel gives a connect up after some minutes
+  if (time.tv_sec >= longest) return std::nullopt;
   return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }
 
 Task<> writable_within(Executor executor, int socket, Clock::duration limit) {
-  Watched watched(executor, socket);
-  co_await either(until_writable(*watched), sleep_for(limit));
+  Watched watched(executor, socket, EPOLLOUT);
+  co_await either(until_ready(watched), sleep_for(limit));
 }
 
 }  // namespace nsrun

@@ -55,11 +55,13 @@ InjectedRequest::InjectedRequest(Injector& injector, GuestConnect connect, FlowK
       key_(std::move(key)),
       wants_mapped_(key_.target.address.is_v4() && family_of(connect_.socket.get()) == AF_INET6),
       open_(injector.open_call()),
-      came_(injector.executor()) {
+      came_(injector.executor()),
+      ended_(std::make_shared<Signal>(injector.executor())) {
   injector_.asked_[inode_] = this;
 }
 
 InjectedRequest::~InjectedRequest() {
+  ended_->raise();
   if (!over_ && !moved_) injector_.listener_.answer(connect_.call.id, ECONNABORTED);
   forget();
 }
@@ -76,7 +78,8 @@ void InjectedRequest::forget() {
 
 // The guest must see the address that it asked for when it asks whom it talks to; the host's loopback, which
 // it asked for as the gateway, is all it may see besides. And a socket of the version it made: an IPv6 socket
-// answers with IPv6 addresses even where it speaks IPv4.
+// answers with IPv6 addresses even where it speaks IPv4. Only a socket of our own network is known for what
+// it is when the guest uses it again.
 bool InjectedRequest::may_take(const Connection& far) const {
   const int socket = far.socket();
   if (socket < 0 || far.transport() != Transport::stream) return false;
@@ -84,7 +87,8 @@ bool InjectedRequest::may_take(const Connection& far) const {
   const bool as_asked = peer == key_.target;
   const bool is_gateway = injector_.options_.network.is_gateway(key_.target.address) &&
                           peer.address.is_loopback() && peer.port == key_.target.port;
-  return (as_asked || is_gateway) && family_of(socket) == family_of(connect_.socket.get()) &&
+  const bool is_ours = facts_of(socket).network == injector_.own_network_;
+  return is_ours && (as_asked || is_gateway) && family_of(socket) == family_of(connect_.socket.get()) &&
          injector_.listener_.waits(connect_.call.id);
 }
 

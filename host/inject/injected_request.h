@@ -25,6 +25,7 @@ class InjectedRequest final : public Request {
   void continued_by(std::unique_ptr<Request> request);
   // The call was interrupted, and the guest makes it again.
   bool resumed_by(GuestConnect& again);
+  const std::shared_ptr<Signal>& ended() const { return ended_; }  // raised when the request goes
 
  private:
   bool may_take(const Connection& far) const;
@@ -42,6 +43,7 @@ class InjectedRequest final : public Request {
   bool over_ = false;  // answered
   std::unique_ptr<Request> successor_;
   Signal came_;
+  std::shared_ptr<Signal> ended_;
 };
 
 // The guest's end of an injected flow: it only ever takes the far socket.

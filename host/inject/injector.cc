@@ -98,8 +98,8 @@ Injector::Injector(SeccompListener listener, Options options, Scope& tasks, Requ
 Injector::~Injector() = default;
 
 Task<> Injector::run() {
-  Watched watched(executor(), listener_.get());
-  while (co_await readable(*watched)) {
+  Watched watched(executor(), listener_.get(), EPOLLIN);
+  while (co_await watched.ready()) {
     for (int i = 0; i < most_at_once; ++i) {
       while (open_ >= most_open) co_await room_.wait();
       const auto call = listener_.receive();
@@ -206,13 +206,16 @@ void Injector::ask(GuestConnect connect) {
   if (connect.non_blocking) limit = patience;
   sink_(std::make_unique<InjectedRequest>(*this, std::move(connect), key));
   // Most dials to loopback are over by now.
-  if (limit && asked_.contains(inode)) tasks_.spawn(move_later(inode, *limit));
+  if (const auto at = asked_.find(inode); limit && at != asked_.end())
+    tasks_.spawn(move_later(at->second->ended(), inode, *limit));
 }
 
-Task<> Injector::move_later(std::uint64_t inode, Clock::duration limit) {
-  co_await sleep_for(limit);
+// Ends with its request: a guest may set limits of hours.
+Task<> Injector::move_later(std::shared_ptr<Signal> ended, std::uint64_t inode, Clock::duration limit) {
+  if (co_await either(ended->wait(), sleep_for(limit))) co_return;
   const auto request = asked_.find(inode);
-  if (request != asked_.end() && !request->second->is_moved()) request->second->move_to_device(true);
+  if (request != asked_.end() && request->second->ended() == ended && !request->second->is_moved())
+    request->second->move_to_device(true);
 }
 
 bool Injector::claim(std::unique_ptr<Request>& request) {

@@ -65,7 +65,7 @@ class Injector {
   bool can_be_replaced(const GuestConnect& connect, const SocketFacts& facts);
   bool goes_to_device(const Endpoint& target);
   void ask(GuestConnect connect);
-  Task<> move_later(std::uint64_t inode, Clock::duration patience);
+  Task<> move_later(std::shared_ptr<Signal> ended, std::uint64_t inode, Clock::duration patience);
   void perform(GuestConnect connect);
   Task<> see_through(GuestConnect connect, OpenCall open);
   bool inject(GuestConnect& connect, int far);

@@ -19,7 +19,9 @@ namespace {
 
 // Looking at one costs a microsecond or two, and the loop waits meanwhile.
 constexpr int most_descriptors = 512;  // of all processes; past it the connect goes through the device
-constexpr int most_processes = 64;     // of the sandbox; likewise
+constexpr std::size_t most_read =
+    64 << 10;                       // bytes of one file there; an epoll set that says more may hold anything
+constexpr int most_processes = 64;  // of the sandbox; likewise
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
@@ -38,7 +40,8 @@ std::string content_of(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::string content;
   std::array<char, 4096> piece;
-  for (ssize_t size; file && (size = ::read(file.get(), piece.data(), piece.size())) > 0;)
+  for (ssize_t size;
+       file && content.size() < most_read && (size = ::read(file.get(), piece.data(), piece.size())) > 0;)
     content.append(piece.data(), static_cast<std::size_t>(size));
   return content;
 }
@@ -76,9 +79,10 @@ int count_names(pid_t process, std::uint64_t inode, int& left) {
     if (--left < 0) return false;
     const auto link = link_at(directory, name);
     if (link == wanted) ++found;
-    if (link == "anon_inode:[eventpoll]" &&
-        epoll_holds(content_of(process_path(process, "/fdinfo/") + name), inode))
-      ++found;
+    if (link == "anon_inode:[eventpoll]") {
+      const auto held = content_of(process_path(process, "/fdinfo/") + name);
+      if (held.size() >= most_read || epoll_holds(held, inode)) ++found;
+    }
     return true;
   });
   return found;

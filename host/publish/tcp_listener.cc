@@ -15,6 +15,7 @@ constexpr auto pause_without_descriptors = 100ms;  // accept(2) fails at once as
 // Kept free: a client that was accepted needs one more, a socket made inside, and those come several at once.
 // Were all taken by clients, none of them would be served, until each has waited in vain.
 constexpr int descriptors_kept = 16;
+constexpr int clients_before_yield = 64;
 
 // Of descriptors, which are given out lowest first: from here on they are scarce.
 int scarce_from() {
@@ -75,6 +76,7 @@ Error cannot_accept(const PublishedPort& port) {
 Task<> accept_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
                         ClientSink sink) {
   Descriptor listening(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
+  int taken = 0;
   for (bool scarce = false;;) {
     if (scarce && are_scarce(socket)) {
       sink.trouble(cannot_accept(port));
@@ -90,6 +92,8 @@ Task<> accept_published(Executor executor, int socket, PublishedPort port, Guest
       sink.request(std::make_unique<AcceptedClient>(
           executor, FlowKey{Protocol::tcp, from, guest.at(from.address, port.guest_port)},
           std::move(accepted)));
+      // Clients that never cease to come must not keep the loop to themselves.
+      if (++taken % clients_before_yield == 0) co_await asio::post(executor, use_task);
     } else if (errno == EAGAIN) {
       if (!co_await readable(listening)) co_return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

@@ -270,3 +270,21 @@ def _():
             raise Skip(done.stderr.strip())
         expect_equal(json.loads(done.stdout), [False, [SERVER4, server.port], True])
         expect("runs without acceleration" in done.stderr, done.stderr)
+
+
+BLOCKING = """
+import fcntl, os, socket, sys
+one = socket.socket()
+copy = os.dup(one.fileno())
+before = fcntl.fcntl(one, fcntl.F_GETFL)
+one.connect((sys.argv[1], int(sys.argv[2])))
+assert fcntl.fcntl(one, fcntl.F_GETFL) == before, "the file's flags are others"
+one.sendall(b"x")
+assert one.recv(1) == b"x"
+"""
+
+
+@test("a blocking socket that is connected through the device is left blocking")
+def _():
+    with Server(echo) as server:
+        sandbox.run(*sandbox.PYTHON, "-c", BLOCKING, server.host, str(server.port), options=["--accelerate"])
