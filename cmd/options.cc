@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <thread>
+#include <utility>
 
 #include "cmd/help.h"
 
@@ -82,40 +84,32 @@ Result<void> take_workers(NetworkOptions& network, const std::string& text) {
   return {};
 }
 
-Result<void> take_latency(Latency& latency, const std::string& text) {
-  if (text == "auto")
-    latency = Latency::automatic;
-  else if (text == "low")
-    latency = Latency::low;
-  else if (text == "cpu")
-    latency = Latency::cpu;
-  else
-    return usage("--latency '" + text + "' is unknown", "it is auto, low or cpu");
-  return {};
+// The value that goes by this name; `choices` are three, the usual one first.
+template <class Value>
+Result<void> choose(Value& into, const char* option, const std::string& text,
+                    const std::array<std::pair<const char*, Value>, 3>& choices) {
+  for (const auto& [name, value] : choices)
+    if (text == name) return into = value, Result<void>{};
+  return usage(
+      std::string(option) + " '" + text + "' is unknown",
+      std::string("it is ") + choices[0].first + ", " + choices[1].first + " or " + choices[2].first);
 }
 
-Result<void> take_device(NetworkOptions& network, const std::string& text) {
-  if (text == "auto")
-    network.device_kind = DeviceKind::automatic;
-  else if (text == "tun")
-    network.device_kind = DeviceKind::tun;
-  else if (text == "veth")
-    network.device_kind = DeviceKind::veth;
-  else
-    return usage("--device '" + text + "' is no kind of device", "it is auto, tun or veth");
-  return {};
+Result<void> take_latency(Latency& latency, const std::string& text) {
+  return choose<Latency>(latency, "--latency", text,
+                         {{{"auto", Latency::automatic}, {"low", Latency::low}, {"cpu", Latency::cpu}}});
+}
+
+Result<void> take_device(DeviceKind& kind, const std::string& text) {
+  return choose<DeviceKind>(
+      kind, "--device", text,
+      {{{"auto", DeviceKind::automatic}, {"tun", DeviceKind::tun}, {"veth", DeviceKind::veth}}});
 }
 
 Result<void> take_acceleration(Acceleration& acceleration, const std::string& text) {
-  if (text == "auto")
-    acceleration = Acceleration::automatic;
-  else if (text == "on")
-    acceleration = Acceleration::on;
-  else if (text == "off")
-    acceleration = Acceleration::off;
-  else
-    return usage("--accelerate '" + text + "' is unknown", "it is auto, on or off");
-  return {};
+  return choose<Acceleration>(
+      acceleration, "--accelerate", text,
+      {{{"auto", Acceleration::automatic}, {"on", Acceleration::on}, {"off", Acceleration::off}}});
 }
 
 struct Texts {
@@ -161,7 +155,7 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
     options.publish.insert(options.publish.end(), ports->begin(), ports->end());
   }
   if (!texts.device.empty())
-    if (auto taken = take_device(options.network, texts.device); !taken) return taken;
+    if (auto taken = take_device(options.network.device_kind, texts.device); !taken) return taken;
   if (!texts.accelerate.empty())
     if (auto taken = take_acceleration(options.acceleration, texts.accelerate); !taken) return taken;
   if (!texts.workers.empty())

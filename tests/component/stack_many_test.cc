@@ -113,6 +113,21 @@ TEST_CASE("more flows with bytes in flight than there are buffers: all of them a
   }));
 }
 
+TEST_CASE("buffers that nobody uses for a while go back, those in use stay warm") {
+  BufferPool pool(100);
+  const auto use = [&](std::size_t count) {
+    std::vector<BufferPtr> held;
+    for (std::size_t i = 0; i < count; ++i) held.push_back(pool.get());
+  };
+  use(10);
+  CHECK(pool.trim() == 0);  // they were used since the last time
+  use(4);
+  CHECK(pool.trim() == 6);
+  CHECK(pool.trim() == 4);
+  CHECK(!pool.has_free());
+  CHECK(pool.live() == 0);
+}
+
 TEST_CASE("stacks on threads of their own do not see each other") {
   std::string first, second;
   std::thread other([&] { second = exercise(200, 2); });
