@@ -2,11 +2,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "host/inject/guest_socket.h"
 #include "host/inject/seccomp_listener.h"
@@ -146,4 +150,24 @@ TEST_CASE("connecting a blocking socket does not wait, and leaves it blocking") 
 TEST_CASE("what is no seccomp listener is not taken for one") {
   CHECK_FALSE(SeccompListener::open(tcp()).has_value());
   CHECK_FALSE(SeccompListener::open(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))).has_value());
+}
+
+TEST_CASE("an epoll set with more to tell than is read may hold the socket") {
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const rlimit before = limit;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 4096);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const UniqueFd set(::epoll_create1(EPOLL_CLOEXEC)), event(::eventfd(0, EFD_CLOEXEC)), socket = tcp();
+  {
+    // The set keeps what was added by numbers that are closed since: few descriptors, a long text.
+    std::vector<UniqueFd> numbers;
+    for (int i = 0; i < 1200; ++i) {
+      numbers.emplace_back(::fcntl(event.get(), F_DUPFD_CLOEXEC, 3));
+      epoll_event wanted{};
+      REQUIRE(::epoll_ctl(set.get(), EPOLL_CTL_ADD, numbers.back().get(), &wanted) == 0);
+    }
+  }
+  CHECK(has_other_names(socket));
+  ::setrlimit(RLIMIT_NOFILE, &before);
 }
