@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cmd/help.h"
+#include "cmd/policy_options.h"
 
 namespace nsrun {
 namespace {
@@ -113,6 +114,7 @@ Result<void> take_acceleration(Acceleration& acceleration, const std::string& te
 }
 
 struct Texts {
+  PolicyOptions policy;
   std::vector<std::string> publish;
   std::string network, network6, mtu, device, workers, latency, accelerate;
   bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
@@ -122,6 +124,7 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.set_help_flag();
   app.prefix_command();
   app.add_option("-p,--publish", texts.publish)->allow_extra_args(false);
+  texts.policy.declare(app);
   app.add_flag("--host-loopback", options.host_loopback);
   app.add_option("--dial", options.dial)->take_last();
   app.add_option("--log", options.log)->take_last();
@@ -199,6 +202,9 @@ Result<RunOptions> parse_options(int argc, char** argv) {
   if (!separated && options.command.front().starts_with("-"))
     return usage("unknown option '" + options.command.front() + "'");
   if (auto finished = finish(options, texts); !finished) return finished.error();
+  auto rules = texts.policy.finish(app);
+  if (!rules) return rules.error();
+  options.rules = std::move(*rules);
   return options;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "container/agent.h"
+#include "host/policy/rule_set.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/network.h"
@@ -16,6 +17,7 @@ struct RunOptions {
   std::vector<std::string> command;
   NetworkOptions network;
   std::vector<PublishedPort> publish;
+  std::shared_ptr<const RuleSet> rules;  // null: none were given
   bool host_loopback = false;
   std::string dial = "direct://";
   std::string log, capture;

@@ -97,12 +97,11 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   if (auto checked = dialer_from_url(options.dial, scratch.get_executor()); !checked) return checked.error();
   HostOptions host;
   host.network = options.network;
+  host.rules = options.rules;
   host.host_loopback = options.host_loopback;
   host.latency = options.latency;
   host.publish = options.publish;
-  host.dialer = [url = options.dial](Executor executor, AddressCheck check) {
-    return dialer_from_url(url, executor, std::move(check)).value();
-  };
+  host.dialer = [url = options.dial](Executor executor) { return dialer_from_url(url, executor).value(); };
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;
   host.accelerate = accelerates(options);

@@ -17,12 +17,13 @@ void refuse(Request& request, FlowRecord& record, Refusal how, FlowEnd end, std:
 Task<> Carrier::carry(std::unique_ptr<Request> request) {
   auto record = ledger_.open(request->key(), asker_, totals_);
   Verdict verdict = policy_.judge(request->key());
+  if (verdict.asks) verdict = co_await policy_.ask(request->key(), std::move(verdict));
   record->rule = verdict.rule;
+  record->name = verdict.name;
   if (!verdict.allowed) co_return refuse(*request, *record, verdict.refusal, FlowEnd::refused, {});
   verdict.target.mapped = request->wants_mapped();
   record->allowed = true;
-  record->name =
-      verdict.target.name.empty() ? ledger_.name_of(verdict.target.endpoint.address) : verdict.target.name;
+  if (record->name.empty()) record->name = ledger_.name_of(request->key().target.address);
   record->dialled = verdict.target.to_string();
 
   auto far = co_await dialer_.dial(verdict.target);

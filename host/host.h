@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/dialers/resolving_dialer.h"
+#include "host/policy/rule_set.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/command.h"
@@ -30,13 +31,15 @@ class SandboxListener {
   virtual void ended() {}                                   // the child is gone; nothing follows
 };
 
-// Makes the dialer that every allowed flow goes through. `check` judges addresses that names resolve to.
-// Called once for each queue of the network's device: a dialer serves one thread.
-using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor, AddressCheck check)>;
+// Makes the dialer that every allowed flow goes through. Called once for each queue of
+// the network's device: a dialer serves one thread. One that resolves names dials no address that the target
+// does not permit (Target::permits).
+using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
 struct HostOptions {
   NetworkOptions network;
-  bool host_loopback = false;  // the gateway's addresses lead to the host's own loopback
+  std::shared_ptr<const RuleSet> rules;  // who may go where; null: all but the host itself (RulePolicy)
+  bool host_loopback = false;            // the gateway's addresses lead to the host's own loopback
   std::vector<PublishedPort> publish;
   DialerFactory dialer;  // empty: direct, on the host's own network
   Latency latency = Latency::automatic;

@@ -5,7 +5,7 @@
 #include "host/host.h"
 #include "host/ledger.h"
 #include "host/names/synthetic_names.h"
-#include "host/policy/reachability.h"
+#include "host/policy/rule_policy.h"
 #include "netstack/devices/capture.h"
 #include "netstack/stack_group.h"
 
@@ -17,14 +17,11 @@ struct Sandbox {
   // Throws ErrorException: the capture file cannot be written.
   explicit Sandbox(HostOptions given);
 
-  // What stands for names in the guest's eyes; null: addresses do.
-  SyntheticNames* names() { return options.dialer_resolves_names ? &synthetic : nullptr; }
-
   const HostOptions options;
   Events no_events;
   Ledger ledger;
   SyntheticNames synthetic;
-  Reachability reachability;
+  RulePolicy policy;
   std::unique_ptr<CaptureFile> capture;  // null: none
   StackGroup stacks;
 };

@@ -11,7 +11,8 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
       sandbox_(sandbox),
       tasks_(context.get_executor(),
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
-      world_(make_dialer()),
+      usual_(make_dialer()),
+      world_(context.get_executor(), *usual_),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -20,20 +21,20 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .gateway4 = sandbox.options.network.gateway4,
                     .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
                                                              : std::nullopt,
-                    .synthetic = sandbox.names(),
+                    .policy = &sandbox.policy,
+                    .synthetic = &sandbox.synthetic,
                     .recent = &sandbox.ledger.names}),
       name_service_(tasks_,
                     [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {
                       return name_server_.serve(std::move(guest));
                     }),
-      dialer_(sandbox.options.network, name_service_, *world_),
-      flows_(sandbox.reachability, dialer_, sandbox.ledger, totals_, Asker::guest) {}
+      dialer_(sandbox.options.network, name_service_, world_),
+      flows_(sandbox.policy, dialer_, sandbox.ledger, totals_, Asker::guest) {}
 
 std::unique_ptr<Dialer> Worker::make_dialer() {
-  AddressCheck check = [this](const IpAddress& address) { return sandbox_.reachability.allows(address); };
   const auto& make = sandbox_.options.dialer;
-  if (make) return make(context_.get_executor(), std::move(check));
-  return std::make_unique<DirectDialer>(context_.get_executor(), std::move(check));
+  if (make) return make(context_.get_executor());
+  return std::make_unique<DirectDialer>(context_.get_executor());
 }
 
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {

@@ -7,6 +7,7 @@
 #include "host/carrier.h"
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/function_dialer.h"
+#include "host/dialers/via_dialer.h"
 #include "host/inject/injector.h"
 #include "host/names/name_server.h"
 #include "host/names/name_service_dialer.h"
@@ -17,7 +18,7 @@ namespace nsrun {
 
 // One queue of the guest's device, carried by one loop:
 //
-//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► the dialer ─► world
+//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► ViaDialer ─► a dialer ─► world
 //                                       └──► NameServer
 //
 // Everything in here belongs to the loop's thread, but for totals(). What workers share is in the Sandbox,
@@ -49,7 +50,8 @@ class Worker {
   Sandbox& sandbox_;
   Counters totals_;
   Scope tasks_;
-  std::unique_ptr<Dialer> world_;
+  std::unique_ptr<Dialer> usual_;
+  ViaDialer world_;
   DirectDialer upstream_;  // to the host's resolvers: no policy between
   Resolvers resolvers_;
   NameServer name_server_;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,11 @@ struct FlowKey {
   auto operator<=>(const FlowKey&) const = default;
 };
 
+// Whether an address that a name resolved to may be dialled. Empty: all may.
+using AddressCheck = std::function<bool(const IpAddress&)>;
+
+class Faults;  // host/faults
+
 // Where a dialer is to go: an address, or a name that the dialer (or a proxy behind it) resolves.
 struct Target {
   Protocol protocol = Protocol::tcp;
@@ -34,6 +40,11 @@ struct Target {
   std::string name;      // canonical host name; empty: `endpoint` says all
   Endpoint source = {};  // who asks; used only by dialers that can keep a source address
   bool mapped = false;   // IPv4 by way of an IPv6 socket, which shows it as ::ffff:a.b.c.d; where it is easy
+
+  // Asked of each address that `name` resolves to here, before it is dialled.
+  AddressCheck permits = {};
+  std::string via = {};                      // the URL of the dialer to take; empty: the sandbox's
+  std::shared_ptr<Faults> faults = nullptr;  // what goes wrong on the way; null: nothing
 
   std::string to_string() const;  // "tcp/192.0.2.1:80", "tcp/example.org:80"
 };
@@ -120,7 +131,7 @@ class FlowRecord {
   std::string why;      // the error behind a refusal or a failure
   bool allowed = false;
   bool rejected = false;  // refused with an answer (allowed and rejected false: dropped)
-  std::uint64_t bytes_up = 0, bytes_down = 0, packets_up = 0, packets_down = 0;
+  Counter bytes_up, bytes_down, packets_up, packets_down;
   FlowEnd end = FlowEnd::open;
   const std::chrono::system_clock::time_point began = std::chrono::system_clock::now();
   const std::chrono::steady_clock::time_point began_steady = std::chrono::steady_clock::now();

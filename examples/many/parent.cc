@@ -38,9 +38,8 @@ class Redirect final : public Dialer {
 
 nsrun::HostOptions options_for(const nsrun::Endpoint& server) {
   nsrun::HostOptions options;
-  options.dialer = [server](nsrun::Executor executor, nsrun::AddressCheck check) {
-    return std::make_unique<Redirect>(std::make_unique<nsrun::DirectDialer>(executor, std::move(check)),
-                                      server);
+  options.dialer = [server](nsrun::Executor executor) {
+    return std::make_unique<Redirect>(std::make_unique<nsrun::DirectDialer>(executor), server);
   };
   return options;
 }

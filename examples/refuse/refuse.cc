@@ -63,9 +63,8 @@ class UntilExit final : public nsrun::SandboxListener {
 nsrun::HostOptions options_for(std::uint16_t port, nsrun::SandboxListener& listener) {
   nsrun::HostOptions options;
   options.listener = &listener;
-  options.dialer = [port](nsrun::Executor executor, nsrun::AddressCheck check) {
-    return std::make_unique<Doorkeeper>(std::make_unique<nsrun::DirectDialer>(executor, std::move(check)),
-                                        port);
+  options.dialer = [port](nsrun::Executor executor) {
+    return std::make_unique<Doorkeeper>(std::make_unique<nsrun::DirectDialer>(executor), port);
   };
   return options;
 }

@@ -23,7 +23,7 @@ struct Parts {
   std::string path;
 };
 
-using Maker = Made (*)(Parts parts, Executor executor, AddressCheck check);
+using Maker = Made (*)(Parts parts, Executor executor);
 
 struct Scheme {
   std::string_view name;
@@ -37,11 +37,9 @@ Error misuse(std::string_view what, std::string_view form) {
   return {"not a dialer: " + std::string(what), {}, "write it as " + std::string(form), ExitCode::usage};
 }
 
-Made make_direct(Parts, Executor executor, AddressCheck check) {
-  return std::make_unique<DirectDialer>(executor, std::move(check));
-}
+Made make_direct(Parts, Executor executor) { return std::make_unique<DirectDialer>(executor); }
 
-Made make_socks5h(Parts parts, Executor executor, AddressCheck) {
+Made make_socks5h(Parts parts, Executor executor) {
   if (parts.credentials) {
     // Whether they fit the protocol is better said now than at the first dial.
     const auto fits = socks5::password_request(*parts.credentials);
@@ -51,20 +49,20 @@ Made make_socks5h(Parts parts, Executor executor, AddressCheck) {
                                         std::move(parts.credentials));
 }
 
-Made make_socks5(Parts parts, Executor executor, AddressCheck check) {
-  auto by_address = make_socks5h(std::move(parts), executor, {});
+Made make_socks5(Parts parts, Executor executor) {
+  auto by_address = make_socks5h(std::move(parts), executor);
   if (!by_address) return by_address;
-  return std::make_unique<ResolvingDialer>(executor, std::move(*by_address), std::move(check));
+  return std::make_unique<ResolvingDialer>(executor, std::move(*by_address));
 }
 
-Made make_http(Parts parts, Executor executor, AddressCheck) {
+Made make_http(Parts parts, Executor executor) {
   const auto fits = http_connect::request(parts.proxy, parts.credentials);
   if (!fits) return Error{fits.error().doing, {}, {}, ExitCode::usage};
   return std::make_unique<HttpConnectDialer>(std::make_unique<DirectDialer>(executor), std::move(parts.proxy),
                                              std::move(parts.credentials));
 }
 
-Made make_unix(Parts parts, Executor executor, AddressCheck) {
+Made make_unix(Parts parts, Executor executor) {
   if (parts.path.size() < 2) return misuse("a unix socket without a path", "unix:///path");
   return std::make_unique<UnixDialer>(executor, std::move(parts.path));
 }
@@ -133,7 +131,7 @@ std::optional<Parts> take_apart(std::string_view text, const Scheme& scheme) {
 
 }  // namespace
 
-Made dialer_from_url(std::string_view url, Executor executor, AddressCheck check) {
+Made dialer_from_url(std::string_view url, Executor executor) {
   const auto* scheme = find_scheme(url);
   if (!scheme) {
     const auto name = std::string(scheme_name(url));
@@ -141,12 +139,19 @@ Made dialer_from_url(std::string_view url, Executor executor, AddressCheck check
   }
   auto parts = take_apart(url, *scheme);
   if (!parts) return misuse("the " + std::string(scheme->name) + " URL is malformed", scheme->form);
-  return scheme->make(std::move(*parts), executor, std::move(check));
+  return scheme->make(std::move(*parts), executor);
 }
 
 bool resolves_names(std::string_view url) {
   const auto* scheme = find_scheme(url);
   return scheme && scheme->resolves_names;
+}
+
+std::string without_password(std::string_view url) {
+  const auto begin = url.find("://");
+  const auto end = url.rfind('@');
+  if (begin == url.npos || end == url.npos || end < begin + 3) return std::string(url);
+  return std::string(url.substr(0, begin + 3)) + std::string(url.substr(end + 1));
 }
 
 }  // namespace nsrun

@@ -116,11 +116,8 @@ Dialled dial_icmp(Executor executor, const Target& target) {
 
 }  // namespace
 
-DirectDialer::DirectDialer(Executor executor, AddressCheck check)
-    : executor_(executor), check_(std::move(check)) {}
-
 Task<Dialled> DirectDialer::dial(const Target& target) {
-  if (!target.name.empty()) co_return co_await dial_by_name(executor_, target, check_, *this);
+  if (!target.name.empty()) co_return co_await dial_by_name(executor_, target, *this);
   switch (target.protocol) {
     case Protocol::tcp:
       co_return co_await dial_tcp(executor_, target);

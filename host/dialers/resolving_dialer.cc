@@ -19,12 +19,12 @@ Task<Dialled> attempt(Dialer& dialer, const Target& target, bool last) {
 
 }  // namespace
 
-Task<Dialled> dial_by_name(Executor executor, const Target& target, const AddressCheck& check,
-                           Dialer& by_address) {
+Task<Dialled> dial_by_name(Executor executor, const Target& target, Dialer& by_address) {
   auto addresses = co_await resolve(executor, target.name);
   if (!addresses) co_return addresses.error();
 
-  if (check) std::erase_if(*addresses, [&](const IpAddress& address) { return !check(address); });
+  if (target.permits)
+    std::erase_if(*addresses, [&](const IpAddress& address) { return !target.permits(address); });
   if (addresses->size() > max_addresses) addresses->resize(max_addresses);
 
   Target resolved = target;
@@ -38,12 +38,12 @@ Task<Dialled> dial_by_name(Executor executor, const Target& target, const Addres
   co_return dialled;
 }
 
-ResolvingDialer::ResolvingDialer(Executor executor, std::unique_ptr<Dialer> inner, AddressCheck check)
-    : executor_(executor), inner_(std::move(inner)), check_(std::move(check)) {}
+ResolvingDialer::ResolvingDialer(Executor executor, std::unique_ptr<Dialer> inner)
+    : executor_(executor), inner_(std::move(inner)) {}
 
 Task<Dialled> ResolvingDialer::dial(const Target& target) {
   if (target.name.empty()) co_return co_await inner_->dial(target);
-  co_return co_await dial_by_name(executor_, target, check_, *inner_);
+  co_return co_await dial_by_name(executor_, target, *inner_);
 }
 
 }  // namespace nsrun

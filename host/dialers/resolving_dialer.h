@@ -1,31 +1,25 @@
 #pragma once
 
-#include <functional>
-
 #include "host/dialer.h"
 
 namespace nsrun {
 
-// Whether an address that a name resolved to may be dialled. Empty: all may.
-using AddressCheck = std::function<bool(const IpAddress&)>;
-
 // Resolves target.name here and dials its addresses through `by_address`, in order, until one answers. What
-// was checked is what is dialled. An address that `check` refuses is passed over; when none is left the error
-// is EACCES. `target`, `check` and `by_address` outlive the call.
+// was checked is what is dialled. An address that target.permits refuses is passed over; when none is left
+// the error is EACCES. `target` and `by_address` outlive the call.
 Task<Result<std::unique_ptr<Connection>>> dial_by_name(Executor executor, const Target& target,
-                                                       const AddressCheck& check, Dialer& by_address);
+                                                       Dialer& by_address);
 
 // In front of a dialer that should see addresses only. Targets without a name pass through unchecked: whoever
 // named the address judged it.
 class ResolvingDialer final : public Dialer {
  public:
-  ResolvingDialer(Executor executor, std::unique_ptr<Dialer> inner, AddressCheck check = {});
+  ResolvingDialer(Executor executor, std::unique_ptr<Dialer> inner);
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
 
  private:
   Executor executor_;
   std::unique_ptr<Dialer> inner_;
-  AddressCheck check_;
 };
 
 }  // namespace nsrun

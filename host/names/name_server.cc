@@ -75,11 +75,14 @@ std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question) {
       return address_reply(question.type, IpAddress::v4(127, 0, 0, 1), IpAddress::parse("::1"));
     if (auto reply = pointer_reply(question)) return reply;
   }
-  if (!options_.permits && !options_.synthetic) return std::nullopt;
+  if (!options_.policy) return std::nullopt;
 
   const auto name = canonical_name(question.name);
-  if (options_.permits && (!name || !options_.permits(*name))) return DnsReply{.code = DnsCode::name_error};
-  if (!options_.synthetic || question.record_class != internet) return std::nullopt;
+  const bool synthetic = options_.policy->gives_synthetic();
+  // What is no host name stands for any: only rules that hold for all names permit it.
+  if (!options_.policy->permits_name(name ? *name : std::string{}))
+    return DnsReply{.code = DnsCode::name_error};
+  if (!synthetic || question.record_class != internet) return std::nullopt;
   return synthetic_reply(question, name ? *name : std::string{});
 }
 
@@ -107,6 +110,7 @@ std::optional<DnsReply> NameServer::pointer_reply(const DnsQuestion& question) {
   const auto address = parse_reverse_name(question.name);
   if (!address || !SyntheticNames::covers(*address)) return std::nullopt;
   const auto name = options_.synthetic->name_of(*address);
+  if (!name && !(options_.policy && options_.policy->gives_synthetic())) return std::nullopt;
   if (!name) return DnsReply{.code = DnsCode::name_error};
   return DnsReply{.pointer = *name, .ttl = own_ttl};
 }

@@ -7,6 +7,7 @@
 
 #include "host/dialer.h"
 #include "host/names/dns_message.h"
+#include "host/names/name_policy.h"
 #include "host/names/recent_names.h"
 #include "host/names/resolvers.h"
 #include "host/names/synthetic_names.h"
@@ -25,13 +26,13 @@ struct NameServerOptions {
   IpAddress gateway4;
   std::optional<IpAddress> gateway6;  // nothing: the guest has no IPv6, and gets no synthetic IPv6 addresses
 
-  // Under name rules: answers A, AAAA and the PTR of its addresses in place of the world. Null: forward all.
+  // Null: the guest may ask about any name, and is told what the world says.
+  NamePolicy* policy = nullptr;
+  // Where the policy gives synthetic addresses: answers A, AAAA and the PTR of its addresses in place of the
+  // world. Not null where there is a policy.
   SyntheticNames* synthetic = nullptr;
   // Hears which addresses the world's answers gave for which names. Null: nobody listens.
   RecentNames* recent = nullptr;
-  // Whether the guest may ask about a name (canonical), whatever the type. A name that it may not ask about
-  // does not exist for it, and is told to nobody outside. Empty: any name.
-  std::function<bool(const std::string& name)> permits = {};
 };
 
 // The sandbox's name server.

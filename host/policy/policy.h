@@ -3,15 +3,31 @@
 #include <string>
 
 #include "runtime/flow.h"
+#include "runtime/task.h"
 
 namespace nsrun {
+
+// What a flow's first bytes must agree with, once it is open.
+enum class Inspection : std::uint8_t {
+  none,
+  // TLS (whatever else it carries passes): the ClientHello's server name is the flow's name. None, or an
+  // encrypted one, does not agree.
+  name,
+  tls,      // likewise, and it must be TLS
+  http,     // HTTP/1.x, each request's Host is the flow's name
+  refused,  // TLS: no server name that the policy refuses. For flows to addresses, where names are refused
+};
 
 // What becomes of a request, and why.
 struct Verdict {
   bool allowed = false;
   Refusal refusal = Refusal::drop;  // when not allowed
-  Target target;                    // when allowed: what to dial
-  std::string rule;                 // which rule decided, for the record
+  Target target = {};               // when allowed: what to dial
+  std::string name = {};            // the host name the asker means, allowed or not; empty: an address
+  std::string rule = {};            // which rule decided, for the record
+  bool asks = false;                // not decided yet: ask()
+  bool logs = false;                // it is to be said as it begins
+  Inspection inspection = Inspection::none;
 };
 
 // Who may go where. Policies are asked once for each flow, before anything is dialled; from any thread.
@@ -19,6 +35,25 @@ class Policy {
  public:
   virtual ~Policy() = default;
   virtual Verdict judge(const FlowKey& key) = 0;
+  // Has somebody else decide. `undecided` is judge's verdict, as it stands if the answer is yes.
+  virtual Task<Verdict> ask(const FlowKey& key, Verdict undecided) {
+    (void)key;
+    co_return undecided;
+  }
+};
+
+// Whatever asks may go where it asks to: for requests that the user made possible, as published ports are.
+class AllowAll final : public Policy {
+ public:
+  explicit AllowAll(std::string rule) : rule_(std::move(rule)) {}
+  Verdict judge(const FlowKey& key) override {
+    Verdict verdict{.allowed = true, .rule = rule_};
+    verdict.target = {key.protocol, key.target, {}, key.source};
+    return verdict;
+  }
+
+ private:
+  const std::string rule_;
 };
 
 }  // namespace nsrun

@@ -1,55 +1,33 @@
 #include "host/policy/reachability.h"
 
+#include <cstdint>
+
 namespace nsrun {
 namespace {
-
-constexpr std::uint16_t name_service_port = 53;
 
 // Amazon's IPv6 metadata service has an address of its own (EC2 user guide, "Instance metadata"); all others
 // known live at 169.254.169.254, which is link-local.
 const IpAddress metadata6 = *IpAddress::parse("fd00:ec2::254");
 
-Verdict refuse(Refusal how, std::string rule) { return {false, how, {}, std::move(rule)}; }
+// Protected ranges are no larger than this, so a network is in one when its ends are and it is no larger.
+constexpr std::uint8_t shortest = 4;  // bits: 224.0.0.0/4
 
-Verdict allow(const FlowKey& key, const Endpoint& endpoint, std::string name, std::string rule) {
-  return {true, Refusal::drop, Target{key.protocol, endpoint, std::move(name), key.source}, std::move(rule)};
-}
-
-// Port numbers mean nothing to an echo.
-bool is_name_service(const FlowKey& key) {
-  return key.protocol != Protocol::icmp && key.target.port == name_service_port;
+IpAddress last_of(const Cidr& network) {
+  auto bytes = network.address.mapped();
+  for (unsigned bit = network.length + (network.address.is_v4() ? 96 : 0); bit < 128; ++bit)
+    bytes[bit / 8] |= static_cast<std::uint8_t>(0x80 >> (bit % 8));
+  return IpAddress::v6_from(bytes.data());
 }
 
 }  // namespace
 
-Reachability::Reachability(Options options, SyntheticNames* synthetic)
-    : options_(std::move(options)), synthetic_(synthetic) {}
-
-bool Reachability::allows(const IpAddress& address) const {
-  return !address.is_unspecified() && !address.is_loopback() && !address.is_link_local() &&
-         !address.is_multicast() && address != metadata6;
+bool is_protected(const IpAddress& address) {
+  return address.is_unspecified() || address.is_loopback() || address.is_link_local() ||
+         address.is_multicast() || address == metadata6;
 }
 
-Verdict Reachability::judge(const FlowKey& key) {
-  const auto& [address, port] = key.target;
-  if (options_.network.is_name_server(address)) {
-    if (is_name_service(key)) return allow(key, key.target, {}, "name-service");
-    return refuse(Refusal::reset, "name-service");
-  }
-  if (options_.network.is_gateway(address)) {
-    if (!options_.host_loopback) return refuse(Refusal::reset, "host-loopback");
-    const auto loopback = address.is_v4() ? IpAddress::v4(127, 0, 0, 1) : *IpAddress::parse("::1");
-    return allow(key, {loopback, port}, {}, "host-loopback");
-  }
-  if (synthetic_ && SyntheticNames::covers(address)) {
-    const auto name = synthetic_->name_of(address);
-    if (!name) return refuse(Refusal::host_unreachable, "unknown-name");
-    return allow(key, {{}, port}, *name, "default");
-  }
-  if (!allows(address)) return refuse(Refusal::prohibited, "protected-address");
-  return allow(key, key.target, {}, "default");
+bool is_protected(const Cidr& network) {
+  return network.length >= shortest && is_protected(network.address) && is_protected(last_of(network));
 }
-
-Verdict AllowAll::judge(const FlowKey& key) { return allow(key, key.target, {}, rule_); }
 
 }  // namespace nsrun

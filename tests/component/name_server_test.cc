@@ -257,7 +257,7 @@ TEST_CASE("a sandbox that ends leaves no query behind") {
 TEST_CASE("host.nsrun.internal is the gateway, in either family, and has no other records") {
   Sandbox sandbox;
   const bool under_name_rules = GENERATE(false, true);
-  if (under_name_rules) sandbox.options.synthetic = &sandbox.synthetic;
+  if (under_name_rules) sandbox.names.synthetic = true;
   sandbox.run([](Sandbox& box) -> Task<> {
     Guest& guest = box.guest();
     const DnsBytes v4 = co_await answer_to(guest, dns_query("Host.NsRun.Internal", DnsType::a));
@@ -300,7 +300,7 @@ TEST_CASE("a changed resolv.conf holds from the next query on") {
 
 TEST_CASE("under name rules addresses stand for names, and nobody is asked for them") {
   Sandbox sandbox;
-  sandbox.options.synthetic = &sandbox.synthetic;
+  sandbox.names.synthetic = true;
   sandbox.run([](Sandbox& box) -> Task<> {
     Guest& guest = box.guest();
     const auto v4 = parse_dns_addresses(co_await answer_to(guest, dns_query("A.Example", DnsType::a)));
@@ -322,7 +322,7 @@ TEST_CASE("under name rules addresses stand for names, and nobody is asked for t
 
 TEST_CASE("a synthetic address's PTR record is its name, and other PTR queries are forwarded") {
   Sandbox sandbox;
-  sandbox.options.synthetic = &sandbox.synthetic;
+  sandbox.names.synthetic = true;
   sandbox.server(Protocol::udp, first_server, says(DnsCode::no_error));
   REQUIRE(sandbox.synthetic.v4_for("a.example") == IpAddress::v4(198, 18, 1, 0));
   sandbox.run([](Sandbox& box) -> Task<> {
@@ -339,7 +339,7 @@ TEST_CASE("a synthetic address's PTR record is its name, and other PTR queries a
 
 TEST_CASE("under name rules mail and text records come from the world") {
   Sandbox sandbox;
-  sandbox.options.synthetic = &sandbox.synthetic;
+  sandbox.names.synthetic = true;
   sandbox.server(Protocol::udp, first_server, says(DnsCode::no_error));
   sandbox.run([](Sandbox& box) -> Task<> {
     Guest& guest = box.guest();
@@ -351,8 +351,8 @@ TEST_CASE("under name rules mail and text records come from the world") {
 
 TEST_CASE("a name the guest may not ask about does not exist, and is told to nobody") {
   Sandbox sandbox;
-  sandbox.options.permits = [](const std::string& name) { return name == "good.example"; };
-  if (GENERATE(false, true)) sandbox.options.synthetic = &sandbox.synthetic;
+  sandbox.names.permits = [](std::string_view name) { return name == "good.example"; };
+  if (GENERATE(false, true)) sandbox.names.synthetic = true;
   sandbox.server(Protocol::udp, first_server, answers);
   sandbox.run([](Sandbox& box) -> Task<> {
     Guest& guest = box.guest();

@@ -32,15 +32,17 @@ Task<> options_are_set(Subject& subject) {
   CHECK(option(socket, IPPROTO_TCP, TCP_KEEPINTVL) == 30);
 }
 
-Task<> dial_localhost(Subject& subject, Dialer& dialer, int expected) {
+Task<> dial_localhost(Subject& subject, Dialer& dialer, AddressCheck permits, int expected) {
   auto target = subject.serve(Protocol::tcp, echo);
   target.name = "localhost";
+  target.permits = std::move(permits);
   const auto near = co_await dialer.dial(target);
   CHECK((near ? boost::system::error_code{} : near.error().code).value() == expected);
 }
 
 Task<> dial_by_address(Subject& subject, Dialer& dialer) {
-  const auto target = subject.serve(Protocol::tcp, echo);
+  auto target = subject.serve(Protocol::tcp, echo);
+  target.permits = [](const IpAddress&) { return false; };
   const auto near = co_await dialer.dial(target);
   CHECK(near.has_value());
 }
@@ -115,23 +117,21 @@ TEST_CASE("a direct tcp socket asks silent peers and sends at once", "[direct]")
 TEST_CASE("a name is dialled at an address that was checked", "[direct]") {
   Loop loop;
   Direct subject(loop);
+  DirectDialer dialer(loop.executor());
   std::vector<IpAddress> checked;
   SECTION("allowed") {
-    DirectDialer dialer(loop.executor(), [&](const IpAddress& address) {
+    AddressCheck permits = [&](const IpAddress& address) {
       checked.push_back(address);
       return true;
-    });
-    loop.run(dial_localhost(subject, dialer, 0));
+    };
+    loop.run(dial_localhost(subject, dialer, std::move(permits), 0));
     CHECK(std::find(checked.begin(), checked.end(), loopback4) != checked.end());
   }
   SECTION("denied") {
-    DirectDialer dialer(loop.executor(), [](const IpAddress& address) { return !address.is_loopback(); });
-    loop.run(dial_localhost(subject, dialer, EACCES));
+    AddressCheck permits = [](const IpAddress& address) { return !address.is_loopback(); };
+    loop.run(dial_localhost(subject, dialer, std::move(permits), EACCES));
   }
-  SECTION("an address alone was judged by whoever named it") {
-    DirectDialer dialer(loop.executor(), [](const IpAddress&) { return false; });
-    loop.run(dial_by_address(subject, dialer));
-  }
+  SECTION("an address alone was judged by whoever named it") { loop.run(dial_by_address(subject, dialer)); }
 }
 
 TEST_CASE("a name without address is host unreachable", "[direct]") {

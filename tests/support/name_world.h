@@ -77,6 +77,14 @@ struct Guest {
 
 Task<DnsBytes> answer_to(Guest& guest, DnsBytes query);
 
+// Permits the names that a test permits.
+struct NamesPermitted final : NamePolicy {
+  bool permits_name(std::string_view name) const override { return !permits || permits(name); }
+  bool gives_synthetic() const override { return synthetic; }
+  std::function<bool(std::string_view)> permits;  // empty: all
+  bool synthetic = false;
+};
+
 struct Sandbox {
   Executor executor() { return context.get_executor(); }
   void server(Protocol protocol, const Endpoint& where, Server what) {
@@ -91,8 +99,10 @@ struct Sandbox {
   World world{executor()};
   Resolvers resolvers{ResolverConfig{{first_server, second_server}, 50ms, 1}};
   SyntheticNames synthetic;
+  NamesPermitted names;
   RecentNames recent;
-  NameServerOptions options{resolvers, world, IpAddress::v4(10, 0, 2, 2), IpAddress::parse("fd00::2")};
+  NameServerOptions options{resolvers, world,     IpAddress::v4(10, 0, 2, 2), IpAddress::parse("fd00::2"),
+                            &names,    &synthetic};
   std::optional<NameServer> name_server;  // made for the first guest, from the options as they are then
   std::list<Guest> guests;
   Scope serving{executor()};

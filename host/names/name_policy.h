@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string_view>
+
+namespace nsrun {
+
+// What the guest may be told of names. For any thread; an answer holds for the query at hand.
+class NamePolicy {
+ public:
+  virtual ~NamePolicy() = default;
+  // Whether the guest may ask about a name (canonical), whatever the type. A name that it may not ask about
+  // does not exist for it, and is told to nobody outside.
+  virtual bool permits_name(std::string_view name) const = 0;
+  // Whether it is told synthetic addresses, so that a flow's destination is its name.
+  virtual bool gives_synthetic() const = 0;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,155 @@
+#include "host/policy/rule_policy.h"
+
+#include "host/names/name_server.h"
+#include "host/policy/reachability.h"
+
+namespace nsrun {
+namespace {
+
+constexpr std::uint16_t name_service_port = 53;
+constexpr std::uint16_t quic_port = 443;
+
+// Port numbers mean nothing to an echo.
+bool is_name_service(const FlowKey& key) {
+  return key.protocol != Protocol::icmp && key.target.port == name_service_port;
+}
+
+Verdict refuse(Refusal how, std::string rule, std::string name = {}) {
+  return {.refusal = how, .name = std::move(name), .rule = std::move(rule)};
+}
+
+Verdict allow(const FlowKey& key, const Endpoint& endpoint, std::string rule) {
+  Verdict verdict{.allowed = true, .rule = std::move(rule)};
+  verdict.target = {key.protocol, endpoint, {}, key.source};
+  return verdict;
+}
+
+Refusal refusal_of(Action action, Protocol protocol) {
+  if (action == Action::deny) return Refusal::drop;
+  return protocol == Protocol::tcp ? Refusal::reset : Refusal::prohibited;
+}
+
+Verdict refuse_by(const RuleSet::Decision& decision, Protocol protocol, std::string name = {}) {
+  return refuse(refusal_of(decision.action, protocol), decision.text(), std::move(name));
+}
+
+bool refuses(Action action) { return action == Action::deny || action == Action::reject; }
+
+// How it is dialled, beside where.
+void add_ways(Verdict& verdict, const RuleSet& rules, const Subject& subject) {
+  if (const Rule* rule = rules.via(subject)) verdict.target.via = rule->via;
+  if (const Rule* rule = rules.fault(subject)) verdict.target.faults = rule->faults;
+  verdict.logs = rules.log(subject) != nullptr;
+}
+
+void redirect(Verdict& verdict, const Place& to) {
+  verdict.target.name = to.name;
+  verdict.target.endpoint.address = to.address;
+  if (to.port) verdict.target.endpoint.port = to.port;
+  verdict.target.permits = {};  // whoever wrote the rule named the place
+}
+
+// Whether a rule is about the host's loopback, rather than about much that it happens to be among.
+bool names_loopback(const Rule* rule, const IpAddress& gateway) {
+  if (!rule) return false;
+  const auto& [host, network] = std::tie(rule->match.host, rule->match.network);
+  if (host == Match::Host::name) return true;
+  return host == Match::Host::network && (network.address == gateway || is_protected(network));
+}
+
+Inspection inspection_for(const FlowKey& key, const RuleSet::Decision& decision) {
+  if (key.protocol != Protocol::tcp || !decision.rule || decision.action == Action::redirect)
+    return Inspection::none;
+  const Match& match = decision.rule->match;
+  if (match.content == Match::Content::tls) return Inspection::tls;
+  if (match.content == Match::Content::http) return Inspection::http;
+  return match.is_by_name() ? Inspection::name : Inspection::none;
+}
+
+}  // namespace
+
+RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules)
+    : options_(std::move(options)), names_(names), rules_(std::move(rules)) {}
+
+Verdict RulePolicy::judge(const FlowKey& key) {
+  const auto& address = key.target.address;
+  if (options_.network.is_name_server(address)) {
+    if (is_name_service(key)) return allow(key, key.target, "name-service");
+    return refuse(Refusal::reset, "name-service");
+  }
+  auto rules = this->rules();
+  if (options_.network.is_gateway(address)) return judge_gateway(key, *rules);
+  // Addresses that were handed out stay names, also when no new ones are.
+  if (SyntheticNames::covers(address)) {
+    if (auto name = names_.name_of(address)) return judge_name(key, std::move(rules), std::move(*name));
+    if (gives_synthetic()) return refuse(Refusal::host_unreachable, "unknown-name");
+  }
+  return judge_address(key, *rules);
+}
+
+// The host's loopback goes by three names: the gateway's address, that of its own, and host_name.
+Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) const {
+  const auto& [gateway, port] = key.target;
+  const auto loopback = gateway.is_v4() ? IpAddress::v4(127, 0, 0, 1) : *IpAddress::parse("::1");
+  const Subject as_gateway{key.protocol, host_name, gateway, port};
+  const Subject as_loopback{key.protocol, host_name, loopback, port};
+  auto decision = rules.decide(as_gateway);
+  if (const auto other = rules.decide(as_loopback); other.position < decision.position) decision = other;
+  if (refuses(decision.action)) return refuse_by(decision, key.protocol, std::string(host_name));
+
+  if (!options_.host_loopback && !names_loopback(decision.rule, gateway))
+    return refuse(Refusal::reset, "host-loopback", std::string(host_name));
+  Verdict verdict = allow(key, {loopback, port}, decision.rule ? decision.text() : "host-loopback");
+  verdict.name = host_name;
+  verdict.asks = decision.action == Action::ask;
+  add_ways(verdict, rules, as_gateway);
+  if (decision.action == Action::redirect) redirect(verdict, decision.rule->to);
+  return verdict;
+}
+
+Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules,
+                               std::string name) const {
+  const auto port = key.target.port;
+  const Subject subject{key.protocol, name, std::nullopt, port};
+  const auto decision = rules->decide(subject);
+  if (refuses(decision.action)) return refuse_by(decision, key.protocol, std::move(name));
+  // QUIC hides its server's name from us, and clients fall back to TCP.
+  const bool by_name = decision.rule && decision.rule->match.is_by_name();
+  if (key.protocol == Protocol::udp && port == quic_port && by_name && !decision.rule->match.protocol)
+    return refuse(Refusal::prohibited, "quic", std::move(name));
+
+  Verdict verdict = allow(key, {{}, port}, decision.text());
+  verdict.target.name = name;
+  verdict.asks = decision.action == Action::ask;
+  verdict.inspection = inspection_for(key, decision);
+  verdict.target.permits = [rules, decision, protocol = key.protocol, port](const IpAddress& address) {
+    const Subject resolved{protocol, {}, address, port};
+    if (refuses(rules->decide_address(resolved, decision).action)) return false;
+    return !is_protected(address) || rules->names_protected(resolved);
+  };
+  add_ways(verdict, *rules, subject);
+  if (decision.action == Action::redirect) redirect(verdict, decision.rule->to);
+  verdict.name = std::move(name);
+  return verdict;
+}
+
+Verdict RulePolicy::judge_address(const FlowKey& key, const RuleSet& rules) const {
+  const Subject subject{key.protocol, {}, key.target.address, key.target.port};
+  const auto decision = rules.decide(subject);
+  if (refuses(decision.action)) return refuse_by(decision, key.protocol);
+  const bool redirected = decision.action == Action::redirect;
+  if (is_protected(key.target.address) && !redirected && !rules.names_protected(subject))
+    return refuse(Refusal::prohibited, "protected-address");
+
+  Verdict verdict = allow(key, key.target, decision.text());
+  verdict.asks = decision.action == Action::ask;
+  verdict.inspection = inspection_for(key, decision);
+  if (verdict.inspection == Inspection::none && key.protocol == Protocol::tcp && !redirected &&
+      rules.refuses_by_name() && !decision.rule)
+    verdict.inspection = Inspection::refused;
+  add_ways(verdict, rules, subject);
+  if (redirected) redirect(verdict, decision.rule->to);
+  return verdict;
+}
+
+}  // namespace nsrun

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "host/names/name_policy.h"
+#include "host/names/synthetic_names.h"
+#include "host/policy/policy.h"
+#include "host/policy/rule_set.h"
+#include "runtime/network.h"
+
+namespace nsrun {
+
+// A guest's policy: the rules, and around them what holds without any. By default the internet and the host's
+// network are reached; protected addresses (reachability.h) are not. The gateway's addresses stand for the
+// host's loopback, and the name server's for our name service.
+class RulePolicy final : public Policy, public NamePolicy {
+ public:
+  struct Options {
+    NetworkOptions network;
+    bool host_loopback = false;  // the gateway's addresses lead to the host's own loopback
+    bool always_names = false;   // a dialer wants names: flows are known by theirs, rules or not
+  };
+  // `names` tells what a synthetic address stands for; it outlives the policy.
+  RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules);
+
+  Verdict judge(const FlowKey& key) override;
+
+  bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
+  bool gives_synthetic() const override { return options_.always_names || rules()->needs_names(); }
+
+  std::shared_ptr<const RuleSet> rules() const { return rules_.load(); }
+  // From here on; flows that live were judged by others.
+  void replace(std::shared_ptr<const RuleSet> rules) { rules_.store(std::move(rules)); }
+
+ private:
+  Verdict judge_gateway(const FlowKey& key, const RuleSet& rules) const;
+  Verdict judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules, std::string name) const;
+  Verdict judge_address(const FlowKey& key, const RuleSet& rules) const;
+
+  const Options options_;
+  SyntheticNames& names_;
+  std::atomic<std::shared_ptr<const RuleSet>> rules_;
+};
+
+}  // namespace nsrun

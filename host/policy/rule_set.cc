@@ -1,0 +1,74 @@
+#include "host/policy/rule_set.h"
+
+#include <algorithm>
+
+#include "host/policy/reachability.h"
+
+// Theory of operation
+//
+// "First match wins" is about all that is known of a flow. A flow to a name is decided before the name is
+// resolved, since one that is refused must not be asked about outside; its address is not known then. Once it
+// is, a rule about addresses that stands before the deciding one would have been the first match, and so
+// decides (decide_address):
+//
+//   deny 10.0.0.0/8     db.corp.example, at 10.1.2.3: decided by the second rule as long as the address is
+//   allow *.corp.example  not known, and by the first from then on
+//
+// A flow to an address is decided by address alone: a rule about names never matches it.
+
+namespace nsrun {
+namespace {
+
+bool opens(Action action) {
+  return action == Action::allow || action == Action::ask || action == Action::redirect;
+}
+
+}  // namespace
+
+RuleSet::RuleSet(std::vector<Rule> rules, Action otherwise)
+    : rules_(std::move(rules)), otherwise_(otherwise), needs_names_(otherwise != Action::allow) {
+  for (RuleIndex::Position i = 0; i < rules_.size(); ++i) {
+    const auto& [action, match] = std::tie(rules_[i].action, rules_[i].match);
+    needs_names_ |= match.is_by_name();
+    refuses_by_name_ |= match.is_by_name() && (action == Action::deny || action == Action::reject);
+    auto& index = decides(action)           ? decisions_
+                  : action == Action::via   ? via_
+                  : action == Action::fault ? fault_
+                                            : log_;
+    index.add(i, match);
+  }
+}
+
+RuleSet::Decision RuleSet::at(std::optional<RuleIndex::Position> position) const {
+  if (!position) return {last, otherwise_, nullptr};
+  return {*position, rules_[*position].action, &rules_[*position]};
+}
+
+RuleSet::Decision RuleSet::decide(const Subject& subject) const { return at(decisions_.first(subject)); }
+
+RuleSet::Decision RuleSet::decide_address(const Subject& resolved, const Decision& decision) const {
+  const auto by_address = decisions_.first_network(resolved);
+  return by_address && *by_address < decision.position ? at(by_address) : decision;
+}
+
+bool RuleSet::names_protected(const Subject& resolved) const {
+  const auto first = decisions_.first_network(resolved);
+  if (!first || !opens(rules_[*first].action)) return false;
+  return is_protected(rules_[*first].match.network);
+}
+
+const Rule* RuleSet::find(const RuleIndex& index, const Subject& subject) const {
+  const auto position = index.first(subject);
+  return position ? &rules_[*position] : nullptr;
+}
+
+bool RuleSet::permits_name(std::string_view name) const {
+  for (const auto position : decisions_.about(name)) {
+    const Rule& rule = rules_[position];
+    if (opens(rule.action)) return true;
+    if (!rule.match.protocol && rule.match.ports.is_all()) return false;
+  }
+  return opens(otherwise_);
+}
+
+}  // namespace nsrun

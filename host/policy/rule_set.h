@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host/policy/rule.h"
+#include "host/policy/rule_index.h"
+
+namespace nsrun {
+
+// A list of rules, made ready to be asked. Never changes: a new policy is a new set.
+class RuleSet {
+ public:
+  static constexpr auto last = ~RuleIndex::Position{0};  // the position of the default
+
+  // `otherwise`: allow, deny, reject or ask, for flows that no rule decides.
+  explicit RuleSet(std::vector<Rule> rules = {}, Action otherwise = Action::allow);
+
+  struct Decision {
+    RuleIndex::Position position = last;  // of the rule that decides
+    Action action = Action::allow;
+    const Rule* rule = nullptr;  // null: the default
+    std::string text() const { return rule ? rule->to_string() : "default"; }
+  };
+  Decision decide(const Subject& subject) const;
+  // Once the name that `decision` was made for is resolved: whether a rule before the deciding one, or for a
+  // decision by default any rule, is about the address. It then decides in its place.
+  Decision decide_address(const Subject& resolved, const Decision& decision) const;
+  // Whether a rule that allows names this very address, or a network within the range that is protected.
+  bool names_protected(const Subject& resolved) const;
+
+  // The first of these kinds that matches, or null.
+  const Rule* via(const Subject& subject) const { return find(via_, subject); }
+  const Rule* fault(const Subject& subject) const { return find(fault_, subject); }
+  const Rule* log(const Subject& subject) const { return find(log_, subject); }
+
+  // Whether any flow to this name could be allowed: then the guest may ask for it.
+  bool permits_name(std::string_view name) const;
+  // Whether flows must be known by their names: some rule is about names, or not everything is allowed.
+  bool needs_names() const { return needs_names_; }
+  bool denies_by_default() const { return otherwise_ != Action::allow; }
+  // Whether a rule refuses something by name, so that a flow to an unnamed address may be in its reach.
+  bool refuses_by_name() const { return refuses_by_name_; }
+
+  const std::vector<Rule>& rules() const { return rules_; }
+  Action default_action() const { return otherwise_; }
+
+ private:
+  const Rule* find(const RuleIndex& index, const Subject& subject) const;
+  Decision at(std::optional<RuleIndex::Position> position) const;
+
+  const std::vector<Rule> rules_;
+  const Action otherwise_;
+  RuleIndex decisions_, via_, fault_, log_;
+  bool needs_names_ = false, refuses_by_name_ = false;
+};
+
+}  // namespace nsrun
