@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@
 namespace nsrun {
 namespace {
 
-// Looking at one costs a microsecond or two, and the loop waits meanwhile.
+// Looking at one costs a microsecond or two, and other connects wait meanwhile.
 constexpr int most_descriptors = 512;  // of all processes; past it the connect goes through the device
 constexpr std::size_t most_read =
     64 << 10;                       // bytes of one file there; an epoll set that says more may hold anything
@@ -36,12 +37,13 @@ std::string link_at(int directory, const char* name) {
   return size < 0 ? std::string{} : std::string(link.data(), static_cast<std::size_t>(size));
 }
 
-std::string content_of(const std::string& path) {
+std::optional<std::string> content_of(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return std::nullopt;
   std::string content;
   std::array<char, 4096> piece;
   for (ssize_t size;
-       file && content.size() < most_read && (size = ::read(file.get(), piece.data(), piece.size())) > 0;)
+       content.size() < most_read && (size = ::read(file.get(), piece.data(), piece.size())) > 0;)
     content.append(piece.data(), static_cast<std::size_t>(size));
   return content;
 }
@@ -81,35 +83,40 @@ int count_names(pid_t process, std::uint64_t inode, int& left) {
     if (link == wanted) ++found;
     if (link == "anon_inode:[eventpoll]") {
       const auto held = content_of(process_path(process, "/fdinfo/") + name);
-      if (held.size() >= most_read || epoll_holds(held, inode)) ++found;
+      if (held && (held->size() >= most_read || epoll_holds(*held, inode))) ++found;
     }
     return true;
   });
   return found;
 }
 
-void add_children_of_thread(const std::string& task, std::vector<pid_t>& into) {
+// False: the thread has ended, or the kernel does not tell (CONFIG_PROC_CHILDREN).
+bool add_children_of_thread(const std::string& task, std::vector<pid_t>& into) {
   const auto children = content_of(task + "/children");
-  const char* at = children.data();
-  const char* const end = at + children.size();
+  if (!children) return false;
+  const char* at = children->data();
+  const char* const end = at + children->size();
   for (pid_t child; at < end; ++at) {
     const auto [next, failure] = std::from_chars(at, end, child);
     if (failure != std::errc{}) break;
     into.push_back(child);
     at = next;
   }
+  return true;
 }
 
-void add_children(pid_t process, std::vector<pid_t>& into) {
+bool add_children(pid_t process, std::vector<pid_t>& into) {
   const auto tasks = process_path(process, "/task");
   // A directory has a link from each below it, and two of its own: the common case has one thread.
   struct stat found {};
   if (::stat(tasks.c_str(), &found) == 0 && found.st_nlink == 3)
     return add_children_of_thread(tasks + "/" + std::to_string(process), into);
+  bool told = false;
   each_entry(tasks, [&](int, const char* thread) {
-    add_children_of_thread(tasks + "/" + thread, into);
+    told |= add_children_of_thread(tasks + "/" + thread, into);
     return static_cast<int>(into.size()) <= most_processes;
   });
+  return told;
 }
 
 bool is_thread_of(pid_t thread, pid_t process) {
@@ -125,7 +132,8 @@ bool is_shared(pid_t root, pid_t thread, std::uint64_t inode) {
   for (std::size_t next = 0; next < processes.size(); ++next) {
     if (static_cast<int>(processes.size()) > most_processes) return true;
     const pid_t process = processes[next];
-    add_children(process, processes);
+    // The first lives as long as the sandbox: if it has no such file, no process here has one.
+    if (!add_children(process, processes) && process == root) return true;
     if (process != root && !is_thread_of(thread, process) && count_names(process, inode, left) != 0)
       return true;
     if (left < 0) return true;
@@ -140,9 +148,9 @@ bool still_names(pid_t thread, int descriptor, std::uint64_t inode) {
 
 bool closes_on_exec(pid_t thread, int descriptor) {
   const auto information = content_of(process_path(thread, "/fdinfo/") + std::to_string(descriptor));
-  const auto at = information.find("flags:");
-  if (at == information.npos) return true;
-  return (std::strtol(information.c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
+  const auto at = information ? information->find("flags:") : std::string::npos;
+  if (at == std::string::npos) return true;
+  return (std::strtol(information->c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
 }
 
 }  // namespace nsrun
