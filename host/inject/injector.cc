@@ -60,8 +60,8 @@ namespace nsrun {
 namespace {
 
 constexpr std::size_t most_open = 4096;  // calls being worked on; the next ones wait in the kernel
-constexpr std::size_t most_unattended =
-    4096;                          // dials; past it connects go through the device, and its bounds
+// Dials; past it connects go through the device, where twice as many may be held.
+constexpr std::size_t most_unattended = 2048;
 constexpr int most_at_once = 16;   // calls received before other tasks get their turn
 constexpr auto patience = 5ms;     // with a dial for a non-blocking connect; then the device takes over
 constexpr auto look_again = 50ms;  // at the caller of a connect that takes long: was it killed, or signalled?
