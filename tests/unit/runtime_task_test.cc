@@ -258,6 +258,7 @@ TEST_CASE("run_on passes a cancellation on to its task") {
     Scope scope(co_await asio::this_coro::executor);
     const auto wait = [](auto& where, auto& how) -> Task<> {
       co_await run_on(where, note_cancellation(sleep_for(never), how));
+      co_await sleep_for(never);
     };
     scope.spawn(note_cancellation(wait(elsewhere, inner), outer));
     co_await scope.cancel_and_join();

@@ -2,7 +2,6 @@
 
 A socket that was injected lives in another network namespace than one that was just made.
 """
-import contextlib
 import ctypes
 import errno
 import fcntl
@@ -282,9 +281,8 @@ def lingering(host, slow_port, port, mute_port):
     raw_connect(999, b"")  # asked after the other
     connection.bind(("", 0))
     connection.connect((host, mute_port))
-    with contextlib.suppress(BlockingIOError):
-        while connection.send(bytes(1 << 20), socket.MSG_DONTWAIT):
-            pass
+    while select.select([], [connection], [], 1)[1]:
+        connection.send(bytes(1 << 20), socket.MSG_DONTWAIT)
     connection.close()
     print("ready", flush=True)
     waiting.join()
