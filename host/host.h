@@ -31,7 +31,8 @@ class SandboxListener {
 };
 
 // Makes the dialer that every allowed flow goes through. `check` judges addresses that names resolve to.
-// Called once for each queue of the network's device, and once more to accelerate: a dialer serves one thread.
+// Called once for each queue of the network's device, and once more to accelerate: a dialer serves one
+// thread.
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor, AddressCheck check)>;
 
 struct HostOptions {

@@ -14,19 +14,26 @@ namespace {
 
 constexpr unsigned pidfd_thread = O_EXCL;  // PIDFD_THREAD, Linux 6.9
 
-// The number after a label in /proc/TID/status (proc_pid_status(5)). By lines: the first holds a name that
-// the guest chooses.
-std::uint64_t status_number(pid_t thread, std::string_view label, int base, std::uint64_t otherwise) {
+// What follows a label in /proc/TID/status (proc_pid_status(5)). By lines: the first holds a name that the
+// guest chooses.
+std::string status_of(pid_t thread, std::string_view label) {
   std::ifstream status("/proc/" + std::to_string(thread) + "/status");
   for (std::string line; std::getline(status, line);)
-    if (line.starts_with(label)) return std::strtoull(line.c_str() + label.size(), nullptr, base);
-  return otherwise;
+    if (line.starts_with(label)) return line.substr(label.size());
+  return {};
 }
 
 pid_t process_of(pid_t thread) {
-  const auto itself = static_cast<std::uint64_t>(thread);
-  return static_cast<pid_t>(status_number(thread, "Tgid:", 10, itself));
+  const auto process = std::strtol(status_of(thread, "Tgid:").c_str(), nullptr, 10);
+  return process > 0 ? static_cast<pid_t>(process) : thread;
 }
+
+std::uint64_t signals_of(pid_t thread, std::string_view label) {
+  return std::strtoull(status_of(thread, label).c_str(), nullptr, 16);
+}
+
+// By a signal that the first of the process's threads took: all are to stop.
+bool is_being_stopped(pid_t process) { return status_of(process, "State:").starts_with("\tT"); }
 
 }  // namespace
 
@@ -39,11 +46,11 @@ UniqueFd open_thread(pid_t thread) {
 }
 
 bool has_signal(pid_t thread) {
-  const auto signals = [thread](std::string_view label) { return status_number(thread, label, 16, 0); };
-  const auto own = signals("SigPnd:"), shared = signals("ShdPnd:");
-  if (own == 0 && shared == 0) return false;
-  const bool is_first = process_of(thread) == thread;
-  return ((own | (is_first ? shared : 0)) & ~signals("SigBlk:")) != 0;
+  const pid_t process = process_of(thread);
+  auto signals = signals_of(thread, "SigPnd:");
+  if (process == thread) signals |= signals_of(thread, "ShdPnd:");
+  if (signals != 0 && (signals & ~signals_of(thread, "SigBlk:")) != 0) return true;
+  return process != thread && is_being_stopped(process);
 }
 
 }  // namespace nsrun

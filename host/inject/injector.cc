@@ -293,13 +293,13 @@ Task<> Injector::go_through_device(GuestConnect connect, FlowKey key, bool call_
 
 bool Injector::inject(GuestConnect& connect, UniqueFd far) {
   const auto& call = connect.call;
-  if (!still_names(call.thread, call.descriptor, inode_of(connect.socket.get()))) {
+  const auto close_on_exec = closes_on_exec(call.thread, call.descriptor, inode_of(connect.socket.get()));
+  if (!close_on_exec) {
     listener_.answer(call.id, ECONNABORTED);
     return false;
   }
   carry_options_over(connect.socket.get(), far.get());
-  const int failed =
-      listener_.replace(call.id, call.descriptor, far.get(), closes_on_exec(call.thread, call.descriptor));
+  const int failed = listener_.replace(call.id, call.descriptor, far.get(), *close_on_exec);
   if (failed) {
     listener_.answer(call.id, failed == EBADF ? EBADF : ECONNABORTED);
     return false;

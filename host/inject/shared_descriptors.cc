@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -58,26 +59,26 @@ bool epoll_holds(const std::string& information, std::uint64_t inode) {
   return information.find(" ino:" + std::string(text.data(), end) + " ") != information.npos;
 }
 
-// Calls `act` with each entry's name, until it gives false; false then, or when there is no such directory.
+Directory open_directory(const std::string& path) { return Directory(::opendir(path.c_str())); }
+
+// Calls `act` with each entry's name, until it gives false.
 template <class Function>
-bool each_entry(const std::string& path, Function&& act) {
-  const Directory directory(::opendir(path.c_str()));
-  if (!directory) return false;
-  while (const dirent* entry = ::readdir(directory.get()))
-    if (entry->d_name[0] != '.' && !act(::dirfd(directory.get()), entry->d_name)) return false;
-  return true;
+void each_entry(const Directory& directory, Function&& act) {
+  while (const dirent* entry = directory ? ::readdir(directory.get()) : nullptr)
+    if (entry->d_name[0] != '.' && !act(entry->d_name)) return;
 }
 
 // How often a process's descriptors name the socket; `left` is what may still be looked at.
 int count_names(pid_t process, std::uint64_t inode, int& left) {
   const auto wanted = socket_link(inode);
-  const auto descriptors = process_path(process, "/fd");
+  const auto descriptors = open_directory(process_path(process, "/fd"));
+  if (!descriptors) return 0;
+  const int directory = ::dirfd(descriptors.get());
   // Linux 6.2 and later tell their number this way (proc(5)); before that the size is 0.
   struct stat directory_itself {};
-  if (::stat(descriptors.c_str(), &directory_itself) == 0 && directory_itself.st_size > left)
-    return left = -1, 0;
+  if (::fstat(directory, &directory_itself) == 0 && directory_itself.st_size > left) return left = -1, 0;
   int found = 0;
-  each_entry(descriptors, [&](int directory, const char* name) {
+  each_entry(descriptors, [&](const char* name) {
     if (--left < 0) return false;
     const auto link = link_at(directory, name);
     if (link == wanted) ++found;
@@ -112,7 +113,7 @@ bool add_children(pid_t process, std::vector<pid_t>& into) {
   if (::stat(tasks.c_str(), &found) == 0 && found.st_nlink == 3)
     return add_children_of_thread(tasks + "/" + std::to_string(process), into);
   bool told = false;
-  each_entry(tasks, [&](int, const char* thread) {
+  each_entry(open_directory(tasks), [&](const char* thread) {
     told |= add_children_of_thread(tasks + "/" + thread, into);
     return static_cast<int>(into.size()) <= most_processes;
   });
@@ -131,26 +132,31 @@ bool is_shared(pid_t root, pid_t thread, std::uint64_t inode) {
   std::vector<pid_t> processes{root};
   for (std::size_t next = 0; next < processes.size(); ++next) {
     if (static_cast<int>(processes.size()) > most_processes) return true;
-    const pid_t process = processes[next];
     // The first lives as long as the sandbox: if it has no such file, no process here has one.
-    if (!add_children(process, processes) && process == root) return true;
-    if (process != root && !is_thread_of(thread, process) && count_names(process, inode, left) != 0)
-      return true;
-    if (left < 0) return true;
+    if (!add_children(processes[next], processes) && next == 0) return true;
   }
-  return false;
+  const bool is_first = std::find(processes.begin(), processes.end(), thread) != processes.end();
+  const auto is_caller = [&](pid_t process) {
+    return is_first ? process == thread : is_thread_of(thread, process);
+  };
+  return std::any_of(processes.begin() + 1, processes.end(), [&](pid_t process) {
+    return !is_caller(process) && (count_names(process, inode, left) != 0 || left < 0);
+  });
+}
+
+std::optional<bool> closes_on_exec(pid_t thread, int descriptor, std::uint64_t inode) {
+  const auto information = content_of(process_path(thread, "/fdinfo/") + std::to_string(descriptor));
+  // proc_pid_fdinfo(5). A file of another kind may have the number, too: the guest's loss of that one.
+  if (!information || information->find("\nino:\t" + std::to_string(inode) + "\n") == information->npos)
+    return std::nullopt;
+  const auto at = information->find("flags:");
+  if (at == information->npos) return std::nullopt;
+  return (std::strtol(information->c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
 }
 
 bool still_names(pid_t thread, int descriptor, std::uint64_t inode) {
   const auto path = process_path(thread, "/fd/") + std::to_string(descriptor);
   return link_at(AT_FDCWD, path.c_str()) == socket_link(inode);
-}
-
-bool closes_on_exec(pid_t thread, int descriptor) {
-  const auto information = content_of(process_path(thread, "/fdinfo/") + std::to_string(descriptor));
-  const auto at = information ? information->find("flags:") : std::string::npos;
-  if (at == std::string::npos) return true;
-  return (std::strtol(information->c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
 }
 
 }  // namespace nsrun

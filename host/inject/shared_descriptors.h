@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace nsrun {
 
@@ -13,7 +14,7 @@ namespace nsrun {
 bool is_shared(pid_t root, pid_t thread, std::uint64_t inode);
 // Whether the thread's descriptor is still that socket.
 bool still_names(pid_t thread, int descriptor, std::uint64_t inode);
-// Whether the thread's descriptor closes on exec.
-bool closes_on_exec(pid_t thread, int descriptor);
+// Whether the thread's descriptor closes on exec; nothing where it is that socket no more.
+std::optional<bool> closes_on_exec(pid_t thread, int descriptor, std::uint64_t inode);
 
 }  // namespace nsrun

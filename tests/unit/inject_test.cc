@@ -124,9 +124,10 @@ TEST_CASE("a descriptor is known by its socket and by what exec does to it") {
   const UniqueFd socket = tcp(), other = tcp();
   CHECK(still_names(::getpid(), socket.get(), inode_of(socket.get())));
   CHECK_FALSE(still_names(::getpid(), other.get(), inode_of(socket.get())));
-  CHECK(closes_on_exec(::getpid(), socket.get()));
+  CHECK(closes_on_exec(::getpid(), socket.get(), inode_of(socket.get())) == true);
   ::fcntl(socket.get(), F_SETFD, 0);
-  CHECK_FALSE(closes_on_exec(::getpid(), socket.get()));
+  CHECK(closes_on_exec(::getpid(), socket.get(), inode_of(socket.get())) == false);
+  CHECK(closes_on_exec(::getpid(), other.get(), inode_of(socket.get())) == std::nullopt);
 }
 
 TEST_CASE("a fresh socket is untouched; a bound, listening or filtering one is not") {
