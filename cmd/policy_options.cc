@@ -2,7 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <map>
+
+#include "host/policy/fault_rule.h"
 
 namespace nsrun {
 namespace {
@@ -26,14 +29,16 @@ Action usual_default(const std::vector<Rule>& rules) {
 }  // namespace
 
 void PolicyOptions::declare(CLI::App& app) {
-  for (const char* name : {"--allow", "--deny", "--reject", "--redirect"})
+  for (const char* name : {"--allow", "--deny", "--reject", "--redirect", "--fault"})
     app.add_option(name)->expected(1)->allow_extra_args(false)->multi_option_policy(
         CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--default", default_)->take_last();
+  app.add_option("--fault-seed", fault_seed_)->take_last();
 }
 
 Result<void> PolicyOptions::take(const std::string& option, const std::string& value,
                                  std::vector<Rule>& rules) const {
+  if (option == "--fault") return take_fault(value, rules);
   Rule rule;
   rule.where = option;
   std::string subject = value;
@@ -56,12 +61,30 @@ Result<void> PolicyOptions::take(const std::string& option, const std::string& v
   return {};
 }
 
+Result<void> PolicyOptions::take_fault(const std::string& value, std::vector<Rule>& rules) const {
+  auto seed = Faults::usual_seed;
+  const char* const end = fault_seed_.data() + fault_seed_.size();
+  const auto [stop, error] = std::from_chars(fault_seed_.data(), end, seed);
+  if (!fault_seed_.empty() && (stop != end || error != std::errc{}))
+    return Error{"--fault-seed '" + fault_seed_ + "' is no number",
+                 {},
+                 "it is 0 to 18446744073709551615",
+                 ExitCode::usage};
+  auto rule = parse_fault_rule(value, seed);
+  if (!rule) return usage("--fault", rule.error());
+  rule->where = "--fault";
+  rules.push_back(std::move(*rule));
+  return {};
+}
+
 Result<std::shared_ptr<const RuleSet>> PolicyOptions::finish(const CLI::App& app) const {
   std::vector<Rule> rules;
   std::map<const CLI::Option*, std::size_t> taken;
   for (const CLI::Option* option : app.parse_order()) {
     const auto name = option->get_name();
-    if (name != "--allow" && name != "--deny" && name != "--reject" && name != "--redirect") continue;
+    if (name != "--allow" && name != "--deny" && name != "--reject" && name != "--redirect" &&
+        name != "--fault")
+      continue;
     if (auto done = take(name, option->results().at(taken[option]++), rules); !done) return done.error();
   }
   if (rules.empty() && default_.empty()) return std::shared_ptr<const RuleSet>();

@@ -19,8 +19,9 @@ class PolicyOptions {
 
  private:
   Result<void> take(const std::string& option, const std::string& value, std::vector<Rule>& rules) const;
+  Result<void> take_fault(const std::string& value, std::vector<Rule>& rules) const;
 
-  std::string default_;
+  std::string default_, fault_seed_;
 };
 
 }  // namespace nsrun

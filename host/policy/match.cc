@@ -109,6 +109,7 @@ std::string Match::to_string() const {
   std::string text;
   for (const auto& kind : kinds)
     if (protocol == kind.protocol && content == kind.content) text = std::string(kind.name) + "/";
+  if (content == Content::dns) text = "dns/";
   const bool with_ports = !ports.is_all();
   switch (host) {
     case Host::any:

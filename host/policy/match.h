@@ -26,7 +26,7 @@ struct PortRange {
 //   PORTS     a port or FIRST-LAST; left out: all, and echoes
 struct Match {
   enum class Host : std::uint8_t { any, name, below, network };
-  enum class Content : std::uint8_t { any, tls, http };
+  enum class Content : std::uint8_t { any, tls, http, dns };  // dns: queries for `name`, of faults only
 
   std::optional<Protocol> protocol;
   Content content = Content::any;
