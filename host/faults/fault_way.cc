@@ -24,7 +24,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto queue_time = 50ms;           // of a slow link's rate, held beside what latency holds
+constexpr auto queue_time = 100ms;           // of a slow link's rate, held beside what latency holds
 constexpr auto late_limit = 100ms;          // a datagram that nobody overtakes goes on after so long
 constexpr auto quantum = 5ms;               // of a rate, that passes at once
 constexpr std::size_t least_quantum = 256;  // bytes: below it, headers outweigh what they carry
@@ -144,6 +144,7 @@ Task<> FaultWay::arrived() {
       continue;
     }
     if (late_ == line_.begin()) late_.reset();
+    came_ = line_.begin()->first;
     current_ = std::move(line_.begin()->second);
     line_.erase(line_.begin());
     gone_ = 0;
@@ -160,6 +161,7 @@ Task<> FaultWay::may_pass() {
     const auto when = stalled_until(*spec);
     if (last_ || when <= Clock::now()) co_return;
     co_await leave_.wait_until(when);
+    came_ = Clock::now();
   }
 }
 
@@ -200,7 +202,7 @@ std::size_t FaultWay::piece(std::size_t size) {
 Task<> FaultWay::shape(std::size_t size) {
   const auto spec = faults_.spec();
   const WayFaults& way = (*spec).*which_;
-  if (way.bandwidth) co_await until(bucket_.take(Clock::now(), size, way.bandwidth));
+  if (way.bandwidth) co_await until(bucket_.take(came_, size, way.bandwidth));
   if (!way.slice_most) co_return;
   co_await until(last_slice_ + way.slice_delay);
   last_slice_ = Clock::now();

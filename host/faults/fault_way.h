@@ -84,6 +84,7 @@ class FaultWay {
   Alarm room_;
 
   std::optional<Travelling> current_;  // leaving
+  Clock::time_point came_{};           // when current_ was due, or could pass again
   std::size_t gone_ = 0;               // bytes of current_ that have left
   Clock::time_point last_slice_{};
   std::uint64_t passed_ = 0;
