@@ -26,29 +26,6 @@ Error closed() { return {"a fault closed the connection", errno_code(EPIPE)}; }
 
 bool is_news(const Error& error) { return error.code.value() == ECONNREFUSED; }
 
-// A stream of which something is still under way, for whoever waits for what the guest sent last.
-class Undelivered {
- public:
-  Undelivered(Counters& totals, bool counts) : totals_(totals), counts_(counts) {
-    if (counts_) totals_.relays_from_guest += 1;
-  }
-  ~Undelivered() {
-    if (counts_) totals_.relays_from_guest -= 1;
-  }
-
- private:
-  Counters& totals_;
-  const bool counts_;
-};
-
-struct ResetUnfinished {
-  Connection& far;
-  const bool& finished;
-  ~ResetUnfinished() {
-    if (!finished) far.reset();
-  }
-};
-
 }  // namespace
 
 // The asker's end of a flow.
@@ -113,17 +90,30 @@ std::unique_ptr<Connection> FaultFlow::near_end(std::shared_ptr<FaultFlow> flow)
   return std::make_unique<FaultConnection>(std::move(flow));
 }
 
-Task<> FaultFlow::carry(std::shared_ptr<FaultFlow> flow, std::unique_ptr<Connection> far, Counters& totals) {
-  const bool is_stream = flow->transport_ == Transport::stream;
-  bool finished = !is_stream;
-  {
-    const Undelivered counted(totals, is_stream);
-    const ResetUnfinished reset{*far, finished};
-    co_await either(both(flow->pass_up(*far), flow->fill_down(*far)), flow->until_end());
-    finished |= flow->up_done_ || flow->end_ == End::closed;
-    if (flow->end_ == End::closed) far->finish();
-    if (flow->end_ == End::reset) far->reset();
+// However carry() ends, the far side learns of it.
+class FaultFlow::Parting {
+ public:
+  Parting(FaultFlow& flow, Connection& far) : flow_(flow), far_(far) {}
+  ~Parting() {
+    if (flow_.end_ == End::closed)
+      far_.finish();
+    else if (!flow_.up_done_ && flow_.transport_ == Transport::stream)
+      far_.reset();
+    flow_.up_is_done();
   }
+
+ private:
+  FaultFlow& flow_;
+  Connection& far_;
+};
+
+Task<> FaultFlow::carry(std::shared_ptr<FaultFlow> flow, std::unique_ptr<Connection> far, Counters& totals) {
+  if (flow->transport_ == Transport::stream) {
+    totals.relays_from_guest += 1;
+    flow->undelivered_ = &totals.relays_from_guest;
+  }
+  const Parting parting(*flow, *far);
+  co_await either(both(flow->pass_up(*far), flow->fill_down(*far)), flow->until_end());
 }
 
 // ---- the two ways
@@ -135,7 +125,7 @@ Task<> FaultFlow::pass_up(Connection& far) {
     if (travelled.kind == Travelling::Kind::failure) co_return end(End::reset);
     if (travelled.kind == Travelling::Kind::end) {
       far.finish();
-      up_done_ = true;
+      up_is_done();
       end_if_done();
       continue;
     }
@@ -145,7 +135,7 @@ Task<> FaultFlow::pass_up(Connection& far) {
     const bool goes_on = transport_ == Transport::datagram && written.error().code.value() != EPIPE;
     if (!goes_on || is_news(written.error())) down_.enter_failure(written.error());
     if (goes_on) continue;
-    up_done_ = true;
+    up_is_done();
     co_return end_if_done();
   }
 }
@@ -219,6 +209,12 @@ void FaultFlow::end(End how) {
     down_.cut({.kind = Travelling::Kind::failure, .error = broke()});
   }
   alarm_.ring();
+}
+
+// What the guest sent is not waited for any longer.
+void FaultFlow::up_is_done() {
+  up_done_ = true;
+  if (Counter* undelivered = std::exchange(undelivered_, nullptr)) *undelivered -= 1;
 }
 
 void FaultFlow::end_if_done() {

@@ -22,6 +22,7 @@ class FaultFlow {
  private:
   friend class FaultConnection;
   enum class End : std::uint8_t { none, closed, reset, over };
+  class Parting;
 
   Task<> pass_up(Connection& far);
   Task<> fill_down(Connection& far);
@@ -32,6 +33,7 @@ class FaultFlow {
   void check();       // something has passed
   void look_again();  // the spec is another one
   void end(End how);
+  void up_is_done();
   void end_if_done();
   void near_goes();
 
@@ -42,6 +44,7 @@ class FaultFlow {
   bool up_done_ = false, down_done_ = false, near_gone_ = false;
   Clock::time_point near_gone_at_{};
   End end_ = End::none;
+  Counter* undelivered_ = nullptr;  // counts this flow, as long as something of the guest's is under way
   Alarm alarm_;
   Faults::Watch watch_;
 };

@@ -4,7 +4,8 @@
     guest.py ──── nsrun ── late, slow, lossy ──► 192.0.2.10, 2001:db8::10   servers of this theme
                     └───── names gone wrong ───► 192.0.2.53                 a name server
 
-Figures are compared with those of the same sandbox without faults; medians, as the machine is busy.
+Figures are compared with those of a sandbox without faults. A busy machine only adds to a time: of several round
+trips the lower quartile counts.
 """
 import json
 import statistics
@@ -31,8 +32,8 @@ def expect_close(seen, wanted, margin, what):
     expect(abs(seen - wanted) <= margin, f"{what}: {seen:.4f}, wanted {wanted:.4f} within {margin:.4f}")
 
 
-def median_of(function, port, count, *faults):
-    return statistics.median(sandbox.inside(function, SERVER4, port, count, options=under(*faults)))
+def round_trip(function, port, *faults):
+    return statistics.quantiles(sandbox.inside(function, SERVER4, port, 20, options=under(*faults)), n=4)[0]
 
 
 def sends(size):
@@ -52,10 +53,10 @@ def _():
     notes = []
     with Server(echo) as server, datagram_echo() as port:
         for function, at in (("round_trips", server.port), ("datagram_round_trips", port)):
-            plain = median_of(function, at, 15)
+            plain = round_trip(function, at)
             for faults, wanted in (("latency=20ms", 0.020), ("latency=200ms", 0.200), ("up:latency=70ms", 0.070),
                                    ("down:latency=30ms", 0.030)):
-                seen = median_of(function, at, 15, f"{faults} @ *") - plain
+                seen = round_trip(function, at, f"{faults} @ *") - plain
                 notes.append(f"{seen * 1000:.1f}")
                 expect_close(seen, wanted, 0.002, f"{function}, {faults}")
     return " ".join(notes) + " ms"
@@ -67,8 +68,8 @@ def _():
         seen = sandbox.inside("round_trips", SERVER4, server.port, 100,
                               options=under("down:latency=20ms,down:jitter=10ms @ *"))
     expect(0.010 <= min(seen) < 0.014, f"least: {min(seen):.4f}")
-    expect(statistics.median(seen) < 0.025, f"median: {statistics.median(seen):.4f}")
-    expect(statistics.quantiles(seen, n=10)[-1] > 0.025, f"top tenth: {statistics.quantiles(seen, n=10)}")
+    tenths = statistics.quantiles(seen, n=10)
+    expect(0.010 <= tenths[0] < 0.016 and tenths[-1] > 0.025, f"tenths: {tenths}")
 
 
 @test("latency delays a download without slowing it down")
