@@ -15,7 +15,7 @@ namespace {
 using Rules = std::vector<Rule>;
 
 Error usage(const std::string& option, const Error& error) {
-  return {option + " " + error.doing, {}, error.advice, ExitCode::usage};
+  return {option + " " + error.doing, error.code, error.advice, ExitCode::usage};
 }
 
 Result<Rules> one(Result<Rule> rule) {

@@ -3,10 +3,12 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "cmd/policy/policy_timing.h"
 #include "host/policy/explain.h"
 #include "host/policy/policy_sources.h"
 
@@ -15,7 +17,8 @@ namespace {
 
 constexpr auto usage_text = R"(nsrun policy: what policy files say
 
-  nsrun policy check FILE...              are they right, and what is in them
+  nsrun policy check [--time] FILE...     are they right, what is in them, and
+                                          how long loading and judging take
   nsrun policy explain [--json] FILE... SUBJECT
                                           what becomes of a flow, and why:
                                           tcp/HOST:PORT, udp/HOST:PORT,
@@ -41,11 +44,20 @@ Result<std::shared_ptr<const RuleSet>> load(const std::vector<std::string>& path
   return sources.load();
 }
 
-int check(const std::vector<std::string>& paths) {
+int check(std::vector<std::string> paths) {
+  const bool timed = std::erase(paths, "--time") > 0;
+  if (paths.empty()) return misused("policy check takes one or more files");
+  const auto began = std::chrono::steady_clock::now();
   const auto rules = load(paths);
+  const auto loaded = std::chrono::steady_clock::now() - began;
   if (!rules) return fail(rules.error());
   std::printf("%zu rules, default %s\n", (*rules)->rules().size(),
               std::string(to_string((*rules)->default_action())).c_str());
+  if (!timed) return 0;
+  using std::chrono::milliseconds;
+  std::printf("loaded in %lld ms; a flow is judged in %lld ns\n",
+              static_cast<long long>(std::chrono::duration_cast<milliseconds>(loaded).count()),
+              static_cast<long long>(time_to_judge(*rules).count()));
   return 0;
 }
 
@@ -100,7 +112,7 @@ int policy_command(int argc, char** argv) {
   words.erase(words.begin());
   if (what == "explain") return explain_command(std::move(words));
   if (what != "check") return misused("there is no policy " + what);
-  return words.empty() ? misused("policy check takes one or more files") : check(words);
+  return check(std::move(words));
 }
 
 }  // namespace nsrun

@@ -101,7 +101,9 @@ class Explainer {
     Explanation done;
     done.verdict = verdict_of(verdict);
     done.rule = verdict.rule;
-    done.subject = Target{subject_.protocol, key.target, asked_.name}.to_string();
+    Match shown = asked_;
+    shown.protocol = subject_.protocol;
+    done.subject = shown.to_string();
     const Rule* rule = find(verdict.rule);
     done.because = words_for(verdict.rule, rule);
     if (rule) done.where = rule->where;
@@ -161,18 +163,19 @@ class Explainer {
     }
   }
 
-  std::string why_not(const Rule& rule) const {
+  std::string why_not(const Rule& rule, const Rule* decided) const {
     if (rule.match.is_of_queries() != asked_.is_of_queries())
       return asked_.is_of_queries() ? "is about flows" : "is about questions";
     if (rule.match.protocol && *rule.match.protocol != subject_.protocol) return "is about another protocol";
-    return rule.match.ports.contains(subject_.port) ? "comes later" : "is about another port";
+    if (!rule.match.ports.contains(subject_.port)) return "is about another port";
+    return decided ? "comes later" : "matches, and is not enough";
   }
 
   void list_passed_over(Explanation& done, const Rule* decided) const {
     for (const Rule& rule : rules_.rules()) {
       if (&rule == decided || !decides(rule.action) || !is_about(rule.match, subject_)) continue;
       if (done.passed_over.size() == most_listed) return;
-      done.passed_over.push_back(said(rule) + " " + why_not(rule));
+      done.passed_over.push_back(said(rule) + " " + why_not(rule, decided));
     }
   }
 

@@ -63,7 +63,7 @@ Result<void> parse_host(Match& match, std::string_view host, std::string_view wh
   if (host.find('*') != host.npos)
     return wrong(whole, "has a * where none can be", "write *.example.org for all names below example.org");
   auto name = canonical_name(host);
-  if (!name) return wrong(whole, "has no usable host name", name.error().message());
+  if (!name) return wrong(whole, "has no usable host name", name.error().advice);
   if (looks_like_address(*name))
     return wrong(whole, "is neither a name nor an address", "write addresses in full, as 127.0.0.1");
   match.host = below ? Match::Host::below : Match::Host::name;

@@ -92,11 +92,10 @@ Verdict RulePolicy::judge(const FlowKey& key) {
 
 // What was asked about and allowed goes on as it was judged.
 Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
-  const bool is_named = !undecided.name.empty();
+  Question question{key.protocol, undecided.name, {}, key.target.port};
+  if (undecided.name.empty()) question.address = key.target.address;
   Answer answer;
-  if (options_.inquirer)
-    answer = co_await options_.inquirer->ask(
-        {key.protocol, undecided.name, is_named ? IpAddress() : key.target.address, key.target.port});
+  if (options_.inquirer) answer = co_await options_.inquirer->ask(std::move(question));
   undecided.rule += ": " + std::string(to_string(answer.action));
   if (answer.action == Action::allow) co_return undecided;
   undecided.allowed = false;

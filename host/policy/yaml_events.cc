@@ -19,7 +19,8 @@ std::string advice_on(char character) {
   if (character == '*') return "put names with a * in quotes: \"*.example.org\"";
   if (character == '[' || character == ']')
     return "put addresses in brackets in quotes: \"[2001:db8::1]:443\"";
-  return character == '\t' ? "YAML is indented with spaces" : "";
+  if (character == '\t') return "YAML is indented with spaces";
+  return "texts that begin with *, [ or ' go in quotes";
 }
 
 std::string in_one_line(std::string_view text) {
@@ -107,7 +108,8 @@ Result<YamlEvents::Event> YamlEvents::understand(const yaml_event_t& event) {
       understood.kind = Kind::mapping_end;
       break;
     case YAML_ALIAS_EVENT:
-      return wrong(understood.place, "aliases (*name) are not used here", advice_on('*'));
+      return wrong(understood.place, "aliases (*name) are not used here",
+                   advice_on('*'));
     default:
       break;
   }

@@ -1,5 +1,5 @@
-// A policy file is whatever somebody wrote: it is understood or refused with its place, and a policy of the rules
-// that were understood is the same policy.
+// A policy file is whatever somebody wrote: it is understood or refused with its place, and a policy of the
+// rules that were understood is the same policy.
 
 #include <cstdint>
 #include <cstdlib>

@@ -16,13 +16,29 @@ std::string advice(std::string_view text) {
 }  // namespace
 
 TEST_CASE("a match is written as it is read") {
-  for (const char* text :
-       {"*", "*:25", "github.com", "github.com:443", "*.example.org", "*.example.org:8000-8009", "10.0.0.0/8",
-        "10.1.2.3", "10.1.2.3:22", "fd00::/64", "2001:db8::1", "[2001:db8::1]:443", "[fd00::/64]:53",
-        "tcp/github.com:443", "udp/192.0.2.7:123", "icmp/192.0.2.1", "tls/*", "http/intranet.example:80",
-        "dns/example.org", "dns/*.example.org", "dns/*"}) {
+  for (const char* text : {"*",
+                           "*:25",
+                           "github.com",
+                           "github.com:443",
+                           "*.example.org",
+                           "*.example.org:8000-8009",
+                           "10.0.0.0/8",
+                           "10.1.2.3",
+                           "10.1.2.3:22",
+                           "fd00::/64",
+                           "2001:db8::1",
+                           "[2001:db8::1]:443",
+                           "[fd00::/64]:53",
+                           "tcp/github.com:443",
+                           "udp/192.0.2.7:123",
+                           "icmp/192.0.2.1",
+                           "tls/*",
+                           "http/intranet.example:80",
+                           "dns/example.org",
+                           "dns/*.example.org",
+                           "dns/*"}) {
     const auto match = Match::parse(text);
-    REQUIRE(match);
+    REQUIRE(match.has_value());
     CHECK(match->to_string() == text);
   }
 }
@@ -58,7 +74,7 @@ TEST_CASE("rules that make no sense are refused with a reason") {
   CHECK_THAT(make_redirect("dns/a.example", "b.example").error().message(), Catch::Contains("dns/"));
   CHECK_THAT(make_rule(Action::log, "dns/a.example").error().message(), Catch::Contains("dns/"));
   CHECK_THAT(parse_default("perhaps").error().message(), Catch::Contains("allow, deny, reject or ask"));
-  CHECK(make_rule(Action::deny, "dns/a.example"));
+  CHECK(make_rule(Action::deny, "dns/a.example").has_value());
 }
 
 TEST_CASE("a dialer's password is in no message and no text of a rule") {
@@ -66,7 +82,7 @@ TEST_CASE("a dialer's password is in no message and no text of a rule") {
   CHECK_THAT(wrong.error().message(), !Catch::Contains("secret"));
   CHECK(wrong.error().exit == ExitCode::usage);
   const auto right = make_via("socks5h://anna:secret@proxy:1080", "*.example.org");
-  REQUIRE(right);
+  REQUIRE(right.has_value());
   CHECK_THAT(right->to_string(), !Catch::Contains("secret"));
   CHECK(right->via == "socks5h://anna:secret@proxy:1080");
 }

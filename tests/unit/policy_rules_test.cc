@@ -14,7 +14,9 @@ std::shared_ptr<const RuleSet> rules_of(const std::string& text) {
   Action otherwise = Action::reject;
   std::istringstream words(text);
   for (std::string word, value; words >> word && std::getline(words >> std::ws, value, ';');) {
-    const auto split = [&](char c) { return std::pair(value.substr(0, value.rfind(c)), value.substr(value.rfind(c) + 1)); };
+    const auto split = [&](char c) {
+      return std::pair(value.substr(0, value.rfind(c)), value.substr(value.rfind(c) + 1));
+    };
     if (word == "default")
       otherwise = parse_default(value).value();
     else if (word == "redirect")
@@ -35,9 +37,12 @@ struct World {
   // The flow to a host, by its name as a guest has it: at a synthetic address.
   Verdict to(Protocol protocol, const std::string& host, std::uint16_t port) {
     const auto address = IpAddress::parse(host);
-    return policy.judge({protocol, *Endpoint::parse("10.0.2.100:40000"), {address ? *address : names.v4_for(host), port}});
+    return policy.judge(
+        {protocol, *Endpoint::parse("10.0.2.100:40000"), {address ? *address : names.v4_for(host), port}});
   }
-  bool allows(const std::string& host, std::uint16_t port = 443) { return to(Protocol::tcp, host, port).allowed; }
+  bool allows(const std::string& host, std::uint16_t port = 443) {
+    return to(Protocol::tcp, host, port).allowed;
+  }
   Refusal refusal(const std::string& host, std::uint16_t port = 443, Protocol protocol = Protocol::tcp) {
     const auto verdict = to(protocol, host, port);
     REQUIRE_FALSE(verdict.allowed);
@@ -101,13 +106,16 @@ TEST_CASE("an allowed name allows no address, and an allowed network no name") {
 
 TEST_CASE("what a name resolves to is judged by rules on addresses that stand before its own") {
   const auto inside = IpAddress::v4(10, 1, 2, 3), outside = IpAddress::v4(192, 0, 2, 1);
-  const auto before = World("deny 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 5432);
+  const auto before =
+      World("deny 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 5432);
   REQUIRE(before.allowed);
   CHECK_FALSE(before.target.permits(inside));
   CHECK(before.target.permits(outside));
-  const auto after = World("allow *.corp.example; deny 10.0.0.0/8").to(Protocol::tcp, "db.corp.example", 5432);
+  const auto after =
+      World("allow *.corp.example; deny 10.0.0.0/8").to(Protocol::tcp, "db.corp.example", 5432);
   CHECK(after.target.permits(inside));
-  const auto by_default = World("deny 10.0.0.0/8; default allow; deny x.example").to(Protocol::tcp, "y.example", 1);
+  const auto by_default =
+      World("deny 10.0.0.0/8; default allow; deny x.example").to(Protocol::tcp, "y.example", 1);
   CHECK_FALSE(by_default.target.permits(inside));
   // What would have to be asked, or sent elsewhere, is not dialled.
   const auto asked = World("ask 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 1);
