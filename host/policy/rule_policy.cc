@@ -60,13 +60,15 @@ bool names_loopback(const Rule* rule, const IpAddress& gateway) {
   return host == Match::Host::network && (network.address == gateway || is_protected(network));
 }
 
-Inspection inspection_for(const FlowKey& key, const RuleSet::Decision& decision) {
-  if (key.protocol != Protocol::tcp || !decision.rule || decision.action == Action::redirect)
-    return Inspection::none;
+Inspection inspection_for(const FlowKey& key, const RuleSet& rules, const RuleSet::Decision& decision) {
+  if (key.protocol != Protocol::tcp || decision.action == Action::redirect) return Inspection::none;
+  // A name that is refused has addresses, and neighbours on them.
+  const auto otherwise = rules.refuses_by_name() ? Inspection::refused : Inspection::none;
+  if (!decision.rule) return otherwise;
   const Match& match = decision.rule->match;
   if (match.content == Match::Content::tls) return Inspection::tls;
   if (match.content == Match::Content::http) return Inspection::http;
-  return match.is_by_name() ? Inspection::name : Inspection::none;
+  return match.is_by_name() ? Inspection::name : otherwise;
 }
 
 }  // namespace
@@ -137,7 +139,7 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   Verdict verdict = allow(key, {{}, port}, decision.text());
   verdict.target.name = name;
   verdict.asks = decision.action == Action::ask;
-  verdict.inspection = inspection_for(key, decision);
+  verdict.inspection = inspection_for(key, *rules, decision);
   verdict.target.permits = [rules, decision, protocol = key.protocol, port](const IpAddress& address) {
     const Subject resolved{protocol, {}, address, port};
     // Nobody is asked about it, or sent elsewhere, at this late moment: what would be, is not dialled.
@@ -161,10 +163,7 @@ Verdict RulePolicy::judge_address(const FlowKey& key, const RuleSet& rules) cons
 
   Verdict verdict = allow(key, key.target, decision.text());
   verdict.asks = decision.action == Action::ask;
-  verdict.inspection = inspection_for(key, decision);
-  if (verdict.inspection == Inspection::none && key.protocol == Protocol::tcp && !redirected &&
-      rules.refuses_by_name() && !decision.rule)
-    verdict.inspection = Inspection::refused;
+  verdict.inspection = inspection_for(key, rules, decision);
   add_ways(verdict, rules, subject);
   if (redirected) redirect(verdict, decision.rule->to);
   return verdict;
