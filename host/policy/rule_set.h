@@ -35,7 +35,9 @@ class RuleSet {
   const Rule* fault(const Subject& subject) const { return find(fault_, subject); }
   const Rule* log(const Subject& subject) const { return find(log_, subject); }
   // Of queries for a name (canonical).
-  const Rule* query_fault(std::string_view name) const { return find(query_fault_, {.name = name}); }
+  const Rule* query_fault(std::string_view name) const {
+    return find(fault_, {.name = name, .is_query = true});
+  }
   // Of all the guest's packets: the first rule's that has some, or null.
   std::shared_ptr<PacketFaults> packet_faults() const;
 
@@ -43,6 +45,8 @@ class RuleSet {
   bool permits_name(std::string_view name) const;
   // Whether flows must be known by their names: some rule is about names, or not everything is allowed.
   bool needs_names() const { return needs_names_; }
+  // Whether somebody has to be asked about some flow.
+  bool asks() const { return asks_; }
   bool denies_by_default() const { return otherwise_ != Action::allow; }
   // Whether a rule refuses something by name, so that a flow to an unnamed address may be in its reach.
   bool refuses_by_name() const { return refuses_by_name_; }
@@ -56,8 +60,8 @@ class RuleSet {
 
   const std::vector<Rule> rules_;
   const Action otherwise_;
-  RuleIndex decisions_, via_, fault_, query_fault_, log_;
-  bool needs_names_ = false, refuses_by_name_ = false;
+  RuleIndex decisions_, via_, fault_, log_;
+  bool needs_names_ = false, refuses_by_name_ = false, asks_ = false;
 };
 
 }  // namespace nsrun
