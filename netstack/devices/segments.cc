@@ -10,6 +10,8 @@ namespace nsrun {
 namespace {
 
 constexpr std::size_t udp_header = 8, least_tcp_header = 20, least_ip_header = 20, header6 = 40;  // bytes
+constexpr std::size_t most_segments =
+    2048;  // of a packet: Linux's least MSS, 48 bytes, makes 1,366 of 64 KiB
 
 void put_word(std::vector<std::byte>& into, std::size_t at, std::size_t value) {
   into[at] = static_cast<std::byte>(value >> 8);
@@ -35,9 +37,13 @@ std::optional<Headers> headers_of(Bytes packet, const Offload& offload) {
     return std::nullopt;
   headers.v4 = packet[0] >> 4 == std::byte{4};
   if (!headers.v4 && headers.transport < header6) return std::nullopt;
-  const auto tcp_header = (std::to_integer<std::size_t>(packet[headers.transport + 12]) >> 4) * 4;
+  const auto tcp_header = headers.tcp
+                              ? (std::to_integer<std::size_t>(packet[headers.transport + 12]) >> 4) * 4
+                              : least_tcp_header;
   headers.payload = headers.transport + (headers.tcp ? tcp_header : udp_header);
-  if (headers.payload > packet.size() || offload.segment_size == 0) return std::nullopt;
+  if (tcp_header < least_tcp_header || headers.payload > packet.size() ||
+      packet.size() - headers.payload > most_segments * offload.segment_size)
+    return std::nullopt;
   return headers;
 }
 
