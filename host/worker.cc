@@ -4,6 +4,8 @@
 #include <future>
 #include <system_error>
 
+#include "netstack/devices/fault_device.h"
+
 namespace nsrun {
 
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
@@ -11,7 +13,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
       sandbox_(sandbox),
       tasks_(context.get_executor(),
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
-      world_(context.get_executor(), sandbox.options),
+      world_(context.get_executor(), sandbox.options, tasks_, totals_),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -20,7 +22,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .gateway4 = sandbox.options.network.gateway4,
                     .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
                                                              : std::nullopt,
-                    .policy = &sandbox.policy,
+                    .policy = &sandbox.judge_of_names(),
                     .synthetic = &sandbox.synthetic,
                     .recent = &sandbox.ledger.names}),
       name_service_(tasks_,
@@ -28,17 +30,22 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                       return name_server_.serve(std::move(guest));
                     }),
       dialer_(sandbox.options.network, name_service_, world_),
-      flows_(sandbox.policy, dialer_, sandbox.ledger, totals_, Asker::guest) {}
+      flows_(sandbox.judge(), dialer_, sandbox.ledger, totals_, Asker::guest) {}
 
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   device_ = std::move(queue);
   if (sandbox_.capture) capturing_ = std::make_unique<CapturingDevice>(*device_, *sandbox_.capture);
+  Device* outermost = capturing_ ? capturing_.get() : device_.get();
+  if (auto faults = sandbox_.policy.rules()->packet_faults()) {
+    faulty_ = std::make_unique<FaultDevice>(*outermost, std::move(faults));
+    outermost = faulty_.get();
+  }
   StackOptions options;
   options.network = sandbox_.options.network;
   options.latency = sandbox_.options.latency;
   if (workers > 1) options.group = &sandbox_.stacks;
   stack_ = std::make_unique<Stack>(
-      context_, capturing_ ? *capturing_ : *device_, options.share_of(workers),
+      context_, *outermost, options.share_of(workers),
       [this](std::unique_ptr<Request> request) {
         if (!moved_ || !moved_->claim(request)) carry(std::move(request));
       },
@@ -51,8 +58,10 @@ Result<void> Worker::accelerate(Message message, pid_t agent) {
   moved_.emplace(context_, *stack_, tasks_, totals_);
   auto injector = InjectorThread::start(
       context_, std::move(message), sandbox_.options.network, agent, *moved_,
-      {sandbox_.policy, sandbox_.ledger, injected_,
-       [this](Executor executor) { return std::make_unique<WorldDialer>(executor, sandbox_.options); }});
+      {sandbox_.judge(), sandbox_.ledger, injected_,
+       [this](Executor executor, Scope& flows) {
+         return std::make_unique<WorldDialer>(executor, sandbox_.options, flows, injected_);
+       }});
   if (!injector) return moved_.reset(), injector.error();
   injector_ = std::move(*injector);
   return {};
@@ -73,6 +82,7 @@ Task<> Worker::end() {
   injector_.reset();
   moved_.reset();
   stack_.reset();
+  faulty_.reset();
   capturing_.reset();
   device_.reset();
 }

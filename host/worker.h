@@ -57,7 +57,7 @@ class Worker {
   FunctionDialer name_service_;
   NameServiceDialer dialer_;
   Carrier flows_;
-  std::unique_ptr<Device> device_, capturing_;
+  std::unique_ptr<Device> device_, capturing_, faulty_;
   std::unique_ptr<Stack> stack_;
   std::optional<MovedFlows> moved_;
   std::unique_ptr<InjectorThread> injector_;

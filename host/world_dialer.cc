@@ -12,7 +12,7 @@ std::unique_ptr<Dialer> usual_dialer(Executor executor, const HostOptions& optio
 
 }  // namespace
 
-WorldDialer::WorldDialer(Executor executor, const HostOptions& options)
-    : usual_(usual_dialer(executor, options)), via_(executor, *usual_) {}
+WorldDialer::WorldDialer(Executor executor, const HostOptions& options, Scope& flows, Counters& totals)
+    : usual_(usual_dialer(executor, options)), via_(executor, *usual_), faults_(flows, via_, totals) {}
 
 }  // namespace nsrun

@@ -40,7 +40,7 @@ InjectorThread::InjectorThread(asio::io_context& home, Parts parts)
       tasks_(
           context_.get_executor(),
           [&ledger = parts.ledger](const std::string& what) { ledger.warning("a connect failed: " + what); }),
-      dialer_(parts.dialer(context_.get_executor())),
+      dialer_(parts.dialer(context_.get_executor(), tasks_)),
       flows_(parts.policy, *dialer_, parts.ledger, parts.totals, Asker::guest) {}
 
 Result<std::unique_ptr<InjectorThread>> InjectorThread::start(asio::io_context& home, Message accelerate,

@@ -17,7 +17,7 @@ class InjectorThread {
     Policy& policy;
     Ledger& ledger;
     Counters& totals;  // the thread's to write
-    std::function<std::unique_ptr<Dialer>(Executor executor)> dialer;
+    std::function<std::unique_ptr<Dialer>(Executor executor, Scope& flows)> dialer;
   };
   // `home`: whose thread makes, ends and destroys it; that of `moved`. `accelerate` is the child's message.
   static Result<std::unique_ptr<InjectorThread>> start(asio::io_context& home, Message accelerate,
