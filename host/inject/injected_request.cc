@@ -92,8 +92,8 @@ bool InjectedRequest::may_take(const Connection& far) const {
          injector_.listener_.waits(connect_.call.id);
 }
 
-std::optional<Task<>> InjectedRequest::prepare(const Connection& far) {
-  if (successor_ || (!moved_ && may_take(far))) return std::nullopt;
+std::optional<Task<>> InjectedRequest::prepare(const Connection& far, bool inspected) {
+  if (successor_ || (!moved_ && !inspected && may_take(far))) return std::nullopt;
   return successor_comes();
 }
 

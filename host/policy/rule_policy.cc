@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint16_t name_service_port = 53;
 constexpr std::uint16_t quic_port = 443;
+constexpr std::uint16_t any_port = 0;  // only rules about all ports are about it
 
 // Port numbers mean nothing to an echo.
 bool is_name_service(const FlowKey& key) {
@@ -57,19 +58,39 @@ bool names_loopback(const Rule* rule, const IpAddress& gateway) {
   return host == Match::Host::network && (network.address == gateway || is_protected(network));
 }
 
-Inspection inspection_for(const FlowKey& key, const RuleSet::Decision& decision) {
-  if (key.protocol != Protocol::tcp || !decision.rule || decision.action == Action::redirect)
-    return Inspection::none;
-  const Match& match = decision.rule->match;
-  if (match.content == Match::Content::tls) return Inspection::tls;
-  if (match.content == Match::Content::http) return Inspection::http;
-  return match.is_by_name() ? Inspection::name : Inspection::none;
+bool is_about_all(const Rule* rule) { return !rule || rule->match.host == Match::Host::any; }
+
+Inspection inspection_for(const FlowKey& key, const RuleSet& rules, const RuleSet::Decision& decision) {
+  if (key.protocol != Protocol::tcp || decision.action == Action::redirect) return Inspection::none;
+  const auto content = decision.rule ? decision.rule->match.content : Match::Content::any;
+  if (content == Match::Content::tls) return Inspection::tls;
+  if (content == Match::Content::http) return Inspection::http;
+  if (is_about_all(decision.rule)) return rules.refuses_by_name() ? Inspection::refused : Inspection::none;
+  return decision.rule->match.is_by_name() ? Inspection::name : Inspection::none;
+}
+
+// A rule that refuses a name, before the one that decided, is heeded also where the name is said in the flow
+// only.
+void add_inspection(Verdict& verdict, const FlowKey& key, std::shared_ptr<const RuleSet> rules,
+                    const RuleSet::Decision& decision) {
+  verdict.inspection = inspection_for(key, *rules, decision);
+  if (verdict.inspection == Inspection::none || !rules->refuses_by_name()) return;
+  verdict.permits_server = [rules, decision, port = key.target.port](const std::string& name) {
+    const auto by_name = rules->decide({Protocol::tcp, name, std::nullopt, port});
+    return !refuses(by_name.action) || !by_name.rule || !by_name.rule->match.is_by_name() ||
+           by_name.position > decision.position;
+  };
 }
 
 }  // namespace
 
 RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules)
     : options_(std::move(options)), names_(names), rules_(std::move(rules)) {}
+
+std::string RulePolicy::rule_about(std::string_view name) const {
+  const auto rules = this->rules();
+  return rules->decide({Protocol::tcp, name, std::nullopt, any_port}).text();
+}
 
 Verdict RulePolicy::judge(const FlowKey& key) {
   const auto& address = key.target.address;
@@ -84,7 +105,7 @@ Verdict RulePolicy::judge(const FlowKey& key) {
     if (auto name = names_.name_of(address)) return judge_name(key, std::move(rules), std::move(*name));
     if (gives_synthetic()) return refuse(Refusal::host_unreachable, "unknown-name");
   }
-  return judge_address(key, *rules);
+  return judge_address(key, std::move(rules));
 }
 
 // The host's loopback goes by three names: the gateway's address, that of its own, and host_name.
@@ -121,7 +142,7 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   Verdict verdict = allow(key, {{}, port}, decision.text());
   verdict.target.name = name;
   verdict.asks = decision.action == Action::ask;
-  verdict.inspection = inspection_for(key, decision);
+  add_inspection(verdict, key, rules, decision);
   verdict.target.permits = [rules, decision, protocol = key.protocol, port](const IpAddress& address) {
     const Subject resolved{protocol, {}, address, port};
     if (refuses(rules->decide_address(resolved, decision).action)) return false;
@@ -133,7 +154,8 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   return verdict;
 }
 
-Verdict RulePolicy::judge_address(const FlowKey& key, const RuleSet& rules) const {
+Verdict RulePolicy::judge_address(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const {
+  const RuleSet& rules = *shared;
   const Subject subject{key.protocol, {}, key.target.address, key.target.port};
   const auto decision = rules.decide(subject);
   if (refuses(decision.action)) return refuse_by(decision, key.protocol);
@@ -143,10 +165,7 @@ Verdict RulePolicy::judge_address(const FlowKey& key, const RuleSet& rules) cons
 
   Verdict verdict = allow(key, key.target, decision.text());
   verdict.asks = decision.action == Action::ask;
-  verdict.inspection = inspection_for(key, decision);
-  if (verdict.inspection == Inspection::none && key.protocol == Protocol::tcp && !redirected &&
-      rules.refuses_by_name() && !decision.rule)
-    verdict.inspection = Inspection::refused;
+  add_inspection(verdict, key, shared, decision);
   add_ways(verdict, rules, subject);
   if (redirected) redirect(verdict, decision.rule->to);
   return verdict;

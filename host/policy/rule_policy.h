@@ -27,6 +27,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   Verdict judge(const FlowKey& key) override;
 
   bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
+  std::string rule_about(std::string_view name) const override;
   bool gives_synthetic() const override { return options_.always_names || rules()->needs_names(); }
 
   std::shared_ptr<const RuleSet> rules() const { return rules_.load(); }
@@ -36,7 +37,7 @@ class RulePolicy final : public Policy, public NamePolicy {
  private:
   Verdict judge_gateway(const FlowKey& key, const RuleSet& rules) const;
   Verdict judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules, std::string name) const;
-  Verdict judge_address(const FlowKey& key, const RuleSet& rules) const;
+  Verdict judge_address(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const;
 
   const Options options_;
   SyntheticNames& names_;
