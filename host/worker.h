@@ -45,10 +45,12 @@ class Worker {
 
  private:
   std::unique_ptr<Dialer> make_dialer();
+  void refused(const FlowKey& key, const std::string& name);
 
   asio::io_context& context_;
   Sandbox& sandbox_;
   Counters totals_;
+  Counters refused_queries_;  // records without a flow of their own
   Scope tasks_;
   std::unique_ptr<Dialer> usual_;
   ViaDialer world_;
