@@ -58,19 +58,19 @@ bool names_loopback(const Rule* rule, const IpAddress& gateway) {
   return host == Match::Host::network && (network.address == gateway || is_protected(network));
 }
 
-bool is_about_all(const Rule* rule) { return !rule || rule->match.host == Match::Host::any; }
-
 Inspection inspection_for(const FlowKey& key, const RuleSet& rules, const RuleSet::Decision& decision) {
   if (key.protocol != Protocol::tcp || decision.action == Action::redirect) return Inspection::none;
-  const auto content = decision.rule ? decision.rule->match.content : Match::Content::any;
-  if (content == Match::Content::tls) return Inspection::tls;
-  if (content == Match::Content::http) return Inspection::http;
-  if (is_about_all(decision.rule)) return rules.refuses_by_name() ? Inspection::refused : Inspection::none;
-  return decision.rule->match.is_by_name() ? Inspection::name : Inspection::none;
+  // A name that is refused has addresses, and neighbours on them.
+  const auto otherwise = rules.refuses_by_name() ? Inspection::refused : Inspection::none;
+  if (!decision.rule) return otherwise;
+  const Match& match = decision.rule->match;
+  if (match.content == Match::Content::tls) return Inspection::tls;
+  if (match.content == Match::Content::http) return Inspection::http;
+  return match.is_by_name() ? Inspection::name : otherwise;
 }
 
-// A rule that refuses a name, before the one that decided, is heeded also where the name is said in the flow
-// only.
+// A rule that refuses a name, before the one that decided, is heeded also where only the flow itself says the
+// name.
 void add_inspection(Verdict& verdict, const FlowKey& key, std::shared_ptr<const RuleSet> rules,
                     const RuleSet::Decision& decision) {
   verdict.inspection = inspection_for(key, *rules, decision);
