@@ -24,6 +24,16 @@ std::string shown(std::string_view text) {
   return result;
 }
 
+// Whether a head, or its beginning, is lines of text that end with CR LF: what is not need not be waited for.
+bool is_text(std::string_view head) {
+  for (std::size_t at = 0; at < head.size(); ++at) {
+    const auto c = static_cast<unsigned char>(head[at]);
+    const bool ends_line = c == '\n' && at > 0 && head[at - 1] == '\r';
+    if (c == 0x7f || (c < ' ' && c != '\t' && c != '\r' && !ends_line)) return false;
+  }
+  return true;
+}
+
 // One form of a host as a request names it, in which an address is that address however it is written.
 std::string canonical_host(std::string_view text) {
   if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
@@ -113,7 +123,9 @@ Result<std::size_t> HttpRequests::agreed(Bytes bytes) {
     if (!parser_ || parser_->is_done()) parser_ = std::make_unique<Parser>(host_, port_);
     const auto rest = text.substr(taken);
     const bool is_head = !parser_->is_header_done();
-    if (is_head && rest.find("\r\n\r\n") == rest.npos) break;
+    const auto end_of_head = is_head ? rest.find("\r\n\r\n") : 0;
+    if (is_head && !is_text(rest.substr(0, end_of_head))) return disagrees("it is not HTTP");
+    if (end_of_head == rest.npos) break;
     Code why;
     const std::size_t size = parser_->put({rest.data(), rest.size()}, why);
     if (why && (is_head || why != http::error::need_more))

@@ -124,7 +124,8 @@ TEST_CASE("a flow that does not agree is reset on both sides, and nothing of it 
   Flow flow(loop.executor());
   const auto body = [](Loop& in, Flow& of) -> Task<> {
     in.beside.spawn(of.run());
-    co_await say(*of.guest, client_hello({"evil.example"}));
+    const std::string hello = client_hello({"evil.example"});
+    co_await say(*of.guest, hello);
     const auto at_server = co_await hear(*of.server, 1);
     const auto at_guest = co_await hear(*of.guest, 1);
     CHECK(at_server == "broken");
@@ -163,7 +164,8 @@ TEST_CASE("a flow that is cut off while it is inspected does not look whole") {
   Flow flow(loop.executor());
   const auto body = [](Loop& in, Flow& of) -> Task<> {
     in.beside.spawn(of.run());
-    co_await say(*of.guest, client_hello({"good.example"}).substr(0, 20));
+    const std::string hello = client_hello({"good.example"}).substr(0, 20);
+    co_await say(*of.guest, hello);
     co_await give_way();
     co_await in.beside.cancel_and_join();
     const auto at_server = co_await hear(*of.server, 1);
@@ -196,7 +198,8 @@ TEST_CASE("nothing is lost or doubled where the relay takes over, whoever speaks
   Flow flow(loop.executor(), 8192);
   const auto body = [](Loop& in, Flow& of, unsigned number, bool tls) -> Task<> {
     in.beside.spawn(of.run());
-    const std::string first = tls ? client_hello({"good.example"}) : "word";
+    const std::string hello = client_hello({"good.example"}), word = "word";
+    const std::string& first = tls ? hello : word;
     constexpr std::size_t size = 60'000;
     for (unsigned turns = number % 5; turns > 0; --turns) co_await give_way();
     const auto up = [](Connection& guest, std::string begin, unsigned by) -> Task<> {

@@ -26,7 +26,7 @@ TABLE = {(GOOD, "A"): [SERVER4], (EVIL, "A"): [CLIENT4], (EVIL, "TXT"): ["a secr
 ONLY_GOOD = ["--allow", GOOD]
 METADATA4 = "169.254.169.254"
 A, TXT, HTTPS, ANY = 1, 16, 65, 255  # record types
-UDP, ROUTING = 17, 43  # protocol numbers
+UDP, HOP_BY_HOP, ROUTING = 17, 0, 43  # protocol numbers
 
 
 class Door:
@@ -100,7 +100,7 @@ def last_to(host):
 
 # ---- addresses
 
-FORMS_OF_CLIENT4 = ["192.0.2.20", "::ffff:192.0.2.20", "::ffff:c000:214", "192.0.532", "0xc0000214", "3221225992",
+FORMS_OF_CLIENT4 = ["192.0.2.20", "::ffff:192.0.2.20", "::ffff:c000:214", "192.0.532", "0xc0000214", "3221226004",
                     "0300.0.02.024", "192.0.2.20."]
 
 
@@ -128,16 +128,15 @@ def _():
         expect_equal(set(door.met), {SERVER4})
 
 
-@test("an IPv6 packet to an IPv4-mapped address is judged as what it is for")
+@test("an IPv6 packet to an IPv4-mapped address leads nowhere")
 def _():
     def packet(host, word):
-        mapped = f"::ffff:{host}"
-        return hostile.ipv6(mapped, UDP, hostile.udp6(mapped, 5000, 5353, word))
+        return hostile.ipv6(host, UDP, hostile.udp6(host, 5000, 5353, word))
 
-    with datagrams_at(SERVER4, CLIENT4) as seen:
-        found = packets_reach([packet(CLIENT4, b"denied"), packet(SERVER4, b"allowed")], seen, last_to(SERVER4),
-                              ["--reject", CLIENT4])
-    expect(all(host == SERVER4 for host, _ in found), found)
+    packets = [packet(f"::ffff:{CLIENT4}", b"mapped"), packet(f"::ffff:{SERVER4}", b"mapped"), packet(SERVER6, b"plain")]
+    with datagrams_at(SERVER4, SERVER6, CLIENT4) as seen:
+        for rules in ([], ["--reject", CLIENT4], ["--allow", SERVER4, "--allow", SERVER6]):
+            expect_equal(packets_reach(packets, seen, last_to(SERVER4), rules), [(SERVER6, b"plain")], rules)
 
 
 @test("the host's loopback has no form that leads there")
@@ -298,21 +297,25 @@ def _():
         expect(denied.empty(), "the denied port was reached")
 
 
-@test("a source route leads nowhere, over IPv4 and IPv6")
+@test("a source route leads nowhere, over IPv4 and IPv6; other options and headers do no harm")
 def _():
-    def routed4(kind):
-        route = bytes([kind, 7, 4]) + socket.inet_aton(CLIENT4) + b"\0"
-        return hostile.ipv4(SERVER4, UDP, hostile.udp4(5000, SERVER4, 5353, b"routed"), options=route)
+    def with_option(option, word):
+        return hostile.ipv4(SERVER4, UDP, hostile.udp4(5000, SERVER4, 5353, word), options=option)
+
+    def with_header(number, header, final, word):
+        return hostile.ipv6(SERVER6, number, bytes([UDP]) + header + hostile.udp6(final, 5000, 5353, word))
 
     def routed6(kind):
-        header = bytes([UDP, 2, kind, 1]) + bytes(4) + socket.inet_pton(socket.AF_INET6, CLIENT6)
-        return hostile.ipv6(SERVER6, ROUTING, header + hostile.udp6(CLIENT6, 5000, 5353, b"routed"))
+        header = bytes([2, kind, 1, 0, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, CLIENT6)
+        return with_header(ROUTING, header, CLIENT6, b"routed")
 
-    rules = ["--allow", SERVER4, "--allow", SERVER6]
-    packets = [routed4(131), routed4(137)] + [routed6(kind) for kind in (0, 2, 4)]
+    packets = [with_option(bytes([kind, 7, 4]) + socket.inet_aton(CLIENT4) + b"\0", b"routed") for kind in (131, 137)]
+    packets += [routed6(kind) for kind in (0, 2, 4)]
+    packets += [with_option(b"\1\1\1\0", b"padded"), with_header(HOP_BY_HOP, b"\0\1\4" + bytes(4), SERVER6, b"padded")]
     with datagrams_at(SERVER4, SERVER6, CLIENT4, CLIENT6) as seen:
-        found = packets_reach(packets, seen, last_to(SERVER4), rules)
-    expect(all(host in (SERVER4, SERVER6) for host, _ in found), found)
+        for rules in ([], ["--allow", SERVER4, "--allow", SERVER6]):
+            found = packets_reach(packets, seen, last_to(SERVER4), rules)
+            expect_equal(sorted(found), [(SERVER4, b"padded"), (SERVER6, b"padded")], rules)
 
 
 @test("echo requests carry nothing to an address that is not allowed")
