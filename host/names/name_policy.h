@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <string_view>
 
 namespace nsrun {
@@ -12,8 +11,6 @@ class NamePolicy {
   // Whether the guest may ask about a name (canonical), whatever the type. A name that it may not ask about
   // does not exist for it, and is told to nobody outside.
   virtual bool permits_name(std::string_view name) const = 0;
-  // Which rule has it so, for the record.
-  virtual std::string rule_about(std::string_view name) const = 0;
   // Whether it is told synthetic addresses, so that a flow's destination is its name.
   virtual bool gives_synthetic() const = 0;
 };

@@ -80,7 +80,6 @@ Task<DnsBytes> answer_to(Guest& guest, DnsBytes query);
 // Permits the names that a test permits.
 struct NamesPermitted final : NamePolicy {
   bool permits_name(std::string_view name) const override { return !permits || permits(name); }
-  std::string rule_about(std::string_view) const override { return "default"; }
   bool gives_synthetic() const override { return synthetic; }
   std::function<bool(std::string_view)> permits;  // empty: all
   bool synthetic = false;
