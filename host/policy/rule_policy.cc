@@ -74,6 +74,10 @@ Inspection inspection_for(const FlowKey& key, const RuleSet& rules, const RuleSe
 void add_inspection(Verdict& verdict, const FlowKey& key, std::shared_ptr<const RuleSet> rules,
                     const RuleSet::Decision& decision) {
   verdict.inspection = inspection_for(key, *rules, decision);
+  const bool is_loose = verdict.inspection == Inspection::none || verdict.inspection == Inspection::refused;
+  // Whoever is asked answers for the name that is asked about.
+  if (is_loose && key.protocol == Protocol::tcp && verdict.asks && !verdict.target.name.empty())
+    verdict.inspection = Inspection::name;
   if (verdict.inspection == Inspection::none || !rules->refuses_by_name()) return;
   verdict.permits_server = [rules, decision, port = key.target.port](const std::string& name) {
     const auto by_name = rules->decide({Protocol::tcp, name, std::nullopt, port});

@@ -55,6 +55,12 @@ TEST_CASE("where names are refused, what a flow says is asked about, unless a ru
   CHECK((before.inspection == Inspection::none || before.permits_server("www.evil.example")));
 }
 
+TEST_CASE("a name that somebody is asked about has to be said") {
+  Rules rules({{Action::ask, "*"}, {Action::deny, "evil.example"}});
+  CHECK(rules.to_name("good.example").inspection == Inspection::name);
+  CHECK(rules.to(server).inspection == Inspection::refused);
+}
+
 TEST_CASE("the record of a refused name has the rule that refuses it") {
   CHECK(Rules({{Action::deny, "*.evil.example"}}).policy->rule_about("www.evil.example") ==
         "deny *.evil.example");
