@@ -24,11 +24,13 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                                                              : std::nullopt,
                     .policy = &sandbox.judge_of_names(),
                     .synthetic = &sandbox.synthetic,
+                    .refused = [this](const FlowKey& key, const std::string& name) { refused(key, name); },
                     .recent = &sandbox.ledger.names}),
-      name_service_(tasks_,
-                    [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {
-                      return name_server_.serve(std::move(guest));
-                    }),
+      name_service_(
+          tasks_,
+          [this](std::unique_ptr<Connection> guest, Target target) -> Result<Task<>> {
+            return name_server_.serve(std::move(guest), {target.protocol, target.source, target.endpoint});
+          }),
       dialer_(sandbox.options.network, name_service_, world_),
       flows_(sandbox.judge(), dialer_, sandbox.ledger, totals_, Asker::guest) {}
 
@@ -51,6 +53,16 @@ void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
       },
       sandbox_.ledger);
   tasks_.spawn(stack_->run());
+}
+
+// A name that was asked for in vain is written down as the flow that it would have led to.
+void Worker::refused(const FlowKey& key, const std::string& name) {
+  const auto record = sandbox_.ledger.open(key, Asker::guest, refused_queries_);
+  record->name = name;
+  record->rule = sandbox_.policy.rule_about(name);
+  record->rejected = true;
+  record->why = "the name may not be asked about";
+  record->ended(FlowEnd::refused);
 }
 
 Result<void> Worker::accelerate(Message message, pid_t agent) {

@@ -46,9 +46,12 @@ class Worker {
   Counters counted() const;  // all there is to count here; for any thread
 
  private:
+  void refused(const FlowKey& key, const std::string& name);
+
   asio::io_context& context_;
   Sandbox& sandbox_;
   Counters totals_, injected_;  // injected_: the injector's thread's
+  Counters refused_queries_;  // records without a flow of their own
   Scope tasks_;
   WorldDialer world_;
   DirectDialer upstream_;  // to the host's resolvers: no policy between

@@ -92,8 +92,9 @@ bool InjectedRequest::may_take(const Connection& far) const {
   return is_ours && (as_asked || is_gateway) && family_of(socket) == family_ && waits();
 }
 
-std::optional<Task<>> InjectedRequest::prepare(const Connection& far) {
-  if (successor_ || state_ == State::over || (state_ == State::asked && may_take(far))) return std::nullopt;
+std::optional<Task<>> InjectedRequest::prepare(const Connection& far, bool inspected) {
+  if (successor_ || state_ == State::over) return std::nullopt;
+  if (state_ == State::asked && !inspected && may_take(far)) return std::nullopt;
   return successor_comes();
 }
 

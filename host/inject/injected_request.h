@@ -13,7 +13,7 @@ class InjectedRequest final : public Request {
 
   const FlowKey& key() const override { return key_; }
   bool wants_mapped() const override { return wants_mapped_; }
-  std::optional<Task<>> prepare(const Connection& far) override;
+  std::optional<Task<>> prepare(const Connection& far, bool inspected) override;
   std::unique_ptr<Connection> accept() override;
   void refuse(Refusal how) override;
 
