@@ -443,7 +443,7 @@ def pieces(host, port, text=""):
     return [*seen, [time.monotonic() - began, how]]
 
 
-def numbered_datagrams(host, port, count, batch=50, patience=0.2):
+def numbered_datagrams(host, port, count, batch=100, patience=0.2):
     """Sends datagrams with numbers, some at a time; those that come back, in their order"""
     seen = []
     with datagram_socket(host, port) as connection:
