@@ -7,6 +7,11 @@
 #include "netstack/devices/fault_device.h"
 
 namespace nsrun {
+namespace {
+
+constexpr std::size_t window_of_lossy_devices = 256 << 10;  // bytes: StackOptions::window
+
+}  // namespace
 
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
     : context_(context),
@@ -43,6 +48,7 @@ void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
     outermost = faulty_.get();
   }
   StackOptions options;
+  if (faulty_) options.window = window_of_lossy_devices;
   options.network = sandbox_.options.network;
   options.latency = sandbox_.options.latency;
   if (workers > 1) options.group = &sandbox_.stacks;

@@ -57,6 +57,7 @@ class LearningPolicy final : public Policy, public NamePolicy {
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
   bool permits_name(std::string_view name) const override;
   bool gives_synthetic() const override { return names_.gives_synthetic(); }
+  std::shared_ptr<Faults> faults_of(std::string_view name) const override { return names_.faults_of(name); }
 
  private:
   void learn(const FlowKey& key, const Verdict& verdict);
