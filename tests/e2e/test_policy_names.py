@@ -8,7 +8,7 @@
 import socket
 
 from support import sandbox
-from support.attempts import attempt
+from support.attempts import attempt, records_in
 from support.dns import NameServer
 from support.guest import receive_stream, send_stream
 from support.servers import Server, count_and_tell, datagram_echo, echo, web_server
@@ -157,6 +157,21 @@ def _():
         seen = sandbox.inside("both_ways", GOOD, server.port, size, options=ONLY_GOOD)
         sent, received = server.result()
         expect_equal(seen, [received[1], [size, sent]])
+
+
+@test("a server that ends before the guest has spoken still gets what the guest says")
+def _():
+    def end_then_listen(connection):
+        connection.shutdown(socket.SHUT_WR)
+        return receive_stream(connection)[0]
+
+    with NameServer(TABLE), Server(end_then_listen) as server:
+        for size in (10, 300_000) * 5:
+            for options in (ONLY_GOOD, NOT_EVIL):
+                done = sandbox.nsrun("--log", "-", *options, "--",
+                                     *sandbox.guest_command("receive_then_send", GOOD, server.port, size))
+                expect_equal(server.result(), size, options)
+                expect_equal(of(records_in(done.stderr), server.port)["end"], "closed")
 
 
 @test("a reset on either side of an inspected flow is a reset on the other")
