@@ -119,6 +119,8 @@ class FlowRecord {
   // A relay carries this flow's stream, until the guest has finished and all it sent was passed on.
   void relayed_from_guest();
   void guest_finished();
+  // From here on another thread carries the flow, whose totals these are.
+  void carried_by(Counters& totals) { totals_ = &totals; }
   // The first end that is named stands; one that goes without a name was cut off with its sandbox.
   void ended(FlowEnd how) {
     if (end == FlowEnd::open) end = how;
@@ -140,7 +142,7 @@ class FlowRecord {
 
  private:
   Events& events_;
-  Counters& totals_;
+  Counters* totals_;
   bool relayed_from_guest_ = false;
 };
 

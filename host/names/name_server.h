@@ -6,7 +6,7 @@
 #include <string>
 
 #include "host/dialer.h"
-#include "host/names/dns_message.h"
+#include "host/names/dns_conversation.h"
 #include "host/names/name_policy.h"
 #include "host/names/recent_names.h"
 #include "host/names/resolvers.h"
@@ -52,7 +52,12 @@ class NameServer {
     const FlowKey key;
     std::string refused;  // the name last refused: one line of a log for A, AAAA and repetitions
   };
-  // The answer to one message; nothing for one that deserves none. What is referred to outlives the call.
+  // Both with the faults of the name that is asked for.
+  Task<DnsAnswers> answers(Bytes message, Transport transport, Asker& asker);
+  std::shared_ptr<Faults> faults_of(const DnsQuery& query) const;
+  Task<DnsAnswers> faulty_answers(Bytes message, Transport transport, const DnsQuestion& question,
+                                  Faults& faults, Asker& asker);
+  // The answer to one message, without faults; nothing for one that deserves none. What is referred to outlives the call.
   Task<std::optional<DnsBytes>> answer(Bytes message, Transport transport, Asker& asker);
   // Replies of our own; nothing: the world is to be asked.
   std::optional<DnsReply> own_reply(const DnsQuestion& question, Asker& asker);
