@@ -7,6 +7,14 @@
 #include "netstack/devices/fault_device.h"
 
 namespace nsrun {
+namespace {
+
+std::function<void(const std::string&)> questions_to(Learner* learner) {
+  if (!learner) return {};
+  return [learner](const std::string& name) { learner->saw_question(name); };
+}
+
+}  // namespace
 
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
     : context_(context),
@@ -24,8 +32,9 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .gateway4 = sandbox.options.network.gateway4,
                     .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
                                                              : std::nullopt,
-                    .policy = &sandbox.judge_of_names(),
+                    .policy = &sandbox.policy,
                     .synthetic = &sandbox.synthetic,
+                    .asked = questions_to(sandbox.options.learner),
                     .recent = &sandbox.ledger.names}),
       name_service_(tasks_,
                     [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {

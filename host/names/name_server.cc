@@ -118,6 +118,7 @@ std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question) {
   // What is no host name stands for any: only rules that hold for all names permit it.
   if (!options_.policy->permits_name(name ? *name : std::string{}))
     return DnsReply{.code = DnsCode::name_error};
+  if (name && options_.asked) options_.asked(*name);
   if (!synthetic || question.record_class != internet) return std::nullopt;
   return synthetic_reply(question, name ? *name : std::string{});
 }

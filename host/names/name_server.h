@@ -31,6 +31,8 @@ struct NameServerOptions {
   // Where the policy gives synthetic addresses: answers A, AAAA and the PTR of its addresses in place of the
   // world. Not null where there is a policy.
   SyntheticNames* synthetic = nullptr;
+  // Hears of a name that the guest asked about, and may. Empty: nobody does.
+  std::function<void(const std::string& name)> asked = {};
   // Hears which addresses the world's answers gave for which names. Null: nobody listens.
   RecentNames* recent = nullptr;
 };
