@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::size_t window_of_lossy_devices = 256 << 10;  // bytes: StackOptions::window
 
+std::function<void(const std::string&)> questions_to(Learner* learner) {
+  if (!learner) return {};
+  return [learner](const std::string& name) { learner->saw_question(name); };
+}
+
 }  // namespace
 
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
@@ -27,8 +32,9 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .gateway4 = sandbox.options.network.gateway4,
                     .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
                                                              : std::nullopt,
-                    .policy = &sandbox.judge_of_names(),
+                    .policy = &sandbox.policy,
                     .synthetic = &sandbox.synthetic,
+                    .asked = questions_to(sandbox.options.learner),
                     .refused = [this](const FlowKey& key, const std::string& name) { refused(key, name); },
                     .recent = &sandbox.ledger.names}),
       name_service_(
@@ -76,8 +82,7 @@ Result<void> Worker::accelerate(Message message, pid_t agent) {
   moved_.emplace(context_, *stack_, tasks_, totals_);
   auto injector = InjectorThread::start(
       context_, std::move(message), sandbox_.options.network, agent, *moved_,
-      {sandbox_.judge(), sandbox_.ledger, injected_,
-       [this](Executor executor, Scope& flows) {
+      {sandbox_.judge(), sandbox_.ledger, injected_, [this](Executor executor, Scope& flows) {
          return std::make_unique<WorldDialer>(executor, sandbox_.options, flows, injected_);
        }});
   if (!injector) return moved_.reset(), injector.error();
