@@ -65,16 +65,18 @@ void MovedFlows::settle(std::unique_ptr<Request> syn) {
   asio::post(home_, [this, syn = std::move(syn)] { refuse_if_decided(*syn); });
 }
 
-void MovedFlows::carry(std::unique_ptr<Request> syn, UniqueFd far, std::unique_ptr<FlowRecord> record) {
-  asio::post(home_, [this, syn = std::move(syn), far = std::move(far), record = std::move(record)]() mutable {
-    tasks_.spawn(relay_here(std::move(syn), std::move(far), std::move(record)));
+void MovedFlows::carry(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
+                       std::unique_ptr<FlowRecord> record) {
+  asio::post(home_, [this, syn = std::move(syn), near = std::move(near), far = std::move(far),
+                     record = std::move(record)]() mutable {
+    tasks_.spawn(relay_here(std::move(syn), std::move(near), std::move(far), std::move(record)));
   });
 }
 
-Task<> MovedFlows::relay_here(std::unique_ptr<Request> syn, UniqueFd far,
+Task<> MovedFlows::relay_here(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
                               std::unique_ptr<FlowRecord> record) {
   record->carried_by(totals_);
-  auto near = syn->accept();
+  if (syn) near = syn->accept();
   if (!near) co_return record->ended(FlowEnd::reset_by_source);
   syn.reset();
   auto socket = std::make_unique<SocketConnection>(tasks_.executor(), std::move(far));

@@ -29,8 +29,9 @@ class MovedFlows {
   void expect_no_more(FlowKey key);       // unless it was refused
   void refuse(FlowKey key, Refusal how);  // if its SYN still comes
   void settle(std::unique_ptr<Request> syn);
-  // The flow goes on here.
-  void carry(std::unique_ptr<Request> syn, UniqueFd far, std::unique_ptr<FlowRecord> record);
+  // The flow goes on here. `near`: its end, if the request was accepted already.
+  void carry(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
+             std::unique_ptr<FlowRecord> record);
   asio::io_context& home() { return home_; }
 
  private:
@@ -42,7 +43,8 @@ class MovedFlows {
   Task<> note(FlowKey key);
   void forget_oldest();
   bool refuse_if_decided(Request& syn);
-  Task<> relay_here(std::unique_ptr<Request> syn, UniqueFd far, std::unique_ptr<FlowRecord> record);
+  Task<> relay_here(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
+                    std::unique_ptr<FlowRecord> record);
 
   asio::io_context& home_;
   Stack& stack_;

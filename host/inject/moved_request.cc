@@ -76,7 +76,8 @@ void MovedConnection::reset() {
 }
 
 bool MovedConnection::carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool) {
-  flows_.carry(std::move(there_->request), std::move(far), std::move(record));
+  // Its end may be in use already, by an inspection.
+  flows_.carry(std::move(there_->request), std::move(there_->near), std::move(far), std::move(record));
   return true;
 }
 
