@@ -63,9 +63,9 @@ std::string condition_of(Inspection inspection, const std::string& name) {
     case Inspection::name:
       return "if it is TLS, its server name must be " + name + ": another, none or an encrypted one is reset";
     case Inspection::tls:
-      return "it must be TLS with the server name " + name;
+      return name.empty() ? "it must be TLS" : "it must be TLS with the server name " + name;
     case Inspection::http:
-      return "it must be HTTP/1 with the host " + name;
+      return "each request must be HTTP/1 for " + (name.empty() ? "this address" : name);
     case Inspection::refused:
       return "if it is TLS with a server name that the rules refuse, it is reset";
     case Inspection::none:

@@ -61,6 +61,8 @@ TEST_CASE("an explanation knows the built-in protections") {
   CHECK(explain(policy("rules:\n- allow: a.example"), "udp/a.example:443").value().rule == "quic");
   CHECK(explain(open, "192.0.2.1:80").value().verdict == "allow");
   CHECK(explain(policy("default: ask"), "a.example:80").value().verdict == "ask");
+  CHECK(says(explain(policy("rules:\n- allow: tls/192.0.2.1"), "192.0.2.1:443").value().conditions,
+             "must be TLS"));
   CHECK(explained("dns/good.example.org").verdict == "allow");
   CHECK(explained("dns/example.org").verdict == "reject");
 }
