@@ -28,7 +28,8 @@ class SandboxListener {
   virtual void stopped(int signal) { (void)signal; }        // it was stopped (job control)
   virtual void exited(int status) { (void)status; }         // 128 + n for signal n
   virtual void failed(const Error& error) { (void)error; }  // before it could start
-  virtual void ended() {}                                   // the child is gone; nothing follows
+  virtual void ended() {}                                   // the child is gone; it says nothing more
+  virtual void closed() {}  // every flow has ended and was written down; nothing follows
 };
 
 // Makes the dialer that every allowed flow goes through. Called once for each queue of
@@ -46,7 +47,9 @@ struct HostOptions {
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
   bool accelerate = false;             // our agent's offer to have the command's connects answered is taken
-  std::string resolv_conf = "/etc/resolv.conf";  // the host's, whose servers answer the guest
+  // The host's, whose servers answer the guest. Empty: nobody is asked, and names have no other records than
+  // the synthetic addresses they get.
+  std::string resolv_conf = "/etc/resolv.conf";
   Events* events = nullptr;                      // borrowed; outlives the host
   SandboxListener* listener = nullptr;           // borrowed; outlives the host
 };

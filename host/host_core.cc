@@ -80,6 +80,7 @@ Task<> HostCore::run() {
   channel_wait_.reset();
   channel_.reset();
   listeners_.clear();
+  listener_.closed();
 }
 
 // Until the child is gone, or its words are packets. A child that executes another program closes its end,

@@ -23,6 +23,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                                                              : std::nullopt,
                     .policy = &sandbox.policy,
                     .synthetic = &sandbox.synthetic,
+                    .asks_world = !sandbox.options.resolv_conf.empty(),
                     .recent = &sandbox.ledger.names}),
       name_service_(tasks_,
                     [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {

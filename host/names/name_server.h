@@ -31,6 +31,7 @@ struct NameServerOptions {
   // Where the policy gives synthetic addresses: answers A, AAAA and the PTR of its addresses in place of the
   // world. Not null where there is a policy.
   SyntheticNames* synthetic = nullptr;
+  bool asks_world = true;  // false: what we cannot answer does not exist
   // Hears which addresses the world's answers gave for which names. Null: nobody listens.
   RecentNames* recent = nullptr;
 };

@@ -4,6 +4,7 @@
 //   Socks5        test ──► SOCKS5 proxy ──► server        all on loopback, one thread
 //   HttpConnect   test ──► HTTP proxy ────► server
 //   Unix          test ──────────────────► unix socket
+//   Tls           test ──► TLS ───────────► server
 //   Function      test ──────────────────► a function, in memory
 //
 // No co_await stands inside CHECK: GCC 12 evaluates it twice there.
@@ -15,7 +16,7 @@
 #include "host/socket_connection.h"
 #include "tests/support/dialers_subjects.h"
 
-#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Function
+#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Tls, Function
 
 namespace nsrun::test {
 namespace {

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "runtime/connection.h"
+#include "testing/http.h"
+
+namespace nsrun::testing {
+
+constexpr std::size_t most_http_body =
+    64 * 1024 * 1024;  // bytes of a request's; then it is answered with 413
+
+// HTTP/1.1 (and 1.0) on a connection, request by request, until either side ends it. `visited` is what each
+// request has in common: host, port, tls. What the handler throws is thrown here.
+Task<> serve_http(Connection& client, HttpRequest visited, HttpHandler handler);
+
+}  // namespace nsrun::testing

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "host/dialer.h"
+#include "host/policy/rule.h"
+#include "host/tls/certificate_authority.h"
+#include "testing/declarations.h"
+#include "testing/flows.h"
+#include "testing/trust.h"
+
+namespace nsrun::testing {
+
+// What a world is made of, for the parts that work on it. All of one thread: the loop runs while the test
+// waits for a program.
+struct WorldState {
+  WorldState();
+  ~WorldState();  // every handler has ended
+
+  // The first that a handler throws fails the test.
+  void handler_threw(std::exception_ptr failure);
+  void trouble(std::string what) { troubles.push_back(std::move(what)); }
+  // Runs the loop for a while, or until something happened.
+  void run_loop(Clock::duration at_most);
+
+  asio::io_context loop{1};
+  Scope handlers{loop.get_executor()};
+  CertificateAuthority authority;
+  const TrustFolder trust;
+  Declarations declared;
+  std::vector<Rule> rules;
+  Action otherwise = Action::allow;
+  Dialer* beyond = nullptr;      // where nothing is declared: a recorder, a replay; null: nothing is there
+  bool reaches_outside = false;  // a recording: the real network is there
+  Flows flows;
+  std::vector<std::string> troubles;
+  std::exception_ptr thrown;
+};
+
+}  // namespace nsrun::testing
