@@ -2,7 +2,6 @@
 
 #include <signal.h>
 
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <future>
@@ -39,8 +38,7 @@ Host::~Host() {
 }
 
 void Host::close() {
-  if (!thread_.joinable()) return core_->close();
-  asio::post(*own_context_, [core = core_.get()] { core->close(); });
+  HostCore::close(core_);
 }
 
 bool Host::is_elsewhere() const {

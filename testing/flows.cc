@@ -72,6 +72,13 @@ Flows Flows::undeclared() const {
 std::uint64_t Flows::bytes_up() const { return sum(flows_, &Flow::bytes_up); }
 std::uint64_t Flows::bytes_down() const { return sum(flows_, &Flow::bytes_down); }
 
+std::set<std::string> Flows::hosts() const {
+  std::set<std::string> hosts;
+  for (const auto& flow : flows_)
+    hosts.insert(flow.name.empty() ? flow.target.address.to_string() : flow.name);
+  return hosts;
+}
+
 std::string Flows::to_string() const {
   std::string text;
   for (const auto& flow : flows_) text += flow.to_string() + "\n";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,7 @@ class Flows {
   Flows undeclared() const;  // to where the world has nothing
   std::uint64_t bytes_up() const;
   std::uint64_t bytes_down() const;
+  std::set<std::string> hosts() const;  // the names, or addresses, that were tried
 
   std::size_t size() const { return flows_.size(); }
   bool empty() const { return flows_.empty(); }

@@ -98,7 +98,7 @@ std::string_view find_header(const HttpHeaders& headers, std::string_view name) 
   return found == headers.end() ? std::string_view{} : std::string_view(found->second);
 }
 
-Task<> serve_http(Connection& client, HttpRequest visited, HttpHandler handler) {
+Task<> serve_http_raw(Connection& client, HttpRequest visited, RawHandler handler) {
   Session session(client);
   bool keeps_open = true;
   while (keeps_open) {
@@ -107,13 +107,24 @@ Task<> serve_http(Connection& client, HttpRequest visited, HttpHandler handler) 
     parser.body_limit(most_http_body);
     const auto received = co_await session.receive(parser);
     if (received == Session::Received::end) break;
-    HttpResponse response{received == Session::Received::too_large ? 413u : 400u};
-    keeps_open = received == Session::Received::request && parser.keep_alive();
-    if (received == Session::Received::request) response = handler(describe(parser, visited));
-    const bool is_head = parser.get().method() == http::verb::head;
-    if (!co_await session.send(encode(response, is_head, keeps_open))) co_return;
+    std::optional<RawResponse> response;
+    if (received == Session::Received::request)
+      response = handler(describe(parser, visited), parser.keep_alive());
+    else
+      response = {encode({received == Session::Received::too_large ? 413u : 400u}, false, false), false};
+    if (!response) co_return client.reset();
+    keeps_open = response->keeps_open;
+    if (!co_await session.send(std::move(response->bytes))) co_return;
   }
   client.finish();
+}
+
+Task<> serve_http(Connection& client, HttpRequest visited, HttpHandler handler) {
+  RawHandler encoding = [&handler](const HttpRequest& request, bool keeps_open) {
+    const auto response = handler(request);
+    return std::optional(RawResponse{encode(response, request.method == "HEAD", keeps_open), keeps_open});
+  };
+  co_await serve_http_raw(client, std::move(visited), std::move(encoding));
 }
 
 }  // namespace nsrun::testing

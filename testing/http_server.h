@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "runtime/connection.h"
 #include "testing/http.h"
 
@@ -11,5 +13,14 @@ constexpr std::size_t most_http_body =
 // HTTP/1.1 (and 1.0) on a connection, request by request, until either side ends it. `visited` is what each
 // request has in common: host, port, tls. What the handler throws is thrown here.
 Task<> serve_http(Connection& client, HttpRequest visited, HttpHandler handler);
+
+// A response as it goes over the wire.
+struct RawResponse {
+  std::string bytes;
+  bool keeps_open = true;
+};
+// `keeps_open`: the client would send more. Nothing: the connection is reset.
+using RawHandler = std::function<std::optional<RawResponse>(const HttpRequest&, bool keeps_open)>;
+Task<> serve_http_raw(Connection& client, HttpRequest visited, RawHandler handler);
 
 }  // namespace nsrun::testing

@@ -175,7 +175,7 @@ void ProgramRun::flow_ended(const FlowRecord& record) {
   const Subject subject{flow.protocol, flow.name,
                         flow.name.empty() ? std::optional(flow.target.address) : std::nullopt,
                         flow.target.port};
-  flow.declared = world_.declared.find(subject) || (world_.beyond && flow.connected());
+  flow.declared = world_.declared.find(subject) || (world_.beyond && world_.beyond->knows(subject));
   outcome_.flows.add(flow);
   world_.flows.add(std::move(flow));
 }

@@ -1,12 +1,20 @@
 #include "testing/world.h"
 
+#include <fstream>
+#include <iterator>
+
 #include "testing/program_run.h"
+#include "testing/recorder.h"
+#include "testing/replay.h"
 #include "testing/rules.h"
 
 namespace nsrun::testing {
 
 World::World() : state_(std::make_unique<WorldState>()) {}
-World::~World() = default;
+World::~World() {
+  runs_.clear();
+  state_->end_handlers();
+}
 
 World& World::on(std::string_view match, Handler handler) {
   state_->declared.declare(match, {.kind = Declaration::Kind::stream, .handler = std::move(handler)});
@@ -46,6 +54,33 @@ Program World::start(std::vector<std::string> argv, ProgramOptions options) {
 
 Outcome World::run(std::vector<std::string> argv, ProgramOptions options) {
   return start(std::move(argv), std::move(options)).wait();
+}
+
+Outcome World::record(const std::string& file, std::vector<std::string> argv, ProgramOptions options) {
+  state_->beyond = nullptr;
+  replay_.reset();
+  Recorder recorder(*state_);
+  auto outcome = run(std::move(argv), std::move(options));
+  state_->end_handlers();  // servers that keep connections open
+  const auto recording = recorder.take();
+  if (!recording) throw ErrorException(recording.error());
+  std::ofstream out(file, std::ios::binary | std::ios::trunc);
+  out << to_json(*recording);
+  if (!out.flush()) throw ErrorException(errno_error("cannot write the recording " + file));
+  return outcome;
+}
+
+World& World::replay(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw ErrorException(errno_error("cannot read the recording " + file));
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  auto recording = recording_from_json(text);
+  if (!recording)
+    throw ErrorException({"the recording " + file + " is wrong: " + recording.error().message()});
+  state_->end_handlers();
+  replay_ = std::make_unique<Replay>(*state_, std::move(*recording));
+  state_->beyond = replay_.get();
+  return *this;
 }
 
 const Flows& World::flows() const { return state_->flows; }

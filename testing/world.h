@@ -12,6 +12,8 @@
 
 namespace nsrun::testing {
 
+class Beyond;
+class ProgramRun;
 struct WorldState;
 
 // A world for programs under test: names and addresses at which functions of the test answer, and nothing
@@ -59,6 +61,16 @@ class World {
   Outcome run(std::vector<std::string> argv, ProgramOptions options = {});
   Program start(std::vector<std::string> argv, ProgramOptions options = {});
 
+  // Runs a program against the real network, and writes what it exchanged there to a file. Declarations and
+  // policy hold as always: what they answer or refuse is not recorded. HTTP/1 is recorded request by request,
+  // within TLS too; servers have to prove who they are as they have to outside. WebSockets and other
+  // upgrades, and all that is not HTTP/1, are recorded as the bytes that went each way.
+  Outcome record(const std::string& file, std::vector<std::string> argv, ProgramOptions options = {});
+  // From now on what is not declared is answered as in that file, and nothing else is. A request is known by
+  // where it goes, its method, target, Host and body, and each answer is given once; what the file has no
+  // answer for is reset, and among troubles().
+  World& replay(const std::string& file);
+
   // Of all programs so far, but for questions to the name server.
   const Flows& flows() const;
   // Those to where nothing is declared.
@@ -71,6 +83,7 @@ class World {
 
  private:
   std::unique_ptr<WorldState> state_;
+  std::unique_ptr<Beyond> replay_;                 // null: none
   std::vector<std::unique_ptr<ProgramRun>> runs_;  // kept: their agents take a while to leave
 };
 

@@ -5,7 +5,7 @@ namespace nsrun::testing {
 WorldState::WorldState()
     : authority(CertificateAuthority::create("nsrun test authority").value()), trust(authority.pem()) {}
 
-WorldState::~WorldState() {
+void WorldState::end_handlers() {
   bool ended = false;
   asio::co_spawn(loop, handlers.cancel_and_join(), [&](std::exception_ptr) { ended = true; });
   while (!ended) run_loop(1s);

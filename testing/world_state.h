@@ -13,12 +13,19 @@
 
 namespace nsrun::testing {
 
+// What is asked where nothing is declared.
+class Beyond : public Dialer {
+ public:
+  // There is something, even if it refuses.
+  virtual bool knows(const Subject& subject) const = 0;
+};
+
 // What a world is made of, for the parts that work on it. All of one thread: the loop runs while the test
 // waits for a program.
 struct WorldState {
   WorldState();
-  ~WorldState();  // every handler has ended
 
+  void end_handlers();  // also before the world itself ends
   // The first that a handler throws fails the test.
   void handler_threw(std::exception_ptr failure);
   void trouble(std::string what) { troubles.push_back(std::move(what)); }
@@ -32,7 +39,7 @@ struct WorldState {
   Declarations declared;
   std::vector<Rule> rules;
   Action otherwise = Action::allow;
-  Dialer* beyond = nullptr;      // where nothing is declared: a recorder, a replay; null: nothing is there
+  Beyond* beyond = nullptr;      // where nothing is declared: a recorder, a replay; null: nothing is there
   bool reaches_outside = false;  // a recording: the real network is there
   Flows flows;
   std::vector<std::string> troubles;
