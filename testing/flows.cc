@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "host/policy/rule_index.h"
-
 namespace nsrun::testing {
 namespace {
 
@@ -15,17 +13,17 @@ Flows those(const std::vector<Flow>& flows, Fits fits) {
   return Flows(std::move(found));
 }
 
-Subject subject_of(const Flow& flow) {
-  if (!flow.name.empty()) return {flow.protocol, flow.name, std::nullopt, flow.target.port};
-  return {flow.protocol, {}, flow.target.address, flow.target.port};
-}
-
 std::uint64_t sum(const std::vector<Flow>& flows, std::uint64_t Flow::*bytes) {
   return std::accumulate(flows.begin(), flows.end(), std::uint64_t{0},
                          [bytes](std::uint64_t so_far, const Flow& flow) { return so_far + flow.*bytes; });
 }
 
 }  // namespace
+
+Subject subject_of(const Flow& flow) {
+  if (!flow.name.empty()) return {flow.protocol, flow.name, std::nullopt, flow.target.port};
+  return {flow.protocol, {}, flow.target.address, flow.target.port};
+}
 
 Flow flow_of(const FlowRecord& record) {
   const auto lasted = std::chrono::steady_clock::now() - record.began_steady;

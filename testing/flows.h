@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/policy/rule_index.h"
 #include "runtime/flow.h"
 
 namespace nsrun::testing {
@@ -30,6 +31,8 @@ struct Flow {
 };
 
 Flow flow_of(const FlowRecord& record);
+// What rules and declarations are matched on. `flow` outlives it.
+Subject subject_of(const Flow& flow);
 
 // Flows in the order in which they ended.
 class Flows {

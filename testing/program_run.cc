@@ -172,12 +172,14 @@ Task<> ProgramRun::collect(Pipe& pipe) {
 void ProgramRun::flow_ended(const FlowRecord& record) {
   if (record.rule == "name-service") return;
   Flow flow = flow_of(record);
-  const Subject subject{flow.protocol, flow.name,
-                        flow.name.empty() ? std::optional(flow.target.address) : std::nullopt,
-                        flow.target.port};
-  flow.declared = world_.declared.find(subject) || (world_.beyond && world_.beyond->knows(subject));
+  flow.declared = world_.has(flow);
   outcome_.flows.add(flow);
   world_.flows.add(std::move(flow));
+}
+
+void ProgramRun::started() {
+  has_started_ = true;
+  for (const int number : std::exchange(waiting_signals_, {})) host_->send_signal(number);
 }
 
 void ProgramRun::exited(int status) {
@@ -204,6 +206,13 @@ bool ProgramRun::run_until(const std::function<bool()>& condition) {
     if (Clock::now() >= deadline_) return outcome_.timed_out = true, false;
     world_.run_loop(step);
   }
+}
+
+void ProgramRun::signal(int number) {
+  if (has_started_)
+    host_->send_signal(number);
+  else
+    waiting_signals_.push_back(number);
 }
 
 void ProgramRun::close() {
@@ -235,7 +244,7 @@ void ProgramRun::rethrow() {
 Outcome Program::wait() { return run_.finish(); }
 bool Program::wait_until(const std::function<bool()>& condition) { return run_.run_until(condition); }
 void Program::signal(int number) {
-  if (is_running()) run_.host().send_signal(number);
+  if (is_running()) run_.signal(number);
 }
 bool Program::is_running() const { return !run_.has_ended(); }
 const std::string& Program::out() const { return run_.so_far().out; }

@@ -21,11 +21,11 @@ class ProgramRun final : public Events, public SandboxListener {
   Outcome finish();
   bool has_ended() const { return outcome_.timed_out || has_status_ || failure_.has_value(); }
   const Outcome& so_far() const { return outcome_; }
-  Host& host() { return *host_; }
-  bool is_open() const { return host_ && !closed_; }
+  void signal(int number);
 
   void flow_ended(const FlowRecord& record) override;
   void warning(const std::string& what) override { world_.trouble(what); }
+  void started() override;
   void exited(int status) override;
   void failed(const Error& error) override;
   void ended() override;
@@ -48,7 +48,8 @@ class ProgramRun final : public Events, public SandboxListener {
   WorldState& world_;
   const ProgramOptions options_;
   Outcome outcome_;
-  bool has_status_ = false, closed_ = false;
+  bool has_started_ = false, has_status_ = false, closed_ = false;
+  std::vector<int> waiting_signals_;  // until it has started
   std::optional<Error> failure_;
   std::vector<Flow> flows_;
   Pipe pipes_[2];

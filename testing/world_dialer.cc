@@ -1,11 +1,12 @@
 // From a flow to the function that answers it.
 //
-//   plain   flow ◄─ memory pipe ─► handler
-//   TLS     flow ◄─ memory pipe ─► TlsConnection ◄─ pass ─► memory pipe ─► handler
+//   stream  flow ◄─ memory pipe ─► [TlsConnection] ◄─ pass ─► memory pipe ─► handler
 //   HTTP    flow ◄─ memory pipe ─► [TlsConnection] ─► serve_http ─► handler
+//   UDP     flow ◄─ memory pipe ─► handler
 //
-// A handler that gets a connection inside TLS gets the end of a pipe, not the TLS connection: it may let go
-// of it at any moment, and what it wrote, and the end of it, still has to be encrypted and sent.
+// A handler that gets a stream may let go of it at any moment, and what it wrote, and the end of it, still
+// has to arrive: hence the second pipe. What the program says after that is heard for a while and dropped,
+// for to refuse it would be a reset, which overtakes what the program has not read yet.
 
 #include "testing/world_dialer.h"
 
@@ -19,6 +20,8 @@ namespace nsrun::testing {
 namespace {
 
 using Dialled = Result<std::unique_ptr<Connection>>;
+constexpr auto longest_farewell = 2s;  // for the program to end its side, too
+
 using DeclarationPointer = std::shared_ptr<const Declaration>;
 
 struct Visit {
@@ -28,6 +31,10 @@ struct Visit {
 };
 
 std::string to_string(const Visit& visit) { return visit.host + ":" + std::to_string(visit.port); }
+
+bool is_broken_connection(const Error& error) {
+  return error.code == errno_code(ECONNRESET) || error.code == errno_code(EPIPE);
+}
 
 // One direction. The reader's end may go at any time; what comes back is still passed on then.
 Task<> pass(Connection& from, Connection& to) {
@@ -41,28 +48,41 @@ Task<> pass(Connection& from, Connection& to) {
   }
 }
 
-Task<> pass_to_the_end(Connection& from, TlsConnection& to) {
-  co_await pass(from, to);
-  co_await to.end_sent();
-}
-
 Task<> and_wait(Task<> task) {
   co_await std::move(task);
   Signal never(co_await asio::this_coro::executor);
   co_await never.wait();
 }
 
-Task<> handle_stream(TlsConnection& client, const Handler& handler) {
+Task<> handle_stream(Connection& client, const Handler& handler) {
   auto [inside, outside] = memory_pipe(co_await asio::this_coro::executor, Transport::stream);
-  auto answered = both(handler(std::move(outside)), pass_to_the_end(*inside, client));
+  auto answered = both(handler(std::move(outside)), pass(*inside, client));
   // Once the handler is done nobody reads any more.
   co_await either(std::move(answered), and_wait(pass(client, *inside)));
+}
+
+Task<bool> hear_out(Connection& client) {
+  std::vector<std::byte> buffer(64 * 1024);
+  while (true) {
+    const auto chunk = co_await client.read(buffer);
+    if (!chunk || chunk->end) co_return true;
+  }
 }
 
 std::optional<std::string> choose_http(const std::vector<std::string>& offered) {
   for (const auto& protocol : offered)
     if (protocol == "http/1.1") return protocol;
   return std::nullopt;
+}
+
+Task<> serve(Connection& client, const Visit& visit, const Declaration& declaration) {
+  if (declaration.kind == Declaration::Kind::stream)
+    co_return co_await handle_stream(client, declaration.handler);
+  HttpRequest visited;
+  visited.host = visit.host;
+  visited.port = visit.port;
+  visited.tls = visit.tls;
+  co_await serve_http(client, std::move(visited), declaration.respond);
 }
 
 TlsServerOptions server_options(WorldState& world, const Visit& visit, const Declaration& declaration) {
@@ -79,17 +99,15 @@ Task<> answer_in_tls(WorldState& world, std::unique_ptr<Connection> near, const 
   const auto context = TlsContext::server(server_options(world, visit, declaration)).value();
   auto client = co_await tls_accept(std::move(near), *context);
   if (!client) co_return world.trouble("TLS with " + to_string(visit) + ": " + client.error().message());
-  if (declaration.kind == Declaration::Kind::stream)
-    co_return co_await handle_stream(**client, declaration.handler);
-  HttpRequest visited{.host = visit.host, .port = visit.port, .tls = true};
-  co_await serve_http(**client, std::move(visited), declaration.respond);
+  co_await serve(**client, visit, declaration);
   co_await (*client)->end_sent();
+  co_await within(longest_farewell, hear_out(**client));
 }
 
 Task<> answer_plain(std::unique_ptr<Connection> near, const Visit& visit, const Declaration& declaration) {
-  if (declaration.kind == Declaration::Kind::stream) co_return co_await declaration.handler(std::move(near));
-  HttpRequest visited{.host = visit.host, .port = visit.port, .tls = false};
-  co_await serve_http(*near, std::move(visited), declaration.respond);
+  if (near->transport() == Transport::datagram) co_return co_await declaration.handler(std::move(near));
+  co_await serve(*near, visit, declaration);
+  co_await within(longest_farewell, hear_out(*near));
 }
 
 Task<> answer(WorldState& world, std::unique_ptr<Connection> near, Visit visit,
@@ -99,6 +117,12 @@ Task<> answer(WorldState& world, std::unique_ptr<Connection> near, Visit visit,
       co_await answer_in_tls(world, std::move(near), visit, *declaration);
     else
       co_await answer_plain(std::move(near), visit, *declaration);
+  } catch (const ErrorException& error) {
+    // A program may leave whenever it likes.
+    if (is_broken_connection(error.error()))
+      world.trouble("the handler of " + to_string(visit) + ": " + error.what());
+    else
+      world.handler_threw(std::current_exception());
   } catch (const boost::system::system_error& error) {
     if (error.code() == asio::error::operation_aborted) throw;
     world.handler_threw(std::current_exception());

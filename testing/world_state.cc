@@ -15,6 +15,19 @@ void WorldState::handler_threw(std::exception_ptr failure) {
   if (!thrown) thrown = std::move(failure);
 }
 
+bool WorldState::has(const Flow& flow) const {
+  const auto knows = [this](const Subject& subject) {
+    return declared.find(subject) || (beyond && beyond->knows(subject));
+  };
+  if (flow.dialled.empty()) return knows(subject_of(flow));
+  // A redirect leads elsewhere. What was dialled reads as a match for it alone.
+  const auto place = Match::parse(flow.dialled);
+  if (!place) return false;
+  const auto port = place->ports.is_all() ? std::uint16_t{0} : place->ports.first;
+  if (place->is_by_name()) return knows({flow.protocol, place->name, std::nullopt, port});
+  return knows({flow.protocol, {}, place->network.address, port});
+}
+
 void WorldState::run_loop(Clock::duration at_most) {
   if (loop.stopped()) loop.restart();
   loop.run_one_for(at_most);

@@ -28,6 +28,8 @@ struct WorldState {
   void end_handlers();  // also before the world itself ends
   // The first that a handler throws fails the test.
   void handler_threw(std::exception_ptr failure);
+  // Something is declared, or known beyond, where the flow led, or where it was refused to go.
+  bool has(const Flow& flow) const;
   void trouble(std::string what) { troubles.push_back(std::move(what)); }
   // Runs the loop for a while, or until something happened.
   void run_loop(Clock::duration at_most);

@@ -166,8 +166,10 @@ void TlsConnection::finish() {
   SSL_shutdown(session_->ssl.get());
   ERR_clear_error();
   auto& session = *session_;
+  // The signal outlives the task: Asio still lets go of the slot once the coroutine is gone.
+  auto ended = [keep = session_](std::exception_ptr) {};
   asio::co_spawn(session.executor, send_end(session_),
-                 asio::bind_cancellation_slot(session.cancel_end.slot(), [](std::exception_ptr) {}));
+                 asio::bind_cancellation_slot(session.cancel_end.slot(), std::move(ended)));
 }
 
 Task<> TlsConnection::end_sent() {
