@@ -57,6 +57,7 @@ TrustFolder::TrustFolder(const std::string& authority_pem) {
   folder_ = pattern;
   write_file(authority_file(), authority_pem);
   write_file(bundle_file(), system_certificates() + authority_pem);
+  write_file(wgetrc(), "ca_certificate = " + bundle_file() + "\n");
 }
 
 TrustFolder::~TrustFolder() {
@@ -68,6 +69,7 @@ Environment TrustFolder::environment() const {
   Environment environment;
   for (const char* name : names_of_all) environment.emplace_back(name, bundle_file());
   for (const char* name : names_of_more) environment.emplace_back(name, authority_file());
+  environment.emplace_back("WGETRC", wgetrc());  // wget has no variable for certificates alone
   return environment;
 }
 

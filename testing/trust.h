@@ -23,6 +23,8 @@ class TrustFolder {
   std::string bundle_file() const { return folder_ / "bundle.pem"; }        // whom the system trusts, too
 
  private:
+  std::string wgetrc() const { return folder_ / "wgetrc"; }
+
   std::filesystem::path folder_;
 };
 

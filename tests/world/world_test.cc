@@ -251,6 +251,27 @@ TEST_CASE("what a handler throws fails the test, and a signal reaches the progra
   CHECK_THROWS_AS(world.run({"/no/such/program"}), ErrorException);
 }
 
+TEST_CASE("programs of every kind believe a world's authority", "[world]") {
+  if (skip(why_no_sandbox())) return;
+  World world;
+  world.on("*:443", HttpResponse{200, "believed\n"});
+  const std::vector<std::vector<std::string>> programs = {
+      {"curl", "-sS", "https://a.example.com/"},
+      {"python3", "-c",
+       "import urllib.request as r; print(r.urlopen('https://a.example.com/').read().decode())"},
+      {"wget", "-q", "-O", "-", "https://a.example.com/"},
+      {"node", "-e", "fetch('https://a.example.com/').then(a => a.text()).then(console.log)"},
+      {"sh", "-c", "git ls-remote https://a.example.com/x.git 2>&1 | grep -q 'not valid' && echo believed"},
+      {"sh", "-c",
+       "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -verify_return_error "
+       "-servername a.example.com -connect a.example.com:443 2>/dev/null"}};
+  for (const auto& program : programs) {
+    const auto outcome = world.run(program);
+    INFO(program[0] + " " + program.back() + "\n" + outcome.to_string());
+    CHECK(outcome.out.find("believed") != std::string::npos);
+  }
+}
+
 TEST_CASE("TLS that a program does not believe is told", "[world]") {
   if (skip(why_no_sandbox())) return;
   World world;
