@@ -6,6 +6,8 @@
 //   Unix          test ──────────────────► unix socket
 //   Tls           test ──► TLS ───────────► server
 //   Function      test ──────────────────► a function, in memory
+//   Faultless     test ──────────────────► server, past a FaultDialer that has nothing to do
+//   Slow          test ── 2 ms ──────────► server
 //
 // No co_await stands inside CHECK: GCC 12 evaluates it twice there.
 
@@ -16,7 +18,7 @@
 #include "host/socket_connection.h"
 #include "tests/support/dialers_subjects.h"
 
-#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Tls, Function
+#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Tls, Function, Faultless, Slow
 
 namespace nsrun::test {
 namespace {

@@ -33,7 +33,7 @@ CONFINED = {
     "boost/beast": {"host", "testing"},
     "openssl/": {"host"},
     "ldns/": {"host"},
-    "yaml-cpp/": {"host"},
+    "yaml.h": {"host"},
 }
 LINKS_CONFINED = {
     "nsrun_lwip": {"netstack"},
@@ -43,7 +43,7 @@ LINKS_CONFINED = {
     "OpenSSL::SSL": {"host"},
     "OpenSSL::Crypto": {"host"},
     "PkgConfig::LDNS": {"host"},
-    "yaml-cpp": {"host"},
+    "PkgConfig::YAML": {"host"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
