@@ -58,8 +58,8 @@ struct HostOptions {
   // The host's, whose servers answer the guest. Empty: nobody is asked, and names have no other records than
   // the synthetic addresses they get.
   std::string resolv_conf = "/etc/resolv.conf";
-  Events* events = nullptr;                      // borrowed; outlives the host
-  SandboxListener* listener = nullptr;           // borrowed; outlives the host
+  Events* events = nullptr;             // borrowed; outlives the host
+  SandboxListener* listener = nullptr;  // borrowed; outlives the host
 };
 
 // The outside of one sandbox: gives the child its network.
@@ -92,6 +92,8 @@ class Host {
   // Once the command has ended: what it sent last is not passed on any longer, but cut off.
   void hurry();
   Counters counters() const;
+  // From here on these are HostOptions::rules; from any thread. Flows that live were judged by others.
+  void replace_rules(std::shared_ptr<const RuleSet> rules);
 
  private:
   bool is_elsewhere() const;  // the loop runs on our thread, and the caller is on another

@@ -31,6 +31,7 @@ class HostCore {
   void resume() { send({MessageType::resume, 0, last_stop_}); }
   void hurry() { is_passing_on_ = false; }
   Counters counters();
+  void replace_rules(std::shared_ptr<const RuleSet> rules) { sandbox_.policy.replace(std::move(rules)); }
 
  private:
   Task<> run();

@@ -16,6 +16,8 @@ bool Declaration::is_tls(Protocol protocol, std::uint16_t port) const {
 
 void Declarations::declare(std::string_view match, Declaration declaration) {
   declaration.match = Match::parse(match).value();
+  if (declaration.match.is_of_queries())
+    throw ErrorException({"'" + std::string(match) + "' is about questions, where flows are declared"});
   const bool answers =
       declaration.kind == Declaration::Kind::stream || declaration.kind == Declaration::Kind::http;
   declaration.clear = match.starts_with("tcp/") || match.starts_with("http/");

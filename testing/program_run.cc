@@ -111,13 +111,7 @@ AgentOptions ProgramRun::agent_options(std::vector<std::string> argv) const {
 
 HostOptions ProgramRun::host_options() {
   HostOptions options;
-  auto rules = world_.rules;
-  // Addresses that no guest reaches otherwise are reached where the world has something there.
-  if (world_.otherwise == Action::allow)
-    for (const auto& declaration : world_.declared.all())
-      if (declaration->match.host == Match::Host::network)
-        rules.push_back({.action = Action::allow, .match = declaration->match, .where = "the world"});
-  options.rules = std::make_shared<const RuleSet>(std::move(rules), world_.otherwise);
+  options.rules = world_.rules();
   options.dialer = [this](Executor) { return std::make_unique<WorldDialer>(world_); };
   options.dialer_resolves_names = true;
   if (!world_.reaches_outside) options.resolv_conf.clear();
@@ -213,6 +207,10 @@ void ProgramRun::signal(int number) {
     host_->send_signal(number);
   else
     waiting_signals_.push_back(number);
+}
+
+void ProgramRun::adopt_rules() {
+  if (host_) host_->replace_rules(world_.rules());
 }
 
 void ProgramRun::close() {

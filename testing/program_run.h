@@ -22,6 +22,7 @@ class ProgramRun final : public Events, public SandboxListener {
   bool has_ended() const { return outcome_.timed_out || has_status_ || failure_.has_value(); }
   const Outcome& so_far() const { return outcome_; }
   void signal(int number);
+  void adopt_rules();  // the world's, as they are now
 
   void flow_ended(const FlowRecord& record) override;
   void warning(const std::string& what) override { world_.trouble(what); }

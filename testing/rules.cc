@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "host/policy/make_rule.h"
+
 namespace nsrun::testing {
 namespace {
 
@@ -21,19 +23,11 @@ std::optional<Action> action_of(std::string_view word) {
   return std::nullopt;
 }
 
-Result<Rule> parse_rule(const std::string& text, Action action, const std::string& rest) {
-  Rule rule{.action = action, .match = {}, .where = "the test"};
-  const auto equals = action == Action::redirect ? rest.find('=') : rest.npos;
-  if (action == Action::redirect) {
-    if (equals == rest.npos) return wrong(text, "does not say where to");
-    auto place = Place::parse(std::string_view(rest).substr(equals + 1));
-    if (!place) return place.error();
-    rule.to = std::move(*place);
-  }
-  auto match = Match::parse(std::string_view(rest).substr(0, equals));
-  if (!match) return match.error();
-  rule.match = std::move(*match);
-  return rule;
+Result<Rule> parse_rule(const std::string& text, Action action, std::string_view rest) {
+  if (action != Action::redirect) return make_rule(action, rest);
+  const auto equals = rest.find('=');
+  if (equals == rest.npos) return wrong(text, "does not say where to");
+  return make_redirect(rest.substr(0, equals), rest.substr(equals + 1));
 }
 
 }  // namespace
@@ -47,14 +41,16 @@ Result<Rules> parse_rules(const std::vector<std::string>& texts) {
     if (space == text.npos) return wrong(text, "is no rule");
     const auto rest = text.substr(text.find_first_not_of(' ', space));
     if (word == "default") {
-      otherwise = action_of(rest);
-      if (!otherwise || *otherwise == Action::redirect) return wrong(text, "is no default");
+      const auto said = parse_default(rest);
+      if (!said || *said == Action::ask) return wrong(text, "is no default");
+      otherwise = *said;
       continue;
     }
     const auto action = action_of(word);
     if (!action) return wrong(text, "does nothing that is known");
     auto rule = parse_rule(text, *action, rest);
     if (!rule) return rule.error();
+    rule->where = "the test";
     parsed.rules.push_back(std::move(*rule));
   }
   // As on the command line: a list of what is allowed allows nothing else.

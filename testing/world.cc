@@ -1,12 +1,13 @@
 #include "testing/world.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
+#include "host/policy/fault_rule.h"
 #include "testing/program_run.h"
 #include "testing/recorder.h"
 #include "testing/replay.h"
-#include "testing/rules.h"
 
 namespace nsrun::testing {
 
@@ -16,14 +17,19 @@ World::~World() {
   state_->end_handlers();
 }
 
+World& World::changed() {
+  for (const auto& run : runs_) run->adopt_rules();
+  return *this;
+}
+
 World& World::on(std::string_view match, Handler handler) {
   state_->declared.declare(match, {.kind = Declaration::Kind::stream, .handler = std::move(handler)});
-  return *this;
+  return changed();
 }
 
 World& World::on(std::string_view match, HttpHandler handler) {
   state_->declared.declare(match, {.kind = Declaration::Kind::http, .respond = std::move(handler)});
-  return *this;
+  return changed();
 }
 
 World& World::on(std::string_view match, HttpResponse always) {
@@ -32,18 +38,34 @@ World& World::on(std::string_view match, HttpResponse always) {
 
 World& World::refuse(std::string_view match) {
   state_->declared.declare(match, {.kind = Declaration::Kind::refuse});
-  return *this;
+  return changed();
 }
 
 World& World::silence(std::string_view match) {
   state_->declared.declare(match, {.kind = Declaration::Kind::silence});
-  return *this;
+  return changed();
 }
 
 World& World::policy(const std::vector<std::string>& rules) {
-  auto parsed = parse_rules(rules).value();
-  state_->rules = std::move(parsed.rules);
-  state_->otherwise = parsed.otherwise;
+  state_->policy = parse_rules(rules).value();
+  return changed();
+}
+
+World& World::fault(std::string_view match, std::string_view what) {
+  auto rule = parse_fault_rule(what, match).value();
+  const auto same = std::find_if(state_->faults.begin(), state_->faults.end(),
+                                 [&](const Rule& known) { return known.match == rule.match; });
+  if (same != state_->faults.end())
+    same->faults->replace(*rule.faults->spec());  // for flows that live, too
+  else
+    state_->faults.push_back(std::move(rule));
+  return changed();
+}
+
+World& World::mend(std::string_view match) {
+  const auto mended = Match::parse(match).value();
+  for (const auto& known : state_->faults)
+    if (known.match == mended) known.faults->replace({});
   return *this;
 }
 

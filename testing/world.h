@@ -53,9 +53,16 @@ class World {
   World& silence(std::string_view match);
 
   // Who may go where at all, in place of all rules before: as the command's options have it, "allow
-  // api.example.com:443", "deny udp/*", "redirect a.example=b.example", "default reject". For programs
-  // started from then on.
+  // api.example.com:443", "deny udp/*", "redirect a.example=b.example", "default reject". For flows that
+  // begin from now on.
   World& policy(const std::vector<std::string>& rules);
+
+  // What goes wrong on the way there, as --fault has it: "latency=100ms,jitter=20ms", "refuse=10%",
+  // "reset_after=4KiB". From now on, and for the same match in place of what was said before, also for flows
+  // that live. Of several matches that fit a flow the first that was ever said counts.
+  World& fault(std::string_view match, std::string_view what);
+  // Nothing goes wrong there any more.
+  World& mend(std::string_view match);
 
   // Starts a program and waits for its end.
   Outcome run(std::vector<std::string> argv, ProgramOptions options = {});
@@ -82,6 +89,8 @@ class World {
   std::string authority() const;
 
  private:
+  World& changed();  // programs that run hear of it
+
   std::unique_ptr<WorldState> state_;
   std::unique_ptr<Beyond> replay_;                 // null: none
   std::vector<std::unique_ptr<ProgramRun>> runs_;  // kept: their agents take a while to leave

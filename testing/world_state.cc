@@ -11,6 +11,17 @@ void WorldState::end_handlers() {
   while (!ended) run_loop(1s);
 }
 
+std::shared_ptr<const RuleSet> WorldState::rules() const {
+  auto rules = policy.rules;
+  rules.insert(rules.end(), faults.begin(), faults.end());
+  // Addresses that no guest reaches otherwise are reached where the world has something there.
+  if (policy.otherwise == Action::allow)
+    for (const auto& declaration : declared.all())
+      if (declaration->match.host == Match::Host::network)
+        rules.push_back({.action = Action::allow, .match = declaration->match, .where = "the world"});
+  return std::make_shared<const RuleSet>(std::move(rules), policy.otherwise);
+}
+
 void WorldState::handler_threw(std::exception_ptr failure) {
   if (!thrown) thrown = std::move(failure);
 }

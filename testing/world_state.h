@@ -5,10 +5,11 @@
 #include <vector>
 
 #include "host/dialer.h"
-#include "host/policy/rule.h"
+#include "host/policy/rule_set.h"
 #include "host/tls/certificate_authority.h"
 #include "testing/declarations.h"
 #include "testing/flows.h"
+#include "testing/rules.h"
 #include "testing/trust.h"
 
 namespace nsrun::testing {
@@ -26,6 +27,8 @@ struct WorldState {
   WorldState();
 
   void end_handlers();  // also before the world itself ends
+  // What holds now: policy, faults, and the addresses that are declared.
+  std::shared_ptr<const RuleSet> rules() const;
   // The first that a handler throws fails the test.
   void handler_threw(std::exception_ptr failure);
   // Something is declared, or known beyond, where the flow led, or where it was refused to go.
@@ -39,8 +42,8 @@ struct WorldState {
   CertificateAuthority authority;
   const TrustFolder trust;
   Declarations declared;
-  std::vector<Rule> rules;
-  Action otherwise = Action::allow;
+  Rules policy;
+  std::vector<Rule> faults;
   Beyond* beyond = nullptr;      // where nothing is declared: a recorder, a replay; null: nothing is there
   bool reaches_outside = false;  // a recording: the real network is there
   Flows flows;

@@ -228,6 +228,50 @@ TEST_CASE("a world can change while its program runs", "[world]") {
   CHECK_FALSE(program.wait_until([] { return false; }));
 }
 
+std::chrono::milliseconds time_of(World& world, const std::string& url) {
+  const auto began = std::chrono::steady_clock::now();
+  CHECK(world.run(curl(url)).status == 0);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+}
+
+TEST_CASE("what is far away takes its time, and what breaks off breaks off", "[world]") {
+  if (skip(why_no_sandbox())) return;
+  using std::chrono::milliseconds;
+  World world;
+  world.on("*:80", HttpResponse{200, std::string(100'000, 'x')});
+  world.fault("far.example.com", "latency=300ms").fault("broken.example.com", "down:reset_after=10kB");
+  CHECK(time_of(world, "http://near.example.com/") < milliseconds(300));
+  CHECK(time_of(world, "http://far.example.com/") >= milliseconds(300));
+  const auto outcome = world.run(curl("http://broken.example.com/"));
+  CHECK(outcome.status == 56);  // curl: the connection was reset
+  CHECK(outcome.out.size() < 10'000);
+  world.mend("far.example.com");
+  CHECK(time_of(world, "http://far.example.com/") < milliseconds(300));
+  CHECK_THROWS_AS(world.fault("far.example.com", "distance=10"), ErrorException);
+}
+
+TEST_CASE("faults and policy change while a program runs", "[world]") {
+  if (skip(why_no_sandbox())) return;
+  World world;
+  int asked = 0;
+  world.on("a.example.com:80", [&](const HttpRequest&) { return ++asked, HttpResponse{200, "one\n"}; });
+  // Until it is refused, and then until it is not.
+  auto program = world.start({"sh", "-c",
+                              "while curl -sS http://a.example.com/ >/dev/null 2>&1; do :; done; echo gone; "
+                              "until curl -sSf http://a.example.com/ 2>/dev/null; do :; done"});
+  REQUIRE(program.wait_until([&] { return asked >= 2; }));
+  world.fault("a.example.com", "refuse");
+  REQUIRE(program.wait_until([&] { return program.out() == "gone\n"; }));
+  world.mend("a.example.com").policy({"reject a.example.com:80"});
+  const auto tried = world.flows().size();
+  REQUIRE(program.wait_until([&] { return world.flows().size() >= tried + 2; }));
+  CHECK(world.flows()[world.flows().size() - 1].rule == "reject a.example.com:80");
+  world.policy({});
+  const auto outcome = program.wait();
+  INFO(outcome.to_string());
+  CHECK(outcome.out == "gone\none\n");
+}
+
 TEST_CASE("two programs run in one world at once", "[world]") {
   if (skip(why_no_sandbox())) return;
   World world;
