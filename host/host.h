@@ -34,9 +34,9 @@ class SandboxListener {
   virtual void closed() {}  // every flow has ended and was written down; nothing follows
 };
 
-// Makes the dialer that every allowed flow goes through. Called once for each queue of
-// the network's device: a dialer serves one thread. One that resolves names dials no address that the target
-// does not permit (Target::permits).
+// Makes the dialer that every allowed flow goes through. Called once for each queue of the network's device,
+// and once more to accelerate: a dialer serves one thread. One that resolves names dials no address that the
+// target does not permit (Target::permits).
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
 struct HostOptions {

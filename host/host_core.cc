@@ -138,8 +138,8 @@ Task<std::size_t> HostCore::unfinished() {
 }
 
 Counters HostCore::counters() {
-  Counters sum = worker_.totals();
-  for (auto& other : others_) sum += other->worker().totals();
+  Counters sum = worker_.counted();
+  for (auto& other : others_) sum += other->worker().counted();
   return sum;
 }
 

@@ -112,7 +112,7 @@ AgentOptions ProgramRun::agent_options(std::vector<std::string> argv) const {
 HostOptions ProgramRun::host_options() {
   HostOptions options;
   options.rules = world_.rules();
-  options.dialer = [this](Executor) { return std::make_unique<WorldDialer>(world_); };
+  options.dialer = [this](Executor) { return std::make_unique<DeclaredDialer>(world_); };
   options.dialer_resolves_names = true;
   if (!world_.reaches_outside) options.resolv_conf.clear();
   options.events = this;

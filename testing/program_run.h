@@ -4,8 +4,8 @@
 
 #include "container/agent.h"
 #include "host/host.h"
+#include "testing/declared_dialer.h"
 #include "testing/program.h"
-#include "testing/world_dialer.h"
 
 namespace nsrun::testing {
 

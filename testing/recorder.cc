@@ -13,8 +13,8 @@
 
 #include "host/dialers/memory_pipe.h"
 #include "host/tls/tls_connection.h"
+#include "testing/declared_dialer.h"
 #include "testing/pushback.h"
-#include "testing/world_dialer.h"
 
 namespace nsrun::testing {
 namespace {

@@ -8,7 +8,7 @@
 #include "host/dialers/memory_pipe.h"
 #include "host/dialers/proxy.h"
 #include "host/tls/tls_connection.h"
-#include "testing/world_dialer.h"
+#include "testing/declared_dialer.h"
 
 namespace nsrun::testing {
 namespace {

@@ -8,7 +8,7 @@
 // has to arrive: hence the second pipe. What the program says after that is heard for a while and dropped,
 // for to refuse it would be a reset, which overtakes what the program has not read yet.
 
-#include "testing/world_dialer.h"
+#include "testing/declared_dialer.h"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -142,7 +142,7 @@ std::string host_of(const Target& target) {
   return target.name.empty() ? target.endpoint.address.to_string() : target.name;
 }
 
-Task<Dialled> WorldDialer::dial(const Target& target) {
+Task<Dialled> DeclaredDialer::dial(const Target& target) {
   auto declaration = world_.declared.find(subject_of(target));
   if (!declaration && world_.beyond) co_return co_await world_.beyond->dial(target);
   if (!declaration)

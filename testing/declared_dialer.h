@@ -5,9 +5,9 @@
 namespace nsrun::testing {
 
 // Every flow ends in what the world has declared for it, or is refused.
-class WorldDialer final : public Dialer {
+class DeclaredDialer final : public Dialer {
  public:
-  explicit WorldDialer(WorldState& world) : world_(world) {}
+  explicit DeclaredDialer(WorldState& world) : world_(world) {}
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
 
  private:
