@@ -31,7 +31,7 @@ struct WorldState;
 //
 // Everything happens on the test's own thread, inside run() and Program::wait(): a handler may use the test's
 // variables without locks, and its framework's assertions. Programs start as clones of this process, so no
-// other thread of it may run meanwhile.
+// other thread of it may run meanwhile; and not from within a handler.
 //
 // A match is [tcp/|udp/|icmp/|tls/|http/]HOST[:PORT[-PORT]]: HOST a name, *.NAME, an address, a network or *.
 // The first that fits counts; the same match declared anew replaces what was there. Every function throws

@@ -108,7 +108,9 @@ Task<Result<void>> TlsConnection::Session::handshake() {
   }
 }
 
-TlsConnection::~TlsConnection() { session_->cancel_end.emit(asio::cancellation_type::terminal); }
+TlsConnection::~TlsConnection() {
+  if (session_->finished && !session_->end_done) session_->cancel_end.emit(asio::cancellation_type::terminal);
+}
 
 const std::string& TlsConnection::protocol() const { return session_->protocol; }
 const std::string& TlsConnection::server_name() const { return session_->server_name; }
