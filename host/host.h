@@ -54,7 +54,9 @@ struct HostOptions {
   Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
-  bool accelerate = false;             // our agent's offer to have the command's connects answered is taken
+  // Our agent's offer to have the command's connects answered is taken. SIGURG, where it is at its default,
+  // then gets a handler that does nothing: it interrupts the thread that answers.
+  bool accelerate = false;
   // The host's, whose servers answer the guest. Empty: nobody is asked, and names have no other records than
   // the synthetic addresses they get.
   std::string resolv_conf = "/etc/resolv.conf";

@@ -30,7 +30,7 @@ Sandbox::Sandbox(HostOptions given, Executor home)
       policy({options.network, options.host_loopback, options.dialer_resolves_names || options.learner,
               inquirer.get()},
              synthetic, options.rules ? options.rules : std::make_shared<const RuleSet>()) {
-  if (options.learner) learning = std::make_unique<LearningPolicy>(policy, policy, *options.learner);
+  if (options.learner) learning = std::make_unique<LearningPolicy>(policy, *options.learner);
   if (!options.capture.empty()) capture = CaptureFile::create(options.capture).value();
 }
 
