@@ -4,7 +4,7 @@
 include(CMakePackageConfigHelpers)
 
 # `#include <nsrun/host/host.h>` in the build tree as well.
-foreach(folder runtime netstack container host)
+foreach(folder runtime netstack container host testing)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include/nsrun)
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${PROJECT_BINARY_DIR}/include/nsrun/${folder} SYMBOLIC)
   target_include_directories(nsrun_${folder} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
@@ -14,7 +14,7 @@ endforeach()
 set_target_properties(nsrun_asio PROPERTIES EXPORT_NAME asio)
 set_target_properties(nsrun_lwip PROPERTIES EXPORT_NAME lwip)
 install(TARGETS nsrun RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS nsrun_asio nsrun_lwip nsrun_runtime nsrun_netstack nsrun_container nsrun_host
+install(TARGETS nsrun_asio nsrun_lwip nsrun_runtime nsrun_netstack nsrun_container nsrun_host nsrun_testing
         EXPORT nsrun ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT nsrun NAMESPACE nsrun:: FILE nsrunTargets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nsrun)
 install(FILES ${PROJECT_SOURCE_DIR}/docs/nsrun.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
@@ -86,6 +86,7 @@ endfunction()
 
 nsrun_pkg_config(nsrun nsrun_host "A command's own network without root: the host's side")
 nsrun_pkg_config(nsrun-container nsrun_container "A command's own network without root: the child's side")
+nsrun_pkg_config(nsrun-testing nsrun_testing "Tests of network programs in a world of functions")
 
 # Sets `result` to the lines by which nsrunConfig.cmake finds what `target` links.
 function(nsrun_dependencies target result)

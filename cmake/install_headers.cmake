@@ -1,8 +1,9 @@
-# Installs the public headers below ${destination}, folder names kept: all of runtime, container and host, and
-# of netstack those that they include (the others need lwIP's headers, which stay private).
+# Installs the public headers below ${destination}, folder names kept: all of runtime, container, host and testing,
+# and of netstack those that they include (the others need lwIP's headers, which stay private).
 
 cmake_policy(VERSION 3.21)
-file(GLOB_RECURSE waiting RELATIVE ${source} ${source}/runtime/*.h ${source}/container/*.h ${source}/host/*.h)
+file(GLOB_RECURSE waiting RELATIVE ${source} ${source}/runtime/*.h ${source}/container/*.h ${source}/host/*.h
+     ${source}/testing/*.h)
 set(public ${waiting})
 while(waiting)
   list(POP_FRONT waiting header)

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <future>
@@ -38,10 +37,7 @@ Host::~Host() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Host::close() {
-  if (!thread_.joinable()) return core_->close();
-  asio::post(*own_context_, [core = core_.get()] { core->close(); });
-}
+void Host::close() { HostCore::close(core_); }
 
 bool Host::is_elsewhere() const {
   return thread_.joinable() && thread_.get_id() != std::this_thread::get_id();
@@ -61,6 +57,8 @@ void Host::hurry() {
   if (!is_elsewhere()) return core_->hurry();
   asio::post(*own_context_, [core = core_.get()] { core->hurry(); });
 }
+
+void Host::replace_rules(std::shared_ptr<const RuleSet> rules) { core_->replace_rules(std::move(rules)); }
 
 Counters Host::counters() const {
   if (!is_elsewhere()) return core_->counters();

@@ -30,7 +30,8 @@ class SandboxListener {
   virtual void stopped(int signal) { (void)signal; }        // it was stopped (job control)
   virtual void exited(int status) { (void)status; }         // 128 + n for signal n
   virtual void failed(const Error& error) { (void)error; }  // before it could start
-  virtual void ended() {}                                   // the child is gone; nothing follows
+  virtual void ended() {}                                   // the child is gone; it says nothing more
+  virtual void closed() {}  // every flow has ended and was written down; nothing follows
 };
 
 // Makes the dialer that every allowed flow goes through. Called once for each queue of the network's device,
@@ -56,9 +57,11 @@ struct HostOptions {
   // Our agent's offer to have the command's connects answered is taken. SIGURG, where it is at its default,
   // then gets a handler that does nothing: it interrupts the thread that answers.
   bool accelerate = false;
-  std::string resolv_conf = "/etc/resolv.conf";  // the host's, whose servers answer the guest
-  Events* events = nullptr;                      // borrowed; outlives the host
-  SandboxListener* listener = nullptr;           // borrowed; outlives the host
+  // The host's, whose servers answer the guest. Empty: nobody is asked, and names have no other records than
+  // the synthetic addresses they get.
+  std::string resolv_conf = "/etc/resolv.conf";
+  Events* events = nullptr;             // borrowed; outlives the host
+  SandboxListener* listener = nullptr;  // borrowed; outlives the host
 };
 
 // The outside of one sandbox: gives the child its network.
@@ -91,6 +94,8 @@ class Host {
   // Once the command has ended: what it sent last is not passed on any longer, but cut off.
   void hurry();
   Counters counters() const;
+  // From here on these are HostOptions::rules; from any thread. Flows that live were judged by others.
+  void replace_rules(std::shared_ptr<const RuleSet> rules);
 
  private:
   bool is_elsewhere() const;  // the loop runs on our thread, and the caller is on another

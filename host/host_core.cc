@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include "host/publish/listener.h"
@@ -51,7 +52,13 @@ void HostCore::start(std::shared_ptr<HostCore> core) {
       asio::bind_cancellation_slot(self.cancel_.slot(), [core = std::move(core)](std::exception_ptr) {}));
 }
 
-void HostCore::close() { cancel_.emit(asio::cancellation_type::terminal); }
+// Outside the loop Asio keeps a cancellation for later, and the core with it must last until then.
+void HostCore::close(std::shared_ptr<HostCore> core) {
+  auto& context = core->context_;
+  asio::dispatch(context, [core = std::move(core)] {
+    if (!core->over_) core->cancel_.emit(asio::cancellation_type::terminal);
+  });
+}
 
 void HostCore::send(Message message) {
   if (channel_) (void)send_message(channel_.get(), message);
@@ -81,6 +88,8 @@ Task<> HostCore::run() {
   channel_wait_.reset();
   channel_.reset();
   listeners_.clear();
+  over_ = true;
+  listener_.closed();
 }
 
 // Until the child is gone, or its words are packets. A child that executes another program closes its end,

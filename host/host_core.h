@@ -24,12 +24,14 @@ class HostCore {
   HostCore(asio::io_context& context, HostOptions options);
 
   static void start(std::shared_ptr<HostCore> core);  // spawns run(), which keeps the core alive
-  void close();                                       // on the loop's thread: run() ends soon
+  // run() ends soon. On the loop's thread, or while the loop does not run.
+  static void close(std::shared_ptr<HostCore> core);
   Result<void> attach(Command& command);
   void send(Message message);
   void resume() { send({MessageType::resume, 0, last_stop_}); }
   void hurry() { is_passing_on_ = false; }
   Counters counters();
+  void replace_rules(std::shared_ptr<const RuleSet> rules) { sandbox_.policy.replace(std::move(rules)); }
 
  private:
   Task<> run();
@@ -63,6 +65,7 @@ class HostCore {
   bool ids_mapped_ = false, is_passing_on_ = false;
   pid_t child_ = 0;        // the sandbox's first process, once it has sent its device
   bool started_ = false;   // the command runs
+  bool over_ = false;      // run() has ended
   std::string last_stop_;  // as the agent named it
 
   SandboxSockets sockets_;

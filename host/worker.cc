@@ -34,6 +34,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                                                              : std::nullopt,
                     .policy = &sandbox.policy,
                     .synthetic = &sandbox.synthetic,
+                    .asks_world = !sandbox.options.resolv_conf.empty(),
                     .asked = questions_to(sandbox.options.learner),
                     .refused = [this](const FlowKey& key, const std::string& name) { refused(key, name); },
                     .recent = &sandbox.ledger.names}),

@@ -1,9 +1,8 @@
 #include "host/dialers/http_connect.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <vector>
+
+#include "host/base64.h"
 
 namespace nsrun::http_connect {
 namespace {
@@ -12,13 +11,6 @@ constexpr std::size_t longest_reason = 128;  // characters, for the log
 
 // What would end a line or a word of the request's head.
 bool is_unsafe(char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; }
-
-std::string base64(std::string_view text) {
-  std::vector<unsigned char> out(4 * ((text.size() + 2) / 3) + 1);  // EVP_EncodeBlock ends it with a NUL
-  const auto length = EVP_EncodeBlock(out.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                                      static_cast<int>(text.size()));
-  return {out.begin(), out.begin() + length};
-}
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -35,7 +27,8 @@ Result<std::string> request(const Target& to, const std::optional<Credentials>& 
   if (credentials) {
     if (credentials->user.find(':') != std::string::npos)
       return Error{"a user with a colon cannot log in by HTTP Basic (RFC 7617 2)", errno_code(EINVAL)};
-    head += "Proxy-Authorization: Basic " + base64(credentials->user + ":" + credentials->password) + "\r\n";
+    head += "Proxy-Authorization: Basic " + base64_encode(credentials->user + ":" + credentials->password) +
+            "\r\n";
   }
   return {boost::system::in_place_value, head + "\r\n"};
 }

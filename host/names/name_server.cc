@@ -103,6 +103,7 @@ Task<std::optional<DnsBytes>> NameServer::answer(Bytes message, Transport transp
     co_return encode_dns_reply(message, {.code = DnsCode::not_implemented});
 
   if (const auto reply = own_reply(query->question, asker)) co_return encode_dns_reply(message, *reply);
+  if (!options_.asks_world) co_return encode_dns_reply(message, DnsReply{});
   co_return co_await forward(message, *query, transport);
 }
 

@@ -32,6 +32,7 @@ struct NameServerOptions {
   // Where the policy gives synthetic addresses: answers A, AAAA and the PTR of its addresses in place of the
   // world. Not null where there is a policy.
   SyntheticNames* synthetic = nullptr;
+  bool asks_world = true;  // false: what we cannot answer does not exist
   // Hears of a name that the guest asked about, and may. Empty: nobody does.
   std::function<void(const std::string& name)> asked = {};
   // Hears of a name that the guest asked for in this conversation and may not ask about. Empty: nobody does.

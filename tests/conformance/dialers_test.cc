@@ -4,6 +4,7 @@
 //   Socks5        test ──► SOCKS5 proxy ──► server        all on loopback, one thread
 //   HttpConnect   test ──► HTTP proxy ────► server
 //   Unix          test ──────────────────► unix socket
+//   Tls           test ──► TLS ───────────► server
 //   Function      test ──────────────────► a function, in memory
 //   Faultless     test ──────────────────► server, past a FaultDialer that has nothing to do
 //   Slow          test ── 2 ms ──────────► server
@@ -17,7 +18,7 @@
 #include "host/socket_connection.h"
 #include "tests/support/dialers_subjects.h"
 
-#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Function, Faultless, Slow
+#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Tls, Function, Faultless, Slow
 
 namespace nsrun::test {
 namespace {

@@ -7,8 +7,17 @@
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/socks5_dialer.h"
 #include "host/dialers/unix_dialer.h"
+#include "host/tls/tls_dialer.h"
 
 namespace nsrun::test {
+namespace {
+
+Task<> behave_in_tls(std::unique_ptr<Connection> near, const TlsContext& server, Behaviour behaviour) {
+  auto secured = co_await tls_accept(std::move(near), server);
+  if (secured) co_await behaviour(std::move(*secured));
+}
+
+}  // namespace
 
 Target Subject::serve(Protocol protocol, Behaviour behaviour) {
   const bool stream = protocol == Protocol::tcp;
@@ -93,6 +102,27 @@ std::optional<Target> Unix::silent() {
   held_ = fill_backlog(listener.get());
   held_.push_back(std::move(listener));
   return Target{};
+}
+
+Tls::Tls(Loop& loop)
+    : Subject(loop),
+      authority(CertificateAuthority::create("test authority").value()),
+      server(TlsContext::server({.identity = [this](const std::string& name) {
+               return authority.identity_for(name);
+             }}).value()) {}
+
+Dialer& Tls::dialer() {
+  if (!dialer_)
+    dialer_ =
+        std::make_unique<TlsDialer>(std::make_unique<DirectDialer>(loop_.executor()),
+                                    TlsContext::client({.trusted = authority.pem()}).value(), server_name);
+  return *dialer_;
+}
+
+Target Tls::serve(Protocol protocol, Behaviour behaviour) {
+  return Subject::serve(protocol, [this, behaviour](std::unique_ptr<Connection> near) {
+    return behave_in_tls(std::move(near), *server, behaviour);
+  });
 }
 
 Dialer& Function::dialer() {

@@ -6,6 +6,8 @@
 #include "host/dialer.h"
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/function_dialer.h"
+#include "host/tls/certificate_authority.h"
+#include "host/tls/tls_context.h"
 #include "tests/support/dialers_proxies.h"
 
 // What the conformance suite needs of one kind of dialer: the dialer, and far sides that it can reach.
@@ -79,6 +81,18 @@ class Unix final : public Subject {
  private:
   std::filesystem::path folder_;
   std::string path_;
+};
+
+class Tls final : public Subject {
+ public:
+  explicit Tls(Loop& loop);
+  Dialer& dialer() override;
+  Target serve(Protocol protocol, Behaviour behaviour) override;
+  bool is_kernel_socket() const override { return false; }
+
+  static constexpr auto server_name = "server.example";
+  CertificateAuthority authority;
+  std::unique_ptr<TlsContext> server;
 };
 
 class Function final : public Subject {

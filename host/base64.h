@@ -1,0 +1,12 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace nsrun {
+
+std::string base64_encode(std::string_view bytes);                // RFC 4648 4, padded, on one line
+std::optional<std::string> base64_decode(std::string_view text);  // as base64_encode() writes it
+
+}  // namespace nsrun
