@@ -1,10 +1,14 @@
 #include "container/agent.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
 #include "container/capabilities.h"
+#include "container/closed/covers.h"
+#include "container/closed/filter.h"
+#include "container/closed/locked_mounts.h"
 #include "container/connect_trap.h"
 #include "container/container.h"
 #include "container/descendants.h"
@@ -21,6 +25,10 @@
 //
 // It never executes a program, so it keeps the full capabilities in its user namespace that clone(2) gave it;
 // the command has them taken away after the fork.
+//
+// A closed sandbox is made in two steps. The agent is cloned into outer user, pid and mount namespaces,
+// covers there what leads outside, while it still sees which sockets are bound there, and goes on into the
+// inner namespaces: closed/locked_mounts.h says why.
 
 namespace nsrun {
 namespace {
@@ -63,10 +71,20 @@ void warn(int host, const Error& error) {
   (void)send_message(host, warning);
 }
 
+// Those that go with the inner user namespace.
+int inner_flags(const AgentOptions& options) {
+  return CLONE_NEWNET | CLONE_NEWIPC | (options.namespaces.uts ? CLONE_NEWUTS : 0);
+}
+
+// Keys on it reach a process group, and shells watch over one: the command has to stay in ours.
+bool has_terminal() { return static_cast<bool>(UniqueFd(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC))); }
+
 Result<void> prepare_mounts(int host, const AgentOptions& options) {
   if (auto done = separate_mounts(); !done) return done;
-  if (options.namespaces.pid)
+  if (options.namespaces.pid || options.closed)
     if (auto done = mount_proc(); !done) return done;
+  if (options.closed && !leaves_unix_open(options.allowed_unix))
+    if (auto done = cover_side_doors(options.allowed_unix); !done) return done;
   if (!options.resolv_conf) return {};
   NetworkOptions network = options.network;
   network.ipv6 = network.ipv6 && kernel_has_ipv6();
@@ -76,7 +94,10 @@ Result<void> prepare_mounts(int host, const AgentOptions& options) {
 
 Result<Container> open_sandbox(int host, const AgentOptions& options) {
   if (auto done = map_ids(host, options.ids); !done) return done.error();
-  // Not before: the host could no longer open /proc/PID/uid_map of a process that is not dumpable.
+  if (auto done = prepare_mounts(host, options); !done) return done.error();
+  if (options.closed)
+    if (auto done = lock_mounts(inner_flags(options)); !done) return done.error();
+  // Not before: nobody could open /proc/PID/uid_map of a process that is not dumpable.
   protect_from_ptrace();
   adopt_orphans();
   // A copy, so that a failure can still be told on the other one.
@@ -84,7 +105,6 @@ Result<Container> open_sandbox(int host, const AgentOptions& options) {
   if (!copy) return errno_error("cannot copy the socket to the host");
   auto container = Container::open(std::move(copy), options.network);
   if (!container) return container;
-  if (auto done = prepare_mounts(host, options); !done) return done.error();
   if (auto done = container->setup_network(); !done) return done.error();
   return container;
 }
@@ -96,10 +116,18 @@ Result<void> accelerate(int host, Acceleration wish) {
   return {};
 }
 
+// In the process that becomes the command.
+Result<void> confine(int host, const AgentOptions& options, bool own_group) {
+  if (options.closed)
+    if (auto done = put_on_closed_filter({leaves_unix_open(options.allowed_unix), !own_group}); !done)
+      return done;
+  return options.acceleration == Acceleration::off ? Result<void>() : accelerate(host, options.acceleration);
+}
+
 Result<pid_t> start_command(int host, const AgentOptions& options) {
   GuestCommand command = options.command;
-  if (options.acceleration != Acceleration::off)
-    command.prepare = [host, wish = options.acceleration] { return accelerate(host, wish); };
+  command.own_group = options.closed && !has_terminal();
+  command.prepare = [&] { return confine(host, options, command.own_group); };
   return start_guest_command(command);
 }
 
@@ -121,6 +149,11 @@ int look_after(int host, pid_t command, bool linger) {
 }
 
 }  // namespace
+
+int agent_clone_flags(const AgentOptions& options) {
+  if (!options.closed) return clone_flags(options.namespaces);
+  return CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+}
 
 int run_agent(int handshake_fd, const AgentOptions& options) {
   be_steadfast();

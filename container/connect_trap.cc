@@ -33,14 +33,12 @@
 #include <linux/landlock.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <memory>
-
+#include "container/seccomp_rules.h"
 #include "runtime/handshake.h"
 
 namespace nsrun {
@@ -70,19 +68,6 @@ Result<UniqueFd> no_tcp_connects() {
   return ruleset;
 }
 
-struct ReleaseFilter {
-  void operator()(void* filter) const { ::seccomp_release(filter); }
-};
-using Filter = std::unique_ptr<void, ReleaseFilter>;
-
-// The first 32 bits of an argument that the kernel takes as an int: it ignores the others.
-scmp_arg_cmp int_argument(unsigned number, std::uint32_t value) {
-  return {number, SCMP_CMP_MASKED_EQ, 0xffff'ffff, value};
-}
-scmp_arg_cmp has_flag(unsigned number, std::uint64_t flag) {
-  return {number, SCMP_CMP_MASKED_EQ, flag, flag};
-}
-
 struct SocketOption {
   int level;
   int name;
@@ -94,12 +79,10 @@ constexpr SocketOption forbidden_options[] = {
 
 bool add_rules(scmp_filter_ctx filter) {
   const auto sends_open = SCMP_ACT_ERRNO(EOPNOTSUPP);
-  const auto absent = SCMP_ACT_ERRNO(ENOSYS);
   int failed = 0;
   for (const int call : {SCMP_SYS(connect), SCMP_SYS(listen)})
     failed |= ::seccomp_rule_add(filter, SCMP_ACT_NOTIFY, call, 0);
-  for (const int call : {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)})
-    failed |= ::seccomp_rule_add(filter, absent, call, 0);
+  failed |= forbid_io_uring(filter);
   failed |= ::seccomp_rule_add(filter, sends_open, SCMP_SYS(sendto), 1, has_flag(3, fast_open));
   failed |= ::seccomp_rule_add(filter, sends_open, SCMP_SYS(sendmsg), 1, has_flag(2, fast_open));
   failed |= ::seccomp_rule_add(filter, sends_open, SCMP_SYS(sendmmsg), 1, has_flag(3, fast_open));
@@ -107,28 +90,13 @@ bool add_rules(scmp_filter_ctx filter) {
     failed |= ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 2,
                                  int_argument(1, static_cast<std::uint32_t>(level)),
                                  int_argument(2, static_cast<std::uint32_t>(name)));
-  // The last: it takes the place of what libseccomp made of the others for this call.
-  failed |= ::seccomp_rule_add(filter, absent, SCMP_SYS(socketcall), 0);
+  failed |= forbid_socketcall(filter);
   return failed == 0;
 }
 
-// The other ABIs that this machine's kernel may offer beside the native one.
-bool add_architectures(scmp_filter_ctx filter) {
-#if defined(__x86_64__) && !defined(__ILP32__)
-  return ::seccomp_arch_add(filter, SCMP_ARCH_X86) == 0 && ::seccomp_arch_add(filter, SCMP_ARCH_X32) == 0;
-#elif defined(__aarch64__)
-  return ::seccomp_arch_add(filter, SCMP_ARCH_ARM) == 0;
-#else
-  return filter != nullptr;
-#endif
-}
-
 Result<UniqueFd> install_filter() {
-  const Filter filter(::seccomp_init(SCMP_ACT_ALLOW));
-  // Whether no_new_privs is set was decided before (--map-root).
-  if (!filter || ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0) < 0 ||
-      !add_architectures(filter.get()) || !add_rules(filter.get()))
-    return unsupported("this libseccomp knows no notifications");
+  const SeccompFilter filter = allow_everything();
+  if (!filter || !add_rules(filter.get())) return unsupported("this libseccomp knows no notifications");
   const int failed = ::seccomp_load(filter.get());
   // libseccomp gives the kernel's word as ECANCELED; it puts a filter on wholly or not at all.
   if (failed < 0)
