@@ -107,8 +107,6 @@ Result<std::vector<std::string>> all_door_sockets() {
   if (!paths) return paths;
   const auto known = known_door_sockets();
   paths->insert(paths->end(), known.begin(), known.end());
-  // A socket bound by a relative path is found only by who knows the directory.
-  std::erase_if(*paths, [](const std::string& path) { return !path.starts_with('/'); });
   return paths;
 }
 
