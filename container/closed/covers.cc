@@ -103,7 +103,9 @@ Result<void> bring_back(const AllowedSocket& socket) {
 }
 
 Result<std::vector<std::string>> all_door_sockets() {
-  auto paths = bound_unix_paths();
+  const auto sockets = UnixSockets::open();
+  if (!sockets) return sockets.error();
+  auto paths = sockets->paths();
   if (!paths) return paths;
   const auto known = known_door_sockets();
   paths->insert(paths->end(), known.begin(), known.end());

@@ -16,8 +16,8 @@ struct DoorDirectory {
 // closed one by one.
 std::vector<DoorDirectory> door_directories();
 
-// Where sockets are that may have been bound in another network namespace, and so are not in
-// bound_unix_paths(): those of known daemons, and whatever the environment names. Not all of them exist.
+// Where sockets are that may have been bound in another network namespace, and so are not found by asking for
+// them (unix_sockets.h): those of known daemons, and whatever the environment names. Not all of them exist.
 std::vector<std::string> known_door_sockets();
 
 // ---- the pure parts

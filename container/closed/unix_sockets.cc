@@ -8,24 +8,13 @@
 
 #include <algorithm>
 
-#include "container/netlink.h"
-
 // Asked by sock_diag(7) rather than read in /proc/net/unix, where a line break in a path looks like the next
-// line.
+// line, and inode numbers are those of sockets rather than of files.
 
 namespace nsrun {
 namespace {
 
-constexpr auto doing = "cannot list the unix sockets that lead out of the sandbox";
-
-int take_path(nl_msg* message, void* into) {
-  nlattr* const name = ::nlmsg_find_attr(::nlmsg_hdr(message), sizeof(unix_diag_msg), UNIX_DIAG_NAME);
-  if (!name || ::nla_len(name) < 1) return NL_OK;
-  std::string path(static_cast<const char*>(::nla_data(name)), static_cast<std::size_t>(::nla_len(name)));
-  path.resize(std::min(path.size(), path.find('\0')));  // an abstract name begins with one
-  if (!path.empty()) static_cast<std::vector<std::string>*>(into)->push_back(std::move(path));
-  return NL_OK;
-}
+constexpr auto doing = "cannot list unix sockets";
 
 Error failed(int number) {
   auto error = netlink_error(doing, number);
@@ -33,25 +22,68 @@ Error failed(int number) {
   return error;
 }
 
+nlattr* attribute(nl_msg* message, int type) {
+  return ::nlmsg_find_attr(::nlmsg_hdr(message), sizeof(unix_diag_msg), type);
+}
+
+int take_path(nl_msg* message, void* into) {
+  nlattr* const name = attribute(message, UNIX_DIAG_NAME);
+  if (!name || ::nla_len(name) < 1) return NL_OK;
+  std::string path(static_cast<const char*>(::nla_data(name)), static_cast<std::size_t>(::nla_len(name)));
+  path.resize(std::min(path.size(), path.find('\0')));  // an abstract name begins with one
+  if (!path.empty()) static_cast<std::vector<std::string>*>(into)->push_back(std::move(path));
+  return NL_OK;
+}
+
+struct Sought {
+  FileIdentity file;
+  bool found = false;
+};
+
+int compare_file(nl_msg* message, void* into) {
+  auto& sought = *static_cast<Sought*>(into);
+  nlattr* const bound = attribute(message, UNIX_DIAG_VFS);
+  if (!bound || ::nla_len(bound) < static_cast<int>(sizeof(unix_diag_vfs))) return NL_OK;
+  const auto& file = *static_cast<const unix_diag_vfs*>(::nla_data(bound));
+  sought.found |= file.udiag_vfs_dev == sought.file.device &&
+                  file.udiag_vfs_ino == static_cast<std::uint32_t>(sought.file.inode);
+  return NL_OK;
+}
+
 }  // namespace
 
-Result<std::vector<std::string>> bound_unix_paths() {
-  std::vector<std::string> paths;
-  const NetlinkSocket socket(::nl_socket_alloc());
+Result<UnixSockets> UnixSockets::open() {
+  NetlinkSocket socket(::nl_socket_alloc());
   if (!socket) return Error{doing, errno_code(ENOMEM)};
   if (const int number = ::nl_connect(socket.get(), NETLINK_SOCK_DIAG); number < 0) return failed(number);
-  ::nl_socket_modify_cb(socket.get(), NL_CB_VALID, NL_CB_CUSTOM, take_path, &paths);
+  return UnixSockets(std::move(socket));
+}
+
+Result<void> UnixSockets::ask(unsigned show, int (*take)(nl_msg*, void*), void* into) const {
+  ::nl_socket_modify_cb(socket_.get(), NL_CB_VALID, NL_CB_CUSTOM, take, into);
   unix_diag_req request{};
   request.sdiag_family = AF_UNIX;
   request.udiag_states = ~0u;
-  request.udiag_show = UDIAG_SHOW_NAME;
-  int number = ::nl_send_simple(socket.get(), SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request, sizeof request);
-  if (number >= 0) number = ::nl_recvmsgs_default(socket.get());
+  request.udiag_show = show;
+  int number = ::nl_send_simple(socket_.get(), SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request, sizeof request);
+  if (number >= 0) number = ::nl_recvmsgs_default(socket_.get());
   if (number < 0) return failed(number);
+  return {};
+}
+
+Result<std::vector<std::string>> UnixSockets::paths() const {
+  std::vector<std::string> found;
+  if (auto asked = ask(UDIAG_SHOW_NAME, take_path, &found); !asked) return asked.error();
   // A listener's path is that of each connection it accepted, too.
-  std::sort(paths.begin(), paths.end());
-  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
-  return paths;
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+Result<bool> UnixSockets::has(const FileIdentity& file) const {
+  Sought sought{file};
+  if (auto asked = ask(UDIAG_SHOW_VFS, compare_file, &sought); !asked) return asked.error();
+  return sought.found;
 }
 
 }  // namespace nsrun

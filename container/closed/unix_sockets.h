@@ -3,12 +3,28 @@
 #include <string>
 #include <vector>
 
-#include "runtime/result.h"
+#include "container/closed/file_identity.h"
+#include "container/netlink.h"
 
 namespace nsrun {
 
-// The paths of all unix sockets that are bound to one in the current network namespace, whatever mount
-// namespace they were bound in: some lead nowhere here, or to something else.
-Result<std::vector<std::string>> bound_unix_paths();
+// Tells about the unix sockets of one network namespace: that in which it is opened.
+class UnixSockets {
+ public:
+  static Result<UnixSockets> open();
+
+  // The paths that sockets are bound to, whatever mount namespace they were bound in: some lead nowhere here,
+  // or to something else; those that do not begin with "/" were bound relative to some directory.
+  Result<std::vector<std::string>> paths() const;
+  // Whether a socket is bound to this file. Only the lower half of the inode's number is compared, as
+  // sock_diag tells no more.
+  Result<bool> has(const FileIdentity& file) const;
+
+ private:
+  explicit UnixSockets(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  Result<void> ask(unsigned show, int (*take)(nl_msg*, void*), void* into) const;
+
+  NetlinkSocket socket_;
+};
 
 }  // namespace nsrun
