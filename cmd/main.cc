@@ -6,6 +6,7 @@
 #include "cmd/hide_password.h"
 #include "cmd/options.h"
 #include "cmd/run.h"
+#include "cmd/subcommands.h"
 
 namespace {
 
@@ -19,16 +20,22 @@ void hold_standard_streams() {
     }
 }
 
+void hide_passwords(int argc, char** argv, const nsrun::RunOptions& options) {
+  nsrun::hide_password(argc, argv, options.dial, options.dial.size());
+  for (const auto& value : options.policy.vias) nsrun::hide_password(argc, argv, value, value.rfind('@'));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   hold_standard_streams();
+  if (const auto* subcommand = nsrun::find_subcommand(argc, argv)) return subcommand->run(argc - 1, argv + 1);
   const auto options = nsrun::parse_options(argc, argv);
   if (!options) {
     std::fprintf(stderr, "nsrun: %s\n", options.error().message().c_str());
     return static_cast<int>(options.error().exit);
   }
   if (!options->answer.empty()) return std::fputs(options->answer.c_str(), stdout) < 0;
-  nsrun::hide_password(argc, argv, options->dial);
+  hide_passwords(argc, argv, *options);
   return nsrun::run_command(*options);
 }

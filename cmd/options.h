@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "cmd/policy_options.h"
 #include "container/agent.h"
-#include "host/policy/rule_set.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/network.h"
@@ -17,7 +17,9 @@ struct RunOptions {
   std::vector<std::string> command;
   NetworkOptions network;
   std::vector<PublishedPort> publish;
-  std::shared_ptr<const RuleSet> rules;  // null: none were given
+  PolicyChoice policy;
+  std::shared_ptr<const RuleSet>
+      rules;  // of `policy`, as its files were when nsrun began; null: none were given
   bool host_loopback = false;
   std::string dial = "direct://";
   std::string log, capture;

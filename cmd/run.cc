@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "cmd/lesson.h"
 #include "cmd/signals.h"
 #include "container/agent.h"
 #include "container/descriptors.h"
@@ -100,6 +101,8 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   HostOptions host;
   host.network = options.network;
   host.rules = options.rules;
+  host.ask_command = options.policy.ask;
+  host.ask_limit = options.policy.ask_limit;
   host.host_loopback = options.host_loopback;
   host.latency = options.latency;
   host.publish = options.publish;
@@ -130,8 +133,9 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Runs the loop until the command has ended, and every flow has been written down.
-int follow_to_the_end(asio::io_context& context, Host& host, const Follower& follower, Process& child) {
+// Runs the loop until the command has ended, and every flow has been written down; `at_end` is called then.
+int follow_to_the_end(asio::io_context& context, Host& host, const Follower& follower, Process& child,
+                      const std::function<void()>& at_end) {
   asio::cancellation_signal no_more_signals;
   asio::co_spawn(context,
                  forward_signals(
@@ -144,6 +148,7 @@ int follow_to_the_end(asio::io_context& context, Host& host, const Follower& fol
   // The agent is left to itself: it ends when our end of the channel closes, and takes the device down then,
   // which takes the kernel some 30 ms that nobody need wait for.
   child.release();
+  at_end();
   // A name that is being looked up cannot be interrupted (getaddrinfo), and the loop's end would wait for it.
   if (!context.stopped()) std::_Exit(*follower.status());
   return *follower.status();
@@ -162,8 +167,10 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   if (options.acceleration == Acceleration::on && !accelerates(options))
     reporter.warning("nothing is accelerated: with --pcap everything goes through the device");
   Follower follower;
+  Lesson lesson(options.policy.learn, options.command);
   auto settings = host_options(options, reporter, follower);
   if (!settings) return settings.error();
+  settings->learner = lesson.learner();
 
   asio::io_context context(1);
   Host host(context, std::move(*settings));
@@ -174,7 +181,9 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   auto child = start(command);
   if (!child) return child.error();
   raise_descriptor_limit();
-  return follow_to_the_end(context, host, follower, *child);
+  return follow_to_the_end(context, host, follower, *child, [&] {
+    if (const auto written = lesson.write(); !written) fail(written.error());
+  });
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "runtime/fd.h"
+
 namespace nsrun {
 
 struct ReleaseFilter {
@@ -30,5 +32,10 @@ inline scmp_arg_cmp has_flag(unsigned number, std::uint64_t flag) {
 int forbid_socketcall(scmp_filter_ctx filter);
 // io_uring is absent (ENOSYS): it makes, connects and sends behind the filter's back. Programs fall back.
 int forbid_io_uring(scmp_filter_ctx filter);
+
+// Puts the filter on, and gives the listener that hears of its notifications; or none, and errno: EBUSY where
+// a filter with a listener is on already. Once a listener was heard of a call, only a signal that kills ends
+// it.
+UniqueFd put_on_with_listener(scmp_filter_ctx filter);
 
 }  // namespace nsrun

@@ -22,7 +22,7 @@ constexpr auto patience = 30s;
 
 HostCore::HostCore(asio::io_context& context, HostOptions options)
     : context_(context),
-      sandbox_(std::move(options)),
+      sandbox_(std::move(options), context.get_executor()),
       listener_(sandbox_.options.listener ? *sandbox_.options.listener : no_listener_),
       worker_(context, sandbox_),
       child_gone_(context.get_executor()),
@@ -77,6 +77,7 @@ Task<> HostCore::run() {
   co_await worker_.end();
   for (auto& other : others_) co_await other->end();
   for (auto& other : others_) co_await other->loop_over();
+  if (sandbox_.asked) co_await sandbox_.asked->end();
   channel_wait_.reset();
   channel_.reset();
   listeners_.clear();
@@ -128,8 +129,8 @@ Task<std::size_t> HostCore::unfinished() {
 }
 
 Counters HostCore::counters() {
-  Counters sum = worker_.totals();
-  for (auto& other : others_) sum += other->worker().totals();
+  Counters sum = worker_.counted();
+  for (auto& other : others_) sum += other->worker().counted();
   return sum;
 }
 

@@ -5,6 +5,8 @@
 #include "host/host.h"
 #include "host/ledger.h"
 #include "host/names/synthetic_names.h"
+#include "host/policy/asking_program.h"
+#include "host/policy/learner.h"
 #include "host/policy/rule_policy.h"
 #include "netstack/devices/capture.h"
 #include "netstack/stack_group.h"
@@ -15,14 +17,21 @@ namespace nsrun {
 // For any thread.
 struct Sandbox {
   // Throws ErrorException: the capture file cannot be written.
-  explicit Sandbox(HostOptions given);
+  // `home`: the first worker's loop.
+  Sandbox(HostOptions given, Executor home);
+
+  Policy& judge() { return learning ? static_cast<Policy&>(*learning) : policy; }
+  NamePolicy& judge_of_names() { return learning ? static_cast<NamePolicy&>(*learning) : policy; }
 
   const HostOptions options;
   Events no_events;
   Ledger ledger;
+  std::unique_ptr<AskingProgram> asked;  // null: no program is asked
+  std::unique_ptr<Inquirer> inquirer;    // null: nobody is
   SyntheticNames synthetic;
   RulePolicy policy;
-  std::unique_ptr<CaptureFile> capture;  // null: none
+  std::unique_ptr<LearningPolicy> learning;  // in front of `policy`; null: nobody learns
+  std::unique_ptr<CaptureFile> capture;      // null: none
   StackGroup stacks;
 };
 

@@ -4,6 +4,8 @@
 #include <future>
 #include <system_error>
 
+#include "netstack/devices/fault_device.h"
+
 namespace nsrun {
 
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
@@ -11,8 +13,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
       sandbox_(sandbox),
       tasks_(context.get_executor(),
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
-      usual_(make_dialer()),
-      world_(context.get_executor(), *usual_),
+      world_(context.get_executor(), sandbox.options, tasks_, totals_),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -21,50 +22,79 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .gateway4 = sandbox.options.network.gateway4,
                     .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
                                                              : std::nullopt,
-                    .policy = &sandbox.policy,
+                    .policy = &sandbox.judge_of_names(),
                     .synthetic = &sandbox.synthetic,
+                    .refused = [this](const FlowKey& key, const std::string& name) { refused(key, name); },
                     .recent = &sandbox.ledger.names}),
-      name_service_(tasks_,
-                    [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {
-                      return name_server_.serve(std::move(guest));
-                    }),
+      name_service_(
+          tasks_,
+          [this](std::unique_ptr<Connection> guest, Target target) -> Result<Task<>> {
+            return name_server_.serve(std::move(guest), {target.protocol, target.source, target.endpoint});
+          }),
       dialer_(sandbox.options.network, name_service_, world_),
-      flows_(sandbox.policy, dialer_, sandbox.ledger, totals_, Asker::guest) {}
-
-std::unique_ptr<Dialer> Worker::make_dialer() {
-  const auto& make = sandbox_.options.dialer;
-  if (make) return make(context_.get_executor());
-  return std::make_unique<DirectDialer>(context_.get_executor());
-}
+      flows_(sandbox.judge(), dialer_, sandbox.ledger, totals_, Asker::guest) {}
 
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   device_ = std::move(queue);
   if (sandbox_.capture) capturing_ = std::make_unique<CapturingDevice>(*device_, *sandbox_.capture);
+  Device* outermost = capturing_ ? capturing_.get() : device_.get();
+  if (auto faults = sandbox_.policy.rules()->packet_faults()) {
+    faulty_ = std::make_unique<FaultDevice>(*outermost, std::move(faults));
+    outermost = faulty_.get();
+  }
   StackOptions options;
   options.network = sandbox_.options.network;
   options.latency = sandbox_.options.latency;
   if (workers > 1) options.group = &sandbox_.stacks;
   stack_ = std::make_unique<Stack>(
-      context_, capturing_ ? *capturing_ : *device_, options.share_of(workers),
+      context_, *outermost, options.share_of(workers),
       [this](std::unique_ptr<Request> request) {
-        if (!injector_ || !injector_->claim(request)) carry(std::move(request));
+        if (!moved_ || !moved_->claim(request)) carry(std::move(request));
       },
       sandbox_.ledger);
   tasks_.spawn(stack_->run());
 }
 
+// A name that was asked for in vain is written down as the flow that it would have led to.
+void Worker::refused(const FlowKey& key, const std::string& name) {
+  const auto record = sandbox_.ledger.open(key, Asker::guest, refused_queries_);
+  record->name = name;
+  record->rule = sandbox_.policy.rule_about(name);
+  record->rejected = true;
+  record->why = "the name may not be asked about";
+  record->ended(FlowEnd::refused);
+}
+
 Result<void> Worker::accelerate(Message message, pid_t agent) {
   if (injector_) return {};
-  auto injector = Injector::start(std::move(message), {sandbox_.options.network, agent, *stack_}, tasks_,
-                                  [this](std::unique_ptr<Request> request) { carry(std::move(request)); });
-  if (!injector) return injector.error();
+  moved_.emplace(context_, *stack_, tasks_, totals_);
+  auto injector = InjectorThread::start(
+      context_, std::move(message), sandbox_.options.network, agent, *moved_,
+      {sandbox_.judge(), sandbox_.ledger, injected_,
+       [this](Executor executor, Scope& flows) {
+         return std::make_unique<WorldDialer>(executor, sandbox_.options, flows, injected_);
+       }});
+  if (!injector) return moved_.reset(), injector.error();
   injector_ = std::move(*injector);
   return {};
 }
 
+Counters Worker::counted() const {
+  Counters sum = totals_;
+  sum += injected_;
+  return sum;
+}
+
 Task<> Worker::end() {
+  if (injector_) {
+    const bool over = co_await injector_->end();
+    if (!over) (void)injector_.release();  // it sleeps in what it has, which nobody else may have any more
+  }
   co_await tasks_.cancel_and_join();
+  injector_.reset();
+  moved_.reset();
   stack_.reset();
+  faulty_.reset();
   capturing_.reset();
   device_.reset();
 }

@@ -7,21 +7,21 @@
 #include "host/carrier.h"
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/function_dialer.h"
-#include "host/dialers/via_dialer.h"
-#include "host/inject/injector.h"
+#include "host/inject/injector_thread.h"
 #include "host/names/name_server.h"
 #include "host/names/name_service_dialer.h"
 #include "host/sandbox.h"
+#include "host/world_dialer.h"
 #include "netstack/stack.h"
 
 namespace nsrun {
 
 // One queue of the guest's device, carried by one loop:
 //
-//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► ViaDialer ─► a dialer ─► world
+//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► WorldDialer ─► world
 //                                       └──► NameServer
 //
-// Everything in here belongs to the loop's thread, but for totals(). What workers share is in the Sandbox,
+// Everything in here belongs to the loop's thread, but for the totals. What workers share is in the Sandbox,
 // which outlives them.
 class Worker {
  public:
@@ -29,7 +29,8 @@ class Worker {
 
   // Packets flow. `workers`: how many the sandbox has.
   void begin(std::unique_ptr<Device> queue, std::size_t workers);
-  // From here on the connects of the command are answered on this loop (MessageType::accelerate).
+  // From here on the connects of the command are answered (MessageType::accelerate), on a thread of their
+  // own.
   Result<void> accelerate(Message message, pid_t agent);
   // Every flow ends, and then the stack.
   Task<> end();
@@ -41,26 +42,28 @@ class Worker {
   asio::io_context& context() { return context_; }
   // Takes what waits at the device; how many flows hold something of the guest's that was not passed on yet.
   std::size_t unfinished() { return stack_ ? stack_->unfinished() : 0; }
-  Counters& totals() { return totals_; }  // for any thread to read
+  Counters& totals() { return totals_; }
+  Counters counted() const;  // all there is to count here; for any thread
 
  private:
-  std::unique_ptr<Dialer> make_dialer();
+  void refused(const FlowKey& key, const std::string& name);
 
   asio::io_context& context_;
   Sandbox& sandbox_;
-  Counters totals_;
+  Counters totals_, injected_;  // injected_: the injector's thread's
+  Counters refused_queries_;  // records without a flow of their own
   Scope tasks_;
-  std::unique_ptr<Dialer> usual_;
-  ViaDialer world_;
+  WorldDialer world_;
   DirectDialer upstream_;  // to the host's resolvers: no policy between
   Resolvers resolvers_;
   NameServer name_server_;
   FunctionDialer name_service_;
   NameServiceDialer dialer_;
   Carrier flows_;
-  std::unique_ptr<Device> device_, capturing_;
+  std::unique_ptr<Device> device_, capturing_, faulty_;
   std::unique_ptr<Stack> stack_;
-  std::unique_ptr<Injector> injector_;
+  std::optional<MovedFlows> moved_;
+  std::unique_ptr<InjectorThread> injector_;
 };
 
 // A worker with a loop and a thread of its own.

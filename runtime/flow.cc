@@ -64,18 +64,18 @@ Counters& Counters::operator+=(const Counters& other) {
 }
 
 FlowRecord::FlowRecord(std::uint64_t id_, const FlowKey& key_, Events& events, Counters& totals, Asker asker_)
-    : id(id_), key(key_), asker(asker_), events_(events), totals_(totals) {
-  if (key.protocol == Protocol::tcp) totals_.tcp.connections += 1;
-  if (key.protocol == Protocol::udp) totals_.udp.flows += 1;
-  if (key.protocol == Protocol::icmp) totals_.icmp.flows += 1;
+    : id(id_), key(key_), asker(asker_), events_(events), totals_(&totals) {
+  if (key.protocol == Protocol::tcp) totals_->tcp.connections += 1;
+  if (key.protocol == Protocol::udp) totals_->udp.flows += 1;
+  if (key.protocol == Protocol::icmp) totals_->icmp.flows += 1;
 }
 
 void FlowRecord::relayed_from_guest() {
-  if (!std::exchange(relayed_from_guest_, true)) totals_.relays_from_guest += 1;
+  if (!std::exchange(relayed_from_guest_, true)) totals_->relays_from_guest += 1;
 }
 
 void FlowRecord::guest_finished() {
-  if (std::exchange(relayed_from_guest_, false)) totals_.relays_from_guest -= 1;
+  if (std::exchange(relayed_from_guest_, false)) totals_->relays_from_guest -= 1;
 }
 
 FlowRecord::~FlowRecord() {
@@ -88,9 +88,9 @@ void FlowRecord::moved_up(std::uint64_t bytes, std::uint64_t packets) {
   bytes_up += bytes;
   packets_up += packets;
   if (key.protocol == Protocol::tcp) {
-    totals_.tcp.bytes_up += bytes;
+    totals_->tcp.bytes_up += bytes;
   } else {
-    auto& total = key.protocol == Protocol::udp ? totals_.udp : totals_.icmp;
+    auto& total = key.protocol == Protocol::udp ? totals_->udp : totals_->icmp;
     total.bytes_up += bytes;
     total.packets_up += packets;
   }
@@ -100,9 +100,9 @@ void FlowRecord::moved_down(std::uint64_t bytes, std::uint64_t packets) {
   bytes_down += bytes;
   packets_down += packets;
   if (key.protocol == Protocol::tcp) {
-    totals_.tcp.bytes_down += bytes;
+    totals_->tcp.bytes_down += bytes;
   } else {
-    auto& total = key.protocol == Protocol::udp ? totals_.udp : totals_.icmp;
+    auto& total = key.protocol == Protocol::udp ? totals_->udp : totals_->icmp;
     total.bytes_down += bytes;
     total.packets_down += packets;
   }

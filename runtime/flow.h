@@ -43,6 +43,8 @@ struct Target {
 
   // Asked of each address that `name` resolves to here, before it is dialled.
   AddressCheck permits = {};
+  // Told of each as it is dialled, as a target of its own.
+  std::function<void(const Target&)> resolved = {};
   std::string via = {};                      // the URL of the dialer to take; empty: the sandbox's
   std::shared_ptr<Faults> faults = nullptr;  // what goes wrong on the way; null: nothing
 
@@ -117,6 +119,8 @@ class FlowRecord {
   // A relay carries this flow's stream, until the guest has finished and all it sent was passed on.
   void relayed_from_guest();
   void guest_finished();
+  // From here on another thread carries the flow, whose totals these are.
+  void carried_by(Counters& totals) { totals_ = &totals; }
   // The first end that is named stands; one that goes without a name was cut off with its sandbox.
   void ended(FlowEnd how) {
     if (end == FlowEnd::open) end = how;
@@ -126,7 +130,7 @@ class FlowRecord {
   const FlowKey key;
   const Asker asker;
   std::string name;     // the host name the source meant, where it is known
-  std::string dialled;  // Target::to_string() of what was dialled
+  std::string dialled;  // Target::to_string() of what was dialled; its address where a name is resolved here
   std::string rule;     // which rule decided
   std::string why;      // the error behind a refusal or a failure
   bool allowed = false;
@@ -138,7 +142,7 @@ class FlowRecord {
 
  private:
   Events& events_;
-  Counters& totals_;
+  Counters* totals_;
   bool relayed_from_guest_ = false;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -15,6 +16,7 @@ struct Subject {
   std::string_view name = {};  // canonical; empty: not known
   std::optional<IpAddress> address = {};
   std::uint16_t port = 0;  // 0: an echo
+  bool is_query = false;   // no flow: a question about the name
 };
 
 // Finds the first of many matches that fits a subject: O(labels of the name), or O(lengths of networks in
@@ -38,15 +40,19 @@ class RuleIndex {
     Position position;
     std::optional<Protocol> protocol;
     PortRange ports;
+    bool of_queries;
     bool fits(const Subject& subject) const {
-      return (!protocol || *protocol == subject.protocol) && ports.contains(subject.port);
+      return of_queries == subject.is_query && (!protocol || *protocol == subject.protocol) &&
+             ports.contains(subject.port);
     }
   };
   using Entries = std::vector<Entry>;
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
-  using ByName = std::unordered_map<std::string, Entries, Hash, std::equal_to<>>;
+  // Of a hundred thousand names few are in the processor's cache: one that is not here costs one look at
+  // memory.
+  using ByName = boost::unordered_flat_map<std::string, Entries, Hash, std::equal_to<>>;
   struct Networks {  // of one family and length
     bool v4;
     std::uint8_t length;

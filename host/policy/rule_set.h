@@ -5,6 +5,7 @@
 
 #include "host/policy/rule.h"
 #include "host/policy/rule_index.h"
+#include "netstack/devices/packet_faults.h"
 
 namespace nsrun {
 
@@ -33,11 +34,19 @@ class RuleSet {
   const Rule* via(const Subject& subject) const { return find(via_, subject); }
   const Rule* fault(const Subject& subject) const { return find(fault_, subject); }
   const Rule* log(const Subject& subject) const { return find(log_, subject); }
+  // Of queries for a name (canonical).
+  const Rule* query_fault(std::string_view name) const {
+    return find(fault_, {.name = name, .is_query = true});
+  }
+  // Of all the guest's packets: the first rule's that has some, or null.
+  std::shared_ptr<PacketFaults> packet_faults() const;
 
   // Whether any flow to this name could be allowed: then the guest may ask for it.
   bool permits_name(std::string_view name) const;
   // Whether flows must be known by their names: some rule is about names, or not everything is allowed.
   bool needs_names() const { return needs_names_; }
+  // Whether somebody has to be asked about some flow.
+  bool asks() const { return asks_; }
   bool denies_by_default() const { return otherwise_ != Action::allow; }
   // Whether a rule refuses something by name, so that a flow to an unnamed address may be in its reach.
   bool refuses_by_name() const { return refuses_by_name_; }
@@ -52,7 +61,7 @@ class RuleSet {
   const std::vector<Rule> rules_;
   const Action otherwise_;
   RuleIndex decisions_, via_, fault_, log_;
-  bool needs_names_ = false, refuses_by_name_ = false;
+  bool needs_names_ = false, refuses_by_name_ = false, asks_ = false;
 };
 
 }  // namespace nsrun
