@@ -110,6 +110,7 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;
   host.accelerate = accelerates(options);
+  host.closed = options.closed;
   host.events = &events;
   host.listener = &listener;
   return host;

@@ -34,8 +34,8 @@ class SandboxListener {
 };
 
 // Makes the dialer that every allowed flow goes through. Called once for each queue of the network's device,
-// and once more to accelerate: a dialer serves one thread. One that resolves names dials no address that the
-// target does not permit (Target::permits).
+// and once more to answer the command's connects: a dialer serves one thread. One that resolves names dials
+// no address that the target does not permit (Target::permits).
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
 struct HostOptions {
@@ -53,7 +53,9 @@ struct HostOptions {
   Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
-  bool accelerate = false;             // our agent's offer to have the command's connects answered is taken
+  // Our agent's offer to have the command's connects answered is taken: so that sockets of ours may take
+  // their place; because its sandbox is closed (AgentOptions::closed).
+  bool accelerate = false, closed = false;
   std::string resolv_conf = "/etc/resolv.conf";  // the host's, whose servers answer the guest
   Events* events = nullptr;                      // borrowed; outlives the host
   SandboxListener* listener = nullptr;           // borrowed; outlives the host

@@ -118,23 +118,28 @@ bool leaves_unix_open(const std::vector<std::string>& allowed) {
   return std::find(allowed.begin(), allowed.end(), every_unix_socket) != allowed.end();
 }
 
-Result<void> cover_side_doors(const std::vector<std::string>& allowed) {
+Result<std::vector<FileIdentity>> cover_side_doors(const std::vector<std::string>& allowed) {
+  const UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   std::vector<AllowedSocket> held;
+  std::vector<FileIdentity> reachable;
   for (const auto& path : allowed) {
     auto socket = hold(path);
     if (!socket) return socket.error();
+    const auto identity = identify(socket->file.get(), proc.get(), "self");
+    if (!identity) return identity.error();
+    reachable.push_back(*identity);
     held.push_back(std::move(*socket));
   }
   const auto sockets = all_door_sockets();
   if (!sockets) return sockets.error();
   for (const auto& path : *sockets)
-    if (auto done = cover_socket(path, held); !done) return done;
+    if (auto done = cover_socket(path, held); !done) return done.error();
   for (const auto& directory : door_directories())
-    if (auto done = cover_directory(directory); !done) return done;
+    if (auto done = cover_directory(directory); !done) return done.error();
   remake_runtime_directory();
   for (const auto& socket : held)
-    if (auto done = bring_back(socket); !done) return done;
-  return {};
+    if (auto done = bring_back(socket); !done) return done.error();
+  return reachable;
 }
 
 }  // namespace nsrun

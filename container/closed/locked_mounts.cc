@@ -23,21 +23,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <string>
 
+#include "container/closed/proc_text.h"
 #include "runtime/fd.h"
 #include "runtime/id_map.h"
 #include "runtime/namespace_error.h"
 
 namespace nsrun {
 namespace {
-
-std::string text_of(const char* path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::string read_to_end(int pipe) {
   std::string text;
@@ -87,8 +81,8 @@ Result<void> hear_helper(pid_t helper, Pipe& answer) {
 
 Result<void> lock_mounts(int more) {
   IdMaps ids;
-  ids.uid_lines = identity_lines(text_of("/proc/self/uid_map"));
-  ids.gid_lines = identity_lines(text_of("/proc/self/gid_map"));
+  ids.uid_lines = identity_lines(proc_text(AT_FDCWD, "/proc/self/uid_map"));
+  ids.gid_lines = identity_lines(proc_text(AT_FDCWD, "/proc/self/gid_map"));
   auto start = make_pipe(), answer = make_pipe();
   if (!start) return start.error();
   if (!answer) return answer.error();

@@ -16,6 +16,8 @@ namespace {
 
 constexpr auto doing = "cannot list unix sockets";
 
+constexpr int most_looks = 3;  // for one socket; then it is not there
+
 Error failed(int number) {
   auto error = netlink_error(doing, number);
   error.advice = "the kernel needs CONFIG_UNIX_DIAG: as root, modprobe unix_diag";
@@ -59,6 +61,11 @@ Result<UnixSockets> UnixSockets::open() {
   return UnixSockets(std::move(socket));
 }
 
+UnixSockets::UnixSockets(NetlinkSocket socket) : socket_(std::move(socket)) {
+  socklen_t size = sizeof network_;
+  ::getsockopt(::nl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_NETNS_COOKIE, &network_, &size);
+}
+
 Result<void> UnixSockets::ask(unsigned show, int (*take)(nl_msg*, void*), void* into) const {
   ::nl_socket_modify_cb(socket_.get(), NL_CB_VALID, NL_CB_CUSTOM, take, into);
   unix_diag_req request{};
@@ -82,7 +89,9 @@ Result<std::vector<std::string>> UnixSockets::paths() const {
 
 Result<bool> UnixSockets::has(const FileIdentity& file) const {
   Sought sought{file};
-  if (auto asked = ask(UDIAG_SHOW_VFS, compare_file, &sought); !asked) return asked.error();
+  // The kernel counts its way through a list that changes meanwhile, and may pass one over.
+  for (int look = 0; look < most_looks && !sought.found; ++look)
+    if (auto asked = ask(UDIAG_SHOW_VFS, compare_file, &sought); !asked) return asked.error();
   return sought.found;
 }
 

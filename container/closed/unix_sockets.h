@@ -19,12 +19,14 @@ class UnixSockets {
   // Whether a socket is bound to this file. Only the lower half of the inode's number is compared, as
   // sock_diag tells no more.
   Result<bool> has(const FileIdentity& file) const;
+  std::uint64_t network() const { return network_; }  // which it is, as SO_NETNS_COOKIE names it
 
  private:
-  explicit UnixSockets(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  explicit UnixSockets(NetlinkSocket socket);
   Result<void> ask(unsigned show, int (*take)(nl_msg*, void*), void* into) const;
 
   NetlinkSocket socket_;
+  std::uint64_t network_ = 0;
 };
 
 }  // namespace nsrun

@@ -11,22 +11,25 @@ import json
 import os
 import pty
 import re
-import signal
+import shlex
+import shutil
 import socket
 import subprocess
 import threading
 
-from support import doors, sandbox
+from support import sandbox, unix_doors
 from support.servers import Server
 from support.theme import Skip, expect, expect_equal, need, test, until
 
 CLOSED = ["--default", "deny"]
-PROGRAM = os.path.abspath(doors.__file__)
+UNIX_DOORS = os.path.abspath(unix_doors.__file__)
+DOORS = os.path.join(os.path.dirname(UNIX_DOORS), "doors.py")
 UNREACHED = {"ECONNREFUSED", "ENOENT", "EACCES", "ENOTDIR", "ENXIO"}
 
 
 def command(function, *arguments):
-    return [*sandbox.PYTHON, PROGRAM, function, json.dumps(arguments)]
+    program = UNIX_DOORS if hasattr(unix_doors, function) else DOORS
+    return [*sandbox.PYTHON, program, function, json.dumps(arguments)]
 
 
 def inside(function, *arguments, options=CLOSED, **settings):
@@ -118,6 +121,101 @@ def _():
     with session() as (runtime, environment):
         expect_equal(sandbox.run("ls", "-A", options=CLOSED, env=environment, cwd=runtime), "bus\n")
         expect_equal(inside("greeting", "bus", env=environment, cwd=runtime), "ECONNREFUSED")
+
+
+@test("a unix socket that is bound outside after the start is not reached, by any name")
+def _():
+    for options in (CLOSED, [*CLOSED, "--map-root"], [*CLOSED, "--accelerate"]):
+        with sandbox.start(*command("greetings_later"), options=options) as running:
+            running.wait_for("ready\n")
+            with Outside("late.sock") as late:
+                os.link(late.path, "other-name")
+                os.symlink(late.path, "link")
+                here = os.getcwd()
+                running.say(json.dumps([late.path, "late.sock", "./late.sock", "other-name", "link",
+                                        "/proc/self/cwd/late.sock", f"/proc/self/root{here}/late.sock"]))
+                seen = json.loads(running.wait_for(r"\[.*\]\n")[0])
+                os.unlink("other-name")
+                os.unlink("link")
+            expect_equal(set(seen), {"EACCES"}, options)
+
+
+@test("an inherited directory of outside leads to no unix socket, an inherited socket to no abstract name")
+def _():
+    with session() as (runtime, environment), Outside("@nsrun-e2e-inherited") as abstract:
+        directory, inherited = os.open(runtime, os.O_RDONLY), socket.socket(socket.AF_UNIX)
+        seen = inside("inherited_ways", directory, "bus", inherited.fileno(), abstract.path, env=environment,
+                      pass_fds=[directory, inherited.fileno()])
+        os.close(directory)
+        inherited.close()
+        expect_equal(seen, ["EACCES", "EACCES"])
+
+
+@test("sockets bound inside are reached by every name, from a chroot and from further namespaces")
+def _():
+    me = f"{os.getuid()} {os.getgid()}"
+    seen = inside("named_inside", False)
+    shutil.rmtree("inside")
+    expect_equal(seen, {"names": [f"inside {me}"], "unshared": f"inside {me}", "network": f"inside {me}"})
+    seen = inside("named_inside", "root", options=[*CLOSED, "--map-root", "--accelerate"])
+    expect_equal(set(map(str, seen.values())), {"['inside 0 0']", "inside 0 0"}, seen)
+    shutil.rmtree("inside")
+
+
+@test("a server inside is told the ids of whoever asks, where there are several")
+def _():
+    done = sandbox.nsrun("--map-auto", "--", "true")
+    if done.returncode != 0:
+        raise Skip(done.stderr.strip())
+    seen = inside("named_inside", "auto", options=[*CLOSED, "--map-root", "--map-auto"])
+    shutil.rmtree("inside")
+    expect_equal((seen["other"], seen["chroot"]), ("inside 5 6", "inside 0 0"))
+
+
+@test("a unix socket whose queue is full says so, or waits for room")
+def _():
+    expect_equal(inside("waiting_for_room"), ["EAGAIN", "inside"])
+
+
+@test("other sockets connect as ever, and no netlink socket to another's")
+def _():
+    for options in (CLOSED, [*CLOSED, "--map-root"], [*CLOSED, "--accelerate"]):
+        expect_equal(inside("other_sockets", "192.0.2.1", options=options),
+                     {"udp": None, "disconnect": None, "kernel": None, "other": "EPERM", "nothing": "ENOTSOCK",
+                      "bad address": "EFAULT"}, options)
+
+
+@test("a thread that changes address, descriptor or file under a connect never gets outside")
+def _():
+    notes = []
+    for options in (CLOSED, [*CLOSED, "--map-root", "--accelerate"]):
+        with sandbox.start_shell(options=options) as shell, Outside("racing.sock", greet=lambda _: met.append(1)) as racing:
+            met = []
+            for function, arguments in (("swapped_address", [os.path.abspath("raced.sock"), racing.path, 2]),
+                                        ("swapped_descriptor", [racing.path, 2]), ("swapped_file", [racing.path, 2])):
+                said = shell.ask(" ".join(map(shlex.quote, command(function, *arguments))))
+                expect_equal(met, [], function)
+                notes.append(f"{function}: {said}")
+                for left in ("raced.sock", "flips"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(left)
+    return ", ".join(notes)
+
+
+@test("a guest that kills what carries out its connects has connects that fail, and none that never end")
+def _():
+    count, seen = inside("killing_the_doorkeeper", 2)
+    expect(set(seen) <= {"inside", "ECONNABORTED"}, seen)
+    return f"{count} connects: {', '.join(seen)}"
+
+
+@test("a closed sandbox in a closed sandbox does not start unless unix sockets are to stay open")
+def _():
+    done = sandbox.nsrun(*CLOSED, "--", sandbox.NSRUN, *CLOSED, "--", "echo", "ran")
+    expect_equal((done.returncode, done.stdout), (125, ""))
+    expect("another sandbox that traps calls is around this one" in done.stderr, done.stderr)
+    done = sandbox.nsrun(*CLOSED, "--", sandbox.NSRUN, *CLOSED, "--allow-unix", "*", "--", "echo", "ran")
+    expect_equal((done.returncode, done.stdout), (0, "ran\n"), done.stderr)
 
 
 @test("--allow-unix leaves one socket reachable, also in a directory that is empty otherwise")
@@ -264,16 +362,16 @@ def _():
 @test("shared memory and message queues of outside are not there")
 def _():
     key, name = 0x6e737274, f"nsrun-e2e-{os.getpid()}"
-    memory = doors.check(doors.libc.shmget(key, 4096, 0o1600))
-    queue = doors.check(doors.libc.msgget(key, 0o1600))
+    memory = unix_doors.check(unix_doors.libc.shmget(key, 4096, 0o1600))
+    queue = unix_doors.check(unix_doors.libc.msgget(key, 0o1600))
     try:
         with open("/dev/shm/" + name, "w"):
             expect_equal(inside("shared_memory", key, name, options=[]), {"shm": None, "msg": None, "posix": None})
             expect_equal(inside("shared_memory", key, name), {"shm": "ENOENT", "msg": "ENOENT", "posix": "ENOENT"})
     finally:
         os.unlink("/dev/shm/" + name)
-        doors.libc.shmctl(memory, 0, None)  # IPC_RMID
-        doors.libc.msgctl(queue, 0, None)
+        unix_doors.libc.shmctl(memory, 0, None)  # IPC_RMID
+        unix_doors.libc.msgctl(queue, 0, None)
 
 
 @test("the covers cannot be lifted: not by the sandbox's root, nor in further namespaces")

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "container/closed/proc_text.h"
 #include "container/closed/side_doors.h"
 
 using namespace nsrun;
@@ -26,4 +27,14 @@ TEST_CASE("a directory holds itself and what is below it, and no namesake") {
   CHECK(holds("/run/user", "/run/user/1000"));
   CHECK_FALSE(holds("/run/user", "/run/users"));
   CHECK_FALSE(holds("/run/user", "/run"));
+}
+
+TEST_CASE("a field of /proc is its line's, without blanks, and the first line is none") {
+  const std::string text = "Name:\tUid:\nUid:\t1 2 3 4\nGroups:\t \nPid:\t7\n";
+  CHECK(proc_field(text, "Uid") == "1 2 3 4");
+  CHECK(proc_field(text, "Groups").empty());
+  CHECK(proc_field(text, "Pid") == "7");
+  CHECK(proc_field(text, "Name").empty());
+  CHECK(proc_field(text, "Gid").empty());
+  CHECK(proc_field("a:\nlast: word", "last") == "word");
 }

@@ -1,4 +1,5 @@
-"""What tests of closed sandboxes try inside: every way out that is no network. Called as guest.py is.
+"""What tests of closed sandboxes try inside: every way out that is neither network nor unix socket (unix_doors.py).
+Called as guest.py is.
 
 Each function says what came of it: an errno's name, nothing where the call succeeded, or what was found.
 """
@@ -13,94 +14,16 @@ import socket
 import struct
 import sys
 
-libc = ctypes.CDLL(None, use_errno=True)
+from unix_doors import check, greeting, greetings, libc, outcome, unshared  # beside this program
 
 MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 0x1000, 0x2000, 0x4000, 0x40000  # linux/mount.h
 MNT_DETACH = 2
-CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x20000  # linux/sched.h
 PTRACE_ATTACH = 16
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 NS_GET_USERNS, NS_GET_PARENT = 0xB701, 0xB702  # linux/nsfs.h
 OPEN_TREE, OPEN_TREE_CLONE = 428, 1
 ADD_KEY, REQUEST_KEY, KEYCTL, IO_URING_SETUP = 248, 249, 250, 425  # x86-64; the last is everywhere's
 X32 = 0x40000000  # in the numbers of x86-64's x32 ABI
-
-
-def outcome(call, *arguments):
-    try:
-        call(*arguments)
-        return None
-    except OSError as error:
-        return errno.errorcode.get(error.errno, str(error))
-
-
-def check(result):
-    if result == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
-
-
-# ---- unix sockets
-
-def greeting(path, kind=socket.SOCK_STREAM):
-    """What the server at a path ("@" for an abstract name) says first, or the errno's name"""
-    address = "\0" + path[1:] if path.startswith("@") else path
-    with socket.socket(socket.AF_UNIX, kind) as connection:
-        connection.settimeout(10)
-        try:
-            connection.connect(address)
-            return connection.recv(100).decode()
-        except OSError as error:
-            return errno.errorcode.get(error.errno, str(error))
-
-
-def greetings(paths):
-    return [greeting(path) for path in paths]
-
-
-def greeted_through_directories(directories, name):
-    """The same, below descriptors that were inherited"""
-    return [greeting(f"/proc/self/fd/{directory}/{name}") for directory in directories]
-
-
-def taken_descriptor(path):
-    """What is read from a descriptor that the server at a path hands over"""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        _, descriptors, _, _ = socket.recv_fds(connection, 10, 1)
-        return os.read(descriptors[0], 100).decode()
-
-
-def datagrams(path):
-    """Sending to a path from whatever can send to one"""
-    def pair(kind):
-        ends = socket.socketpair(socket.AF_UNIX, kind)
-        ends[0].sendto(b"out", path)
-
-    def alone(kind):
-        with socket.socket(socket.AF_UNIX, kind) as one:
-            one.sendto(b"out", path)
-
-    flags = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-    return {"alone": outcome(alone, socket.SOCK_DGRAM), "raw": outcome(alone, socket.SOCK_RAW),
-            "flags": outcome(alone, flags), "pair": outcome(pair, socket.SOCK_DGRAM),
-            "raw pair": outcome(pair, socket.SOCK_RAW), "stream pair": outcome(socket.socketpair)}
-
-
-def server_inside():
-    """Whether unix sockets work among the sandbox's own"""
-    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
-        for address in ("inside.sock", "\0inside"):
-            with socket.socket(socket.AF_UNIX, kind) as server, socket.socket(socket.AF_UNIX, kind) as client:
-                server.bind(address)
-                server.listen()
-                client.connect(address)
-                client.send(b"word")
-                if server.accept()[0].recv(10) != b"word":
-                    return False
-        os.unlink("inside.sock")
-    return True
 
 
 # ---- system calls
@@ -198,15 +121,6 @@ def shared_memory(key, name):
 
 # ---- namespaces and mounts
 
-def _unshared():
-    """Into user and mount namespaces of one's own, as their root"""
-    uid, gid = os.getuid(), os.getgid()
-    check(libc.unshare(CLONE_NEWUSER | CLONE_NEWNS))
-    for path, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        with open("/proc/self/" + path, "w") as file:
-            file.write(text)
-
-
 def _mount(source, target, kind, flags, data=None):
     encode = lambda text: text and text.encode()
     check(libc.mount(encode(source), encode(target), encode(kind), flags, encode(data)))
@@ -259,7 +173,7 @@ def _root_moved(path, scratch):
 def uncovered(path, below, scratch, further):
     """[what could be done to the cover at a path, what a server below it says, the same after a change of root]"""
     if further:
-        _unshared()
+        unshared()
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     done, paths = _lift_cover(path, scratch)
     said = sorted(set(greetings([lead + below for lead in paths])))
