@@ -160,7 +160,7 @@ class Visit {
   int connect_unnamed() const {
     const auto network = network_of(request_.socket.get());
     const auto same = [=](const UnixSockets& one) { return one.network() == network; };
-    if (std::none_of(networks_.begin(), networks_.end(), same)) return EACCES;
+    if (std::none_of(networks_.begin(), networks_.end(), same)) return ECONNREFUSED;
     return connect_to(request_.socket.get(), request_.address, listener_, request_.call);
   }
 
@@ -175,7 +175,8 @@ class Visit {
     if (!identity) return EACCES;
     const bool allowed =
         std::find(rules_.allowed.begin(), rules_.allowed.end(), *identity) != rules_.allowed.end();
-    if (!allowed && !is_bound_inside(*identity)) return EACCES;
+    // As of a file that a server left behind: programs know what to do then.
+    if (!allowed && !is_bound_inside(*identity)) return ECONNREFUSED;
     return connect_file(file.get(), allowed);
   }
 
@@ -195,7 +196,7 @@ class Visit {
     if (const int error = connect_to(socket, address, listener_, request_.call)) return error;
     if (allowed || peer_is_inside(socket)) return 0;
     ::shutdown(socket, SHUT_RDWR);
-    return EACCES;
+    return ECONNREFUSED;
   }
 
   const DoorRules& rules_;

@@ -137,7 +137,7 @@ def _():
                 seen = json.loads(running.wait_for(r"\[.*\]\n")[0])
                 os.unlink("other-name")
                 os.unlink("link")
-            expect_equal(set(seen), {"EACCES"}, options)
+            expect_equal(set(seen), {"ECONNREFUSED"}, options)
 
 
 @test("an inherited directory of outside leads to no unix socket, an inherited socket to no abstract name")
@@ -148,7 +148,7 @@ def _():
                       pass_fds=[directory, inherited.fileno()])
         os.close(directory)
         inherited.close()
-        expect_equal(seen, ["EACCES", "EACCES"])
+        expect(set(seen) <= {"EACCES", "ECONNREFUSED"}, seen)
 
 
 @test("sockets bound inside are reached by every name, from a chroot and from further namespaces")
@@ -205,7 +205,7 @@ def _():
 @test("a guest that kills what carries out its connects has connects that fail, and none that never end")
 def _():
     count, seen = inside("killing_the_doorkeeper", 2)
-    expect(set(seen) <= {"inside", "ECONNABORTED"}, seen)
+    expect(set(seen) <= {"inside", "ECONNABORTED", "ECONNRESET"}, seen)
     return f"{count} connects: {', '.join(seen)}"
 
 

@@ -88,8 +88,8 @@ class Inside:
 
     def keep_greeting(self):
         def work():
-            with contextlib.suppress(OSError):
-                while True:
+            while True:
+                with contextlib.suppress(OSError):  # who asked may be gone
                     self.greet()
 
         threading.Thread(target=work, daemon=True).start()
