@@ -55,6 +55,8 @@ Command
       --map-root            root inside, you outside
       --map-auto            also your ranges of /etc/subuid and /etc/subgid
       --pid, --uts, --ipc   more namespaces of its own
+      --allow-unix PATH     leave a unix socket reachable where flows are denied
+                            by default, and with them all other ways out
       --linger              stay until the last process inside has ended
 
   -q, --quiet               no warnings

@@ -134,6 +134,7 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_flag("--pid", options.pid);
   app.add_flag("--uts", options.uts);
   app.add_flag("--ipc", options.ipc);
+  app.add_option("--allow-unix", options.allowed_unix)->allow_extra_args(false);
   app.add_flag("--linger", options.linger);
   app.add_option("--device", texts.device)->take_last();
   app.add_option("--mtu", texts.mtu)->take_last();
@@ -216,6 +217,10 @@ Result<RunOptions> parse_options(int argc, char** argv) {
   if (!policy) return policy.error();
   options.policy = std::move(*policy);
   if (auto loaded = load(options); !loaded) return loaded.error();
+  options.closed = options.rules && options.rules->denies_by_default();
+  if (!options.closed && !options.allowed_unix.empty())
+    return usage("--allow-unix leaves a unix socket reachable, and all are",
+                 "the others are closed by --allow and by --default deny");
   return options;
 }
 

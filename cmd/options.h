@@ -26,6 +26,8 @@ struct RunOptions {
   Latency latency = Latency::automatic;
   bool map_root = false, map_auto = false;
   bool pid = false, uts = false, ipc = false;
+  bool closed = false;  // nothing leads outside but the network: what the rules' default brings
+  std::vector<std::string> allowed_unix;  // except these unix sockets
   bool linger = false;
   Acceleration acceleration = Acceleration::off;
   bool resolv_conf = true;

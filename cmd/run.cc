@@ -80,6 +80,8 @@ Result<AgentOptions> agent_options(const RunOptions& options, std::vector<int> k
   agent.namespaces = {options.pid, options.uts, options.ipc};
   agent.resolv_conf = options.resolv_conf;
   if (accelerates(options)) agent.acceleration = options.acceleration;
+  agent.closed = options.closed;
+  agent.allowed_unix = options.allowed_unix;
   agent.linger = options.linger;
   agent.kept_fds = std::move(kept_fds);
   if (!options.map_auto) {
@@ -108,6 +110,7 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;
   host.accelerate = accelerates(options);
+  host.closed = options.closed;
   host.events = &events;
   host.listener = &listener;
   return host;
@@ -115,7 +118,7 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
 
 Command command_for(const AgentOptions& agent) {
   Command command;
-  command.clone_flags = clone_flags(agent.namespaces);
+  command.clone_flags = agent_clone_flags(agent);
   command.ids_from_host = true;
   for (const int fd : agent.kept_fds) command.first_fd = std::max(command.first_fd, fd + 1);
   command.run = [&agent, fd = command.first_fd] { return run_agent(fd, agent); };

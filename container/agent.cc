@@ -1,10 +1,19 @@
 #include "container/agent.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <optional>
+#include <tuple>
+
 #include "container/capabilities.h"
+#include "container/closed/covers.h"
+#include "container/closed/door_trap.h"
+#include "container/closed/doorkeeper.h"
+#include "container/closed/filter.h"
+#include "container/closed/locked_mounts.h"
 #include "container/connect_trap.h"
 #include "container/container.h"
 #include "container/descendants.h"
@@ -21,6 +30,10 @@
 //
 // It never executes a program, so it keeps the full capabilities in its user namespace that clone(2) gave it;
 // the command has them taken away after the fork.
+//
+// A closed sandbox is made in two steps. The agent is cloned into outer user, pid and mount namespaces,
+// covers there what leads outside, while it still sees which sockets are bound there, and goes on into the
+// inner namespaces: closed/locked_mounts.h says why.
 
 namespace nsrun {
 namespace {
@@ -63,10 +76,28 @@ void warn(int host, const Error& error) {
   (void)send_message(host, warning);
 }
 
-Result<void> prepare_mounts(int host, const AgentOptions& options) {
+// Those that go with the inner user namespace.
+int inner_flags(const AgentOptions& options) {
+  return CLONE_NEWNET | CLONE_NEWIPC | (options.namespaces.uts ? CLONE_NEWUTS : 0);
+}
+
+bool has_doorkeeper(const AgentOptions& options) {
+  return options.closed && !leaves_unix_open(options.allowed_unix);
+}
+
+// Keys on it reach a process group, and shells watch over one: the command has to stay in ours.
+bool has_terminal() { return static_cast<bool>(UniqueFd(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC))); }
+
+// `doors`: what is found about the sockets that stay reachable.
+Result<void> prepare_mounts(int host, const AgentOptions& options, DoorRules& doors) {
   if (auto done = separate_mounts(); !done) return done;
-  if (options.namespaces.pid)
+  if (options.namespaces.pid || options.closed)
     if (auto done = mount_proc(); !done) return done;
+  if (has_doorkeeper(options)) {
+    auto allowed = cover_side_doors(options.allowed_unix);
+    if (!allowed) return allowed.error();
+    doors.allowed = std::move(*allowed);
+  }
   if (!options.resolv_conf) return {};
   NetworkOptions network = options.network;
   network.ipv6 = network.ipv6 && kernel_has_ipv6();
@@ -74,9 +105,17 @@ Result<void> prepare_mounts(int host, const AgentOptions& options) {
   return {};
 }
 
-Result<Container> open_sandbox(int host, const AgentOptions& options) {
+Result<Container> open_sandbox(int host, const AgentOptions& options, DoorRules& doors) {
   if (auto done = map_ids(host, options.ids); !done) return done.error();
-  // Not before: the host could no longer open /proc/PID/uid_map of a process that is not dumpable.
+  if (auto done = prepare_mounts(host, options, doors); !done) return done.error();
+  if (options.closed)
+    if (auto done = lock_mounts(inner_flags(options)); !done) return done.error();
+  if (has_doorkeeper(options)) {
+    auto proc = proc_of_our_own();
+    if (!proc) return proc.error();
+    doors.proc = std::move(*proc);
+  }
+  // Not before: nobody could open /proc/PID/uid_map of a process that is not dumpable.
   protect_from_ptrace();
   adopt_orphans();
   // A copy, so that a failure can still be told on the other one.
@@ -84,23 +123,66 @@ Result<Container> open_sandbox(int host, const AgentOptions& options) {
   if (!copy) return errno_error("cannot copy the socket to the host");
   auto container = Container::open(std::move(copy), options.network);
   if (!container) return container;
-  if (auto done = prepare_mounts(host, options); !done) return done.error();
   if (auto done = container->setup_network(); !done) return done.error();
   return container;
 }
 
-Result<void> accelerate(int host, Acceleration wish) {
-  auto trapped = trap_connects(host);
-  if (trapped || !is_untrapped(trapped.error())) return trapped;
-  if (wish == Acceleration::on) warn(host, trapped.error());
-  return {};
+// In the process that becomes the command, as are all three. `doors`: the host's end, -1 for none.
+Result<bool> accelerate(int host, Acceleration wish, int doors) {
+  auto listener = trap_connects();
+  if (listener) {
+    if (auto offered = offer_connects(host, std::move(*listener), doors, true); !offered)
+      return offered.error();
+    return true;
+  }
+  if (!is_untrapped(listener.error())) return listener.error();
+  if (wish == Acceleration::on) warn(host, listener.error());
+  return false;
 }
 
-Result<pid_t> start_command(int host, const AgentOptions& options) {
+Result<void> close_doors(int host, int doors) {
+  auto listener = trap_doors();
+  if (!listener) return listener.error();
+  return offer_connects(host, std::move(*listener), doors, false);
+}
+
+Result<void> confine(int host, const AgentOptions& options, bool own_group, int doors) {
+  if (options.closed)
+    if (auto done = put_on_closed_filter({leaves_unix_open(options.allowed_unix), !own_group}); !done)
+      return done;
+  bool accelerated = false;
+  if (options.acceleration != Acceleration::off) {
+    const auto tried = accelerate(host, options.acceleration, doors);
+    if (!tried) return tried.error();
+    accelerated = *tried;
+  }
+  return accelerated || doors < 0 ? Result<void>() : close_doors(host, doors);
+}
+
+struct StartedCommand {
+  pid_t pid = 0;
+  std::optional<Doorkeeper> doors;
+};
+
+Result<StartedCommand> start_command(int host, const AgentOptions& options, DoorRules rules) {
   GuestCommand command = options.command;
-  if (options.acceleration != Acceleration::off)
-    command.prepare = [host, wish = options.acceleration] { return accelerate(host, wish); };
-  return start_guest_command(command);
+  command.own_group = options.closed && !has_terminal();
+  UniqueFd ours, hosts;
+  if (has_doorkeeper(options)) {
+    auto ends = handshake_pair();
+    if (!ends) return ends.error();
+    std::tie(ours, hosts) = std::move(*ends);
+  }
+  command.prepare = [&] { return confine(host, options, command.own_group, hosts.get()); };
+  const auto pid = start_guest_command(command);
+  if (!pid) return pid.error();
+  StartedCommand started{*pid, {}};
+  if (!ours) return started;
+  hosts.reset();
+  auto word = receive_message(ours.get());  // sent before the command was executed
+  if (!word || !*word || (*word)->fds.size() != 1) return Error{"nobody keeps the doors of the sandbox"};
+  started.doors.emplace(std::move(rules), std::move(ours), std::move((*word)->fds[0]));
+  return started;
 }
 
 int give_up(int host, const Error& error) {
@@ -111,9 +193,9 @@ int give_up(int host, const Error& error) {
 }
 
 // Until nothing of the sandbox runs any more.
-int look_after(int host, pid_t command, bool linger) {
-  (void)send_message(host, {MessageType::started, command});
-  const auto status = Supervisor(host, command, linger).run();
+int look_after(int host, StartedCommand& command, bool linger) {
+  (void)send_message(host, {MessageType::started, command.pid});
+  const auto status = Supervisor(host, command.pid, linger, command.doors ? &*command.doors : nullptr).run();
   if (!status) return status_of(ExitCode::failed);
   (void)send_message(host, {MessageType::exited, *status});
   (void)wait_for_hang_up(host);
@@ -121,6 +203,11 @@ int look_after(int host, pid_t command, bool linger) {
 }
 
 }  // namespace
+
+int agent_clone_flags(const AgentOptions& options) {
+  if (!options.closed) return clone_flags(options.namespaces);
+  return CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+}
 
 int run_agent(int handshake_fd, const AgentOptions& options) {
   be_steadfast();
@@ -130,13 +217,17 @@ int run_agent(int handshake_fd, const AgentOptions& options) {
   kept.push_back(host.get());
   if (auto done = close_all_but(std::move(kept)); !done) return give_up(host.get(), done.error());
 
-  auto container = open_sandbox(host.get(), options);
+  DoorRules doors;
+  auto container = open_sandbox(host.get(), options, doors);
   if (!container) return give_up(host.get(), container.error());
-  auto command = start_command(host.get(), options);
+  auto command = start_command(host.get(), options, std::move(doors));
   if (!command) return give_up(host.get(), command.error());
   leave_standard_streams();
   std::vector<int> needed{host.get(), container->host()};
   for (const UniqueFd& queue : container->queues()) needed.push_back(queue.get());
+  if (command->doors)
+    for (const int fd : {command->doors->requests(), command->doors->listener(), command->doors->proc()})
+      needed.push_back(fd);
   (void)close_all_but(std::move(needed));
   return look_after(host.get(), *command, options.linger);
 }

@@ -22,14 +22,22 @@ enum class Acceleration {
 struct AgentOptions {
   GuestCommand command;
   NetworkOptions network;
-  NamespaceOptions namespaces;  // Command::clone_flags is clone_flags(namespaces)
+  NamespaceOptions namespaces;  // beside those that `closed` brings
   IdMaps ids;                   // empty: already mapped (Command::ids_from_host was false)
   bool resolv_conf = true;      // a private /etc/resolv.conf that names the guest's name server
   Acceleration acceleration = Acceleration::off;
+  // Nothing leads outside but the network: pid and ipc namespaces, no unix sockets of outside
+  // (closed/covers.h), no system calls past them (closed/filter.h); for good, even where the guest is root
+  // inside (closed/locked_mounts.h).
+  bool closed = false;
+  std::vector<std::string> allowed_unix;  // closed: unix sockets that stay reachable; "*": all
   bool linger = false;  // until the command's last descendant ends, rather than the command itself
   // Beside 0, 1 and 2, what the command inherits (inherited_descriptors()). All else is closed.
   std::vector<int> kept_fds;
 };
+
+// For Command::clone_flags.
+int agent_clone_flags(const AgentOptions& options);
 
 // The whole life of the child, to be called from Command::run. `handshake_fd` is the child's end of the
 // host's socket pair. The result is the status to exit with; the host hears it, and more, as messages:

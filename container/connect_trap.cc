@@ -34,22 +34,15 @@
 #include "container/connect_trap.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/in6.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <seccomp.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <memory>
-#include <vector>
-
+#include "container/seccomp_rules.h"
 #include "runtime/handshake.h"
 
 namespace nsrun {
@@ -63,7 +56,6 @@ struct RulesetAttributes {
 constexpr std::uint64_t bind_tcp = 1 << 0;     // LANDLOCK_ACCESS_NET_BIND_TCP
 constexpr std::uint64_t connect_tcp = 1 << 1;  // LANDLOCK_ACCESS_NET_CONNECT_TCP
 constexpr int first_abi_with_tcp = 4;
-constexpr unsigned wait_killable = 1 << 5;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19
 constexpr std::uint64_t fast_open = MSG_FASTOPEN;
 
 const char* const doing = "the command runs without acceleration";
@@ -81,19 +73,6 @@ Result<UniqueFd> no_tcp() {
   return ruleset;
 }
 
-struct ReleaseFilter {
-  void operator()(void* filter) const { ::seccomp_release(filter); }
-};
-using Filter = std::unique_ptr<void, ReleaseFilter>;
-
-// The first 32 bits of an argument that the kernel takes as an int: it ignores the others.
-scmp_arg_cmp int_argument(unsigned number, std::uint32_t value) {
-  return {number, SCMP_CMP_MASKED_EQ, 0xffff'ffff, value};
-}
-scmp_arg_cmp has_flag(unsigned number, std::uint64_t flag) {
-  return {number, SCMP_CMP_MASKED_EQ, flag, flag};
-}
-
 struct SocketOption {
   int level;
   int name;
@@ -105,12 +84,10 @@ constexpr SocketOption forbidden_options[] = {
 
 bool add_rules(scmp_filter_ctx filter) {
   const auto sends_open = SCMP_ACT_ERRNO(EOPNOTSUPP);
-  const auto absent = SCMP_ACT_ERRNO(ENOSYS);
   int failed = 0;
   for (const int call : {SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen)})
     failed |= ::seccomp_rule_add(filter, SCMP_ACT_NOTIFY, call, 0);
-  for (const int call : {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)})
-    failed |= ::seccomp_rule_add(filter, absent, call, 0);
+  failed |= forbid_io_uring(filter);
   failed |= ::seccomp_rule_add(filter, sends_open, SCMP_SYS(sendto), 1, has_flag(3, fast_open));
   failed |= ::seccomp_rule_add(filter, sends_open, SCMP_SYS(sendmsg), 1, has_flag(2, fast_open));
   failed |= ::seccomp_rule_add(filter, sends_open, SCMP_SYS(sendmmsg), 1, has_flag(3, fast_open));
@@ -118,56 +95,18 @@ bool add_rules(scmp_filter_ctx filter) {
     failed |= ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 2,
                                  int_argument(1, static_cast<std::uint32_t>(level)),
                                  int_argument(2, static_cast<std::uint32_t>(name)));
-  // The last: it takes the place of what libseccomp made of the others for this call.
-  failed |= ::seccomp_rule_add(filter, absent, SCMP_SYS(socketcall), 0);
+  failed |= forbid_socketcall(filter);
   return failed == 0;
 }
 
-// The other ABIs that this machine's kernel may offer beside the native one.
-bool add_architectures(scmp_filter_ctx filter) {
-#if defined(__x86_64__) && !defined(__ILP32__)
-  return ::seccomp_arch_add(filter, SCMP_ARCH_X86) == 0 && ::seccomp_arch_add(filter, SCMP_ARCH_X32) == 0;
-#elif defined(__aarch64__)
-  return ::seccomp_arch_add(filter, SCMP_ARCH_ARM) == 0;
-#else
-  return filter != nullptr;
-#endif
-}
-
-// The kernel's form of it. libseccomp before 2.6 knows no WAIT_KILLABLE_RECV, so it does not load it.
-std::vector<sock_filter> program_of(scmp_filter_ctx filter) {
-  const UniqueFd file(::memfd_create("filter", MFD_CLOEXEC));
-  struct stat written {};
-  if (::seccomp_export_bpf(filter, file.get()) < 0 || ::fstat(file.get(), &written) < 0) return {};
-  std::vector<sock_filter> program(static_cast<std::size_t>(written.st_size) / sizeof(sock_filter));
-  if (::pread(file.get(), program.data(), program.size() * sizeof(sock_filter), 0) != written.st_size)
-    return {};
-  return program;
-}
-
 Result<UniqueFd> install_filter() {
-  const Filter filter(::seccomp_init(SCMP_ACT_ALLOW));
-  std::vector<sock_filter> program;
-  if (filter && add_architectures(filter.get()) && add_rules(filter.get()))
-    program = program_of(filter.get());
-  if (program.empty()) return unsupported("this libseccomp knows no notifications");
-  const sock_fprog code{static_cast<unsigned short>(program.size()), program.data()};
-  constexpr unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | wait_killable;
-  // The kernel puts it on wholly or not at all. Whether no_new_privs is set was decided before (--map-root).
-  UniqueFd listener(static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &code)));
+  const SeccompFilter filter = allow_everything();
+  if (!filter || !add_rules(filter.get())) return unsupported("this libseccomp knows no notifications");
+  UniqueFd listener = put_on_with_listener(filter.get());
   if (listener) return listener;
   if (errno == EBUSY)
     return Error{doing, errno_code(EBUSY), "it does not work inside another sandbox that traps calls"};
   return unsupported("its kernel takes no filter that notifies");
-}
-
-Result<void> offer(int host, UniqueFd listener) {
-  Message message{MessageType::accelerate};
-  message.fds.push_back(std::move(listener));
-  for (const int family : {AF_INET, AF_INET6})
-    if (UniqueFd probe(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0)); probe)
-      message.fds.push_back(std::move(probe));
-  return send_message(host, message);
 }
 
 }  // namespace
@@ -176,17 +115,32 @@ bool is_untrapped(const Error& error) {
   return error.code.value() == EOPNOTSUPP || error.code.value() == EBUSY;
 }
 
-Result<void> trap_connects(int host) {
+Result<UniqueFd> trap_connects() {
   auto ruleset = no_tcp();
   if (!ruleset) return ruleset.error();
   auto listener = install_filter();
-  if (!listener) return listener.error();
+  if (!listener) return listener;
   if (::syscall(SYS_landlock_restrict_self, ruleset->get(), 0) < 0) {
     auto error = errno_error(doing);
     if (is_untrapped(error)) error.code = errno_code(EPERM);  // the filter is on
     return error;
   }
-  return offer(host, std::move(*listener));
+  return listener;
+}
+
+Result<void> offer_connects(int host, UniqueFd listener, int doors, bool to_accelerate) {
+  Message message{MessageType::accelerate, to_accelerate ? 0 : 1};
+  if (doors >= 0) {
+    Message to_doorkeeper{MessageType::accelerate};
+    to_doorkeeper.fds.emplace_back(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 3));
+    if (auto sent = send_message(doors, to_doorkeeper); !sent) return sent;
+    message.fds.emplace_back(::fcntl(doors, F_DUPFD_CLOEXEC, 3));
+  }
+  message.fds.insert(message.fds.begin(), std::move(listener));
+  for (const int family : {AF_INET, AF_INET6})
+    if (UniqueFd probe(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0)); probe)
+      message.fds.push_back(std::move(probe));
+  return send_message(host, message);
 }
 
 }  // namespace nsrun

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
 
 #include "container/capabilities.h"
@@ -18,30 +19,36 @@
 namespace nsrun {
 namespace {
 
-enum class Step : int { privileges, prepare, execute };
+enum class Step : int { prepare, execute };
 struct Complaint {
   Step step;
-  int number;  // errno
+  int number;  // execute: errno
+  ExitCode exit;
+  std::array<char, 512> words;  // prepare: of the error
 };
 
-[[noreturn]] void complain(int pipe, Step step) {
-  const Complaint complaint{step, errno};
+[[noreturn]] void complain(int pipe, const Complaint& complaint) {
   (void)!::write(pipe, &complaint, sizeof complaint);
   ::_exit(static_cast<int>(ExitCode::failed));
+}
+
+[[noreturn]] void complain(int pipe, const Error& error) {
+  Complaint complaint{Step::prepare, 0, error.exit, {}};
+  error.message().copy(complaint.words.data(), complaint.words.size() - 1);
+  complain(pipe, complaint);
 }
 
 [[noreturn]] void become(const GuestCommand& command, const std::vector<char*>& argv, int pipe) {
   // Should the agent be killed (by the OOM killer, for instance), nobody would look after the command.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (!command.privileged && !give_up_privileges()) complain(pipe, Step::privileges);
+  if (command.own_group) ::setpgid(0, 0);
+  if (!command.privileged)
+    if (auto given_up = give_up_privileges(); !given_up) complain(pipe, given_up.error());
   if (command.prepare)
-    if (auto prepared = command.prepare(); !prepared) {
-      errno = prepared.error().code.value();
-      complain(pipe, Step::prepare);
-    }
+    if (auto prepared = command.prepare(); !prepared) complain(pipe, prepared.error());
   command.signals.restore();
   ::execvp(argv[0], argv.data());
-  complain(pipe, Step::execute);
+  complain(pipe, {Step::execute, errno, ExitCode::failed, {}});
 }
 
 // The file execvp(3) would run, or nothing.
@@ -115,11 +122,7 @@ Result<pid_t> start_guest_command(const GuestCommand& command) {
   }
   if (size != sizeof complaint) return pid;
   ::waitpid(pid, nullptr, 0);
-  if (complaint.step == Step::privileges)
-    return Error{"cannot take the command's privileges away", errno_code(complaint.number)};
-  if (complaint.step == Step::prepare)
-    return Error{"cannot prepare the command for acceleration", errno_code(complaint.number),
-                 "it runs with --accelerate=off"};
+  if (complaint.step == Step::prepare) return Error{complaint.words.data(), {}, {}, complaint.exit};
   return execute_error(command.argv[0], complaint.number);
 }
 

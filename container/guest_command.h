@@ -15,6 +15,8 @@ namespace nsrun {
 struct GuestCommand {
   std::vector<std::string> argv;  // argv[0] is looked up in PATH
   bool privileged = false;        // keeps the capabilities of the namespace's root
+  // In a process group of its own: what it signals as its group is nobody outside.
+  bool own_group = false;
   SignalState signals = SignalState::current();
   // In the process that is about to become the command, the last thing before.
   std::function<Result<void>()> prepare;

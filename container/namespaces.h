@@ -11,7 +11,7 @@ struct NamespaceOptions {
   bool ipc = false;
 };
 
-// For Command::clone_flags. The child is cloned straight into all of them, rather than calling unshare(2)
+// The child is cloned straight into all of them, rather than calling unshare(2)
 // later: the agent is then process 1 of the pid namespace, and stays dumpable until its ids are mapped
 // (unshare would give /proc/self to root, and the host could not write the maps).
 int clone_flags(const NamespaceOptions& options);

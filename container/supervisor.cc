@@ -9,7 +9,8 @@
 #include "container/descendants.h"
 #include "runtime/command.h"
 
-// One thread, two sources: the host's socket and SIGCHLD. Everything that ends below us ends up as our child
+// One thread, two sources: the host's socket and SIGCHLD; in a closed sandbox also what the host asks of the
+// doorkeeper. Everything that ends below us ends up as our child
 // (descendants.h), so waitpid's ECHILD means that the sandbox is empty. Signals are all blocked, so that
 // nothing from the terminal, which host, agent and command share as one foreground process group, can end
 // or stop the agent; the command hears the terminal directly, and what came to nsrun alone from the host.
@@ -44,9 +45,11 @@ std::optional<int> Supervisor::run() {
     drain(signals.get());
     reap();
     if (finished()) return status_;
-    pollfd sources[] = {{signals.get(), POLLIN, 0}, {host_, POLLIN, 0}};
-    if (::poll(sources, 2, -1) < 0 || !sources[1].revents) continue;
-    if (hear_host() == State::host_gone) {
+    pollfd sources[] = {
+        {signals.get(), POLLIN, 0}, {host_, POLLIN, 0}, {doors_ ? doors_->requests() : -1, POLLIN, 0}};
+    if (::poll(sources, 3, -1) < 0) continue;
+    if (sources[2].revents && !doors_->serve()) doors_ = nullptr;
+    if (sources[1].revents && hear_host() == State::host_gone) {
       end_descendants();
       return std::nullopt;
     }
@@ -64,6 +67,7 @@ void Supervisor::reap() {
   int status = 0;
   pid_t pid;
   while ((pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+    if (doors_ && !WIFSTOPPED(status) && !WIFCONTINUED(status)) doors_->ended(pid);
     if (pid != command_) continue;
     stopped_ = WIFSTOPPED(status);
     if (WIFCONTINUED(status)) continue;

@@ -35,8 +35,8 @@ class SandboxListener {
 };
 
 // Makes the dialer that every allowed flow goes through. Called once for each queue of the network's device,
-// and once more to accelerate: a dialer serves one thread. One that resolves names dials no address that the
-// target does not permit (Target::permits).
+// and once more to answer the command's connects: a dialer serves one thread. One that resolves names dials
+// no address that the target does not permit (Target::permits).
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
 struct HostOptions {
@@ -54,9 +54,10 @@ struct HostOptions {
   Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
-  // Our agent's offer to have the command's connects answered is taken. SIGURG, where it is at its default,
-  // then gets a handler that does nothing: it interrupts the thread that answers.
-  bool accelerate = false;
+  // Our agent's offer to have the command's connects answered is taken: so that sockets of ours may take their
+  // place; because its sandbox is closed (AgentOptions::closed). SIGURG, where it is at its default, then gets a
+  // handler that does nothing: it interrupts the thread that answers.
+  bool accelerate = false, closed = false;
   // The host's, whose servers answer the guest. Empty: nobody is asked, and names have no other records than
   // the synthetic addresses they get.
   std::string resolv_conf = "/etc/resolv.conf";

@@ -239,7 +239,8 @@ bool HostCore::begin(std::vector<std::unique_ptr<Device>> queues, pid_t child) {
 // Only the agent may say it, and before the command runs: the command must be under the agent's filter, not
 // under one of its own making. Where it fails, the command could connect nothing.
 void HostCore::accelerate(Message& message) {
-  if (!sandbox_.options.accelerate || !worker_.has_begun() || started_) return;
+  const auto& options = sandbox_.options;
+  if (!(options.accelerate || options.closed) || !worker_.has_begun() || started_) return;
   if (auto begun = worker_.accelerate(std::move(message), child_); !begun) listener_.failed(begun.error());
 }
 

@@ -38,7 +38,7 @@ std::string encode(const Message& message) {
 std::optional<Message> decode(std::string_view record) {
   if (record.size() < header_size || record.size() > header_size + max_message_body) return std::nullopt;
   const auto type = static_cast<std::uint8_t>(record[0]);
-  if (type < static_cast<int>(MessageType::map_ids) || type > static_cast<int>(MessageType::accelerate))
+  if (type < static_cast<int>(MessageType::map_ids) || type > static_cast<int>(MessageType::listen_unix))
     return std::nullopt;
   Message message{static_cast<MessageType>(type)};
   std::memcpy(&message.number, record.data() + 1, sizeof message.number);

@@ -2,6 +2,7 @@
 // and no byte of the flow passes through the device or this process.
 //
 //   guest: connect ──► seccomp ──► run ─► look ──┬─► let go on        not TCP: the kernel does as asked
+//                                                ├─► GuestDoors       … but in a closed sandbox
 //                                                ├─► perform          on our copy of the guest's socket
 //                                                └─► InjectedRequest ─► sink ─► Carrier::carry
 //                                                      refused: the errno       (policy, dialer, record)
@@ -21,6 +22,10 @@
 // namespace is never connected by us, nor bound, nor made to listen: it is one that was injected (or that the
 // user handed in), and a guest that found a way to disconnect one must not have it put to another use.
 // bind(2) and listen(2) are asked of us for that alone; they are carried out on our copy.
+//
+// In a closed sandbox no connect at all is let go on: what was looked at could become a connect of a unix
+// socket of outside. Those of unix sockets are the agent's (GuestDoors), all others are carried out on our
+// copy. That is so without --accelerate too, where nothing is injected.
 //
 // Nothing here waits, as the guest's kernel sees it. A blocking connect keeps its notification open until
 // there is an answer. A non-blocking one must be answered at once: a dial that is not done in `patience` is
@@ -89,12 +94,14 @@ Result<std::unique_ptr<Injector>> Injector::start(Message accelerate, Options op
       new Injector(std::move(*listener), std::move(options), tasks, std::move(sink)));
   for (std::size_t i = 1; i < fds.size(); ++i) {
     const auto facts = facts_of(fds[i].get());
+    if (facts.family == AF_UNIX) injector->doors_ = GuestDoors(std::move(fds[i]));
     if (facts.type != SOCK_DGRAM) continue;
     injector->guest_network_ = facts.network;
     (facts.family == AF_INET6 ? injector->probe6_ : injector->probe4_) = std::move(fds[i]);
   }
   if (injector->own_network_ == 0 || injector->guest_network_ == injector->own_network_)
     return Error{"the sandbox's network cannot be told from the host's"};
+  injector->injects_ = accelerate.number == 0;
   tasks.spawn(injector->run());
   return injector;
 }
@@ -136,24 +143,44 @@ Injector::Looked Injector::look(const TrappedCall& call) {
   GuestConnect connect{call, GuestFile(std::move(*socket), options_.presence)};
   const SocketFacts facts = facts_of(connect.socket.get());
   if (call.kind == TrappedCall::Kind::listen) {
-    if (listener_.waits(call.id)) listener_.answer(call.id, listen_for(call, connect.socket.get(), facts));
+    if (!listener_.waits(call.id)) return {};
+    if (facts.family == AF_UNIX && doors_.are_closed()) return look_at_other(std::move(connect), facts);
+    listener_.answer(call.id, listen_for(call, connect.socket.get(), facts));
     return {};
   }
-  if (!facts.is_inet_stream()) return listener_.let_go_on(call.id), Looked{};
+  const bool is_door =
+      doors_.are_closed() && call.kind == TrappedCall::Kind::connect && !facts.is_inet_stream();
+  if (!facts.is_inet_stream() && !is_door) return listener_.let_go_on(call.id), Looked{};
   connect.non_blocking = (::fcntl(connect.socket.get(), F_GETFL) & O_NONBLOCK) != 0;
   const int bad_address = copy_address(call, connect.address);
   if (!listener_.waits(call.id)) return {};  // and the copies may be another's
   if (bad_address) return listener_.answer(call.id, bad_address), Looked{};
+  if (is_door) return look_at_other(std::move(connect), facts);
   if (call.kind == TrappedCall::Kind::connect) return look_at_connect(std::move(connect), facts);
   listener_.answer(call.id, bind_for(connect, facts));
   return {};
 }
 
 void Injector::answer_unseen(const TrappedCall& call, int error) {
-  // A program whose file the user may not read cannot be looked into: its TCP goes nowhere.
-  if (error == EPERM && call.kind != TrappedCall::Kind::listen) return listener_.let_go_on(call.id);
+  // A program whose file the user may not read cannot be looked into: its TCP goes nowhere, and in a closed
+  // sandbox it connects nothing.
+  if (error == EPERM && call.kind != TrappedCall::Kind::listen && !doors_.are_closed())
+    return listener_.let_go_on(call.id);
   // Nobody would be helped by a wait for descriptors of our own.
   listener_.answer(call.id, error == EMFILE || error == ENFILE ? ENOBUFS : error);
+}
+
+// In a closed sandbox: what is no TCP.
+Injector::Looked Injector::look_at_other(GuestConnect connect, const SocketFacts& facts) {
+  int error;
+  if (facts.family == AF_UNIX) {
+    error = doors_.pass_on(connect);
+    if (error == 0) return {};
+  } else {
+    error = facts.family == AF_NETLINK && !is_kernel(connect.address) ? EPERM : connect_now(connect);
+  }
+  listener_.answer(connect.call.id, error);
+  return {};
 }
 
 // What the user handed in may listen already.
@@ -191,7 +218,7 @@ bool Injector::can_be_replaced(const GuestConnect& connect, const SocketFacts& f
   const auto& address = connect.address;
   const bool v4 = address.family() == AF_INET && address.length >= sizeof(sockaddr_in);
   const bool v6 = address.family() == AF_INET6 && address.length >= sizeof(sockaddr_in6);
-  if (facts.protocol != IPPROTO_TCP || facts.network != guest_network_) return false;
+  if (!injects_ || facts.protocol != IPPROTO_TCP || facts.network != guest_network_) return false;
   if ((facts.family == AF_INET && !v4) || (facts.family == AF_INET6 && !v6)) return false;
   return unattended_ < most_unattended && is_untouched(connect.socket.get()) &&
          goes_to_device(address.endpoint()) &&

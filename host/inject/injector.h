@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "host/inject/guest_doors.h"
 #include "host/inject/guest_socket.h"
 #include "host/inject/moved_flows.h"
 #include "runtime/connection.h"
@@ -63,6 +64,7 @@ class Injector {
   void handle(const TrappedCall& call);
   Looked look(const TrappedCall& call);
   void answer_unseen(const TrappedCall& call, int error);
+  Looked look_at_other(GuestConnect connect, const SocketFacts& facts);
   Looked look_at_connect(GuestConnect connect, const SocketFacts& facts);
   int listen_for(const TrappedCall& call, int socket, const SocketFacts& facts) const;
   int bind_for(const GuestConnect& bind, const SocketFacts& facts) const;
@@ -84,6 +86,8 @@ class Injector {
 
   SeccompListener listener_;
   const Options options_;
+  GuestDoors doors_;
+  bool injects_ = true;  // false: connects are answered here only because the sandbox is closed
   Scope& tasks_;
   RequestSink sink_;
   UniqueFd probe4_, probe6_;     // UDP sockets of the guest's namespace: they tell how it would route

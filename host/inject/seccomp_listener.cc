@@ -15,7 +15,6 @@ namespace nsrun {
 namespace {
 
 constexpr auto kind = "anon_inode:seccomp notify";  // as /proc/PID/fd calls it
-constexpr std::size_t most_notification = 1024;     // bytes; newer kernels may have larger ones than we know
 
 // SECCOMP_IOCTL_NOTIF_SET_FLAGS and SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, newer than distributions' headers.
 constexpr unsigned long set_flags = _IOW(SECCOMP_IOC_MAGIC, 4, std::uint64_t);
@@ -104,17 +103,6 @@ std::optional<TrappedCall> SeccompListener::receive() const {
 }
 
 bool SeccompListener::is_over() const { return (events(listener_.get()) & (POLLHUP | POLLERR)) != 0; }
-
-bool SeccompListener::waits(std::uint64_t id) const {
-  return ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
-}
-
-bool SeccompListener::answer(std::uint64_t id, int error) const {
-  alignas(seccomp_notif_resp) std::array<char, most_notification> buffer{};
-  const seccomp_notif_resp response{id, 0, -error, 0};
-  std::memcpy(buffer.data(), &response, sizeof response);
-  return ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, buffer.data()) == 0;
-}
 
 void SeccompListener::let_go_on(std::uint64_t id) const {
   alignas(seccomp_notif_resp) std::array<char, most_notification> buffer{};

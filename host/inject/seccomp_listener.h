@@ -7,6 +7,7 @@
 
 #include "runtime/fd.h"
 #include "runtime/result.h"
+#include "runtime/seccomp_call.h"
 
 namespace nsrun {
 
@@ -23,7 +24,7 @@ struct TrappedCall {
   int backlog = 0;            // listen
 };
 
-// The listener of the filter that container/connect_trap.h puts on.
+// The listener of the filter that container/connect_trap.h or container/closed/door_trap.h puts on.
 class SeccompListener {
  public:
   // Takes only what is a listener.
@@ -35,10 +36,10 @@ class SeccompListener {
   // No process is left that could call.
   bool is_over() const;
   // The caller still waits; if not, it was killed or a signal took it out of the call.
-  bool waits(std::uint64_t id) const;
+  bool waits(std::uint64_t id) const { return call_waits(listener_.get(), id); }
   // Ends the call with an errno, or 0. False when nobody waits any more. ERESTARTSYS (linux/errno.h), for a
   // caller that has a signal: as the signal's handler was installed, the call ends with EINTR or begins anew.
-  bool answer(std::uint64_t id, int error) const;
+  bool answer(std::uint64_t id, int error) const { return answer_call(listener_.get(), id, error); }
   // Lets the kernel carry the call out, on what descriptor and address mean by then.
   void let_go_on(std::uint64_t id) const;
   // Puts a copy of `file` in place of the guest's descriptor. 0 or an errno; ENOENT when nobody waits.

@@ -12,7 +12,7 @@ namespace nsrun {
 
 FakeHost::FakeHost(AgentOptions options) {
   Command command;
-  command.clone_flags = clone_flags(options.namespaces);
+  command.clone_flags = agent_clone_flags(options);
   command.ids_from_host = true;
   command.run = [options] { return run_agent(child_fd, options); };
   start_child(std::move(command));

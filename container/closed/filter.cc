@@ -1,0 +1,116 @@
+// The system calls by which a closed sandbox would still reach outside. This is no general sandbox: what
+// stays within the namespaces is none of its business.
+//
+//   socket, socketpair   only families that a network namespace divides (or that, like unix sockets, are
+//   closed
+//                        otherwise). AF_VSOCK leads to the hypervisor and to other machines, AF_BLUETOOTH,
+//                        AF_TIPC and AF_QIPCRTR to the host's; a kernel that lacks them says EAFNOSUPPORT,
+//                        and so do we.
+//   … of AF_UNIX         no datagram sockets (EACCES): each of their sends names a path, in memory where no
+//                        filter can see it. A pair's ends can do that too. SOCK_RAW is another name for them.
+//   ioctl                TIOCSTI and TIOCLINUX put characters into the terminal as if they had been typed,
+//   for
+//                        the shell outside to read when the command has ended.
+//   kill(0), setpriority and ioprio_set of one's own group, where that group is shared with processes
+//   outside:
+//                        a pid namespace does not divide it. (Any other group has no number inside.)
+//   add_key, request_key, keyctl
+//                        keyrings are the user's, not the namespace's: their numbers are in /proc/keys.
+//   io_uring, socketcall do all this unseen (seccomp_rules.h).
+
+#include "container/closed/filter.h"
+
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "container/seccomp_rules.h"
+
+namespace nsrun {
+namespace {
+
+constexpr std::uint32_t allowed_families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
+constexpr std::uint32_t ioprio_who_group = 2;  // IOPRIO_WHO_PGRP: linux/ioprio.h is no C++
+constexpr std::uint32_t type_bits = 0xf;       // SOCK_TYPE_MASK of linux/net.h: the others are flags
+
+// Calls `act` with the largest aligned blocks [first, first + 2^bits) of numbers, each of which is one
+// comparison under a mask, that hold no allowed family.
+void each_forbidden_block(std::uint64_t first, unsigned bits,
+                          const std::function<void(std::uint32_t mask, std::uint32_t first)>& act) {
+  const std::uint64_t size = std::uint64_t{1} << bits;
+  const auto within = [=](std::uint32_t family) { return family >= first && family < first + size; };
+  if (std::none_of(std::begin(allowed_families), std::end(allowed_families), within))
+    return act(~static_cast<std::uint32_t>(size - 1), static_cast<std::uint32_t>(first));
+  if (bits == 0) return;
+  each_forbidden_block(first, bits - 1, act);
+  each_forbidden_block(first + size / 2, bits - 1, act);
+}
+
+int forbid_families(scmp_filter_ctx filter, int call) {
+  int failed = 0;
+  each_forbidden_block(0, 32, [&](std::uint32_t mask, std::uint32_t first) {
+    failed |= ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), call, 1,
+                                 scmp_arg_cmp{0, SCMP_CMP_MASKED_EQ, mask, first});
+  });
+  return failed;
+}
+
+int forbid_unix_datagrams(scmp_filter_ctx filter, int call) {
+  int failed = 0;
+  for (std::uint32_t type = 0; type <= type_bits; ++type)
+    if (type != SOCK_STREAM && type != SOCK_SEQPACKET)
+      failed |= ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), call, 2, int_argument(0, AF_UNIX),
+                                   scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, type_bits, type});
+  return failed;
+}
+
+int forbid_own_group(scmp_filter_ctx filter) {
+  const auto forbidden = SCMP_ACT_ERRNO(EPERM);
+  return ::seccomp_rule_add(filter, forbidden, SCMP_SYS(kill), 1, int_argument(0, 0)) |
+         ::seccomp_rule_add(filter, forbidden, SCMP_SYS(setpriority), 2, int_argument(0, PRIO_PGRP),
+                            int_argument(1, 0)) |
+         ::seccomp_rule_add(filter, forbidden, SCMP_SYS(ioprio_set), 2, int_argument(0, ioprio_who_group),
+                            int_argument(1, 0));
+}
+
+int forbid_typing(scmp_filter_ctx filter) {
+  int failed = 0;
+  for (const std::uint32_t request : {TIOCSTI, TIOCLINUX})
+    failed |= ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, int_argument(1, request));
+  return failed;
+}
+
+int forbid_keyrings(scmp_filter_ctx filter) {
+  int failed = 0;
+  for (const int call : {SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl)})
+    failed |= ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), call, 0);
+  return failed;
+}
+
+bool add_rules(scmp_filter_ctx filter, const ClosedFilterOptions& options) {
+  int failed = forbid_typing(filter) | forbid_keyrings(filter) | forbid_io_uring(filter);
+  for (const int call : {SCMP_SYS(socket), SCMP_SYS(socketpair)}) {
+    failed |= forbid_families(filter, call);
+    if (!options.unix_datagrams) failed |= forbid_unix_datagrams(filter, call);
+  }
+  if (options.shared_group) failed |= forbid_own_group(filter);
+  failed |= forbid_socketcall(filter);
+  return failed == 0;
+}
+
+}  // namespace
+
+Result<void> put_on_closed_filter(const ClosedFilterOptions& options) {
+  constexpr auto doing = "cannot close the sandbox's side doors with a seccomp filter";
+  const SeccompFilter filter = allow_everything();
+  if (!filter || !add_rules(filter.get(), options))
+    return Error{doing, {}, "this libseccomp is too old: 2.5 or later is needed"};
+  if (const int failed = ::seccomp_load(filter.get()); failed < 0)
+    return Error{doing, errno_code(-failed), "the kernel needs CONFIG_SECCOMP_FILTER"};
+  return {};
+}
+
+}  // namespace nsrun

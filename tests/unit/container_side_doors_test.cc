@@ -1,0 +1,40 @@
+#include <catch2/catch.hpp>
+
+#include "container/closed/proc_text.h"
+#include "container/closed/side_doors.h"
+
+using namespace nsrun;
+
+using Paths = std::vector<std::string>;
+
+TEST_CASE("every path that an environment variable mentions is found") {
+  CHECK(paths_in_variable("=/tmp/ssh-Xy/agent.7") == Paths{"/tmp/ssh-Xy/agent.7"});
+  CHECK(paths_in_variable("=unix:path=/run/user/1000/bus,guid=5e2a") == Paths{"/run/user/1000/bus"});
+  CHECK(paths_in_variable("=unix:///run/docker.sock") == Paths{"/run/docker.sock"});
+  CHECK(paths_in_variable("=/tmp/tmux-1000/default,7,0") == Paths{"/tmp/tmux-1000/default"});
+  CHECK(paths_in_variable("=unix:path=/a;unix:path=/b/c d") == Paths{"/a", "/b/c"});
+  CHECK(paths_in_variable("=/usr/bin:/bin:") == Paths{"/usr/bin", "/bin"});
+}
+
+TEST_CASE("what mentions no absolute path mentions none") {
+  for (const auto* value : {"", "=", "=:0", "=unix:abstract=a/b", "=/", "=//,///"})
+    CHECK(paths_in_variable(value).empty());
+}
+
+TEST_CASE("a directory holds itself and what is below it, and no namesake") {
+  CHECK(holds("/", "/anything"));
+  CHECK(holds("/run/user", "/run/user"));
+  CHECK(holds("/run/user", "/run/user/1000"));
+  CHECK_FALSE(holds("/run/user", "/run/users"));
+  CHECK_FALSE(holds("/run/user", "/run"));
+}
+
+TEST_CASE("a field of /proc is its line's, without blanks, and the first line is none") {
+  const std::string text = "Name:\tUid:\nUid:\t1 2 3 4\nGroups:\t \nPid:\t7\n";
+  CHECK(proc_field(text, "Uid") == "1 2 3 4");
+  CHECK(proc_field(text, "Groups").empty());
+  CHECK(proc_field(text, "Pid") == "7");
+  CHECK(proc_field(text, "Name").empty());
+  CHECK(proc_field(text, "Gid").empty());
+  CHECK(proc_field("a:\nlast: word", "last") == "word");
+}
