@@ -51,7 +51,7 @@ class Worker {
   asio::io_context& context_;
   Sandbox& sandbox_;
   Counters totals_, injected_;  // injected_: the injector's thread's
-  Counters refused_queries_;  // records without a flow of their own
+  Counters refused_queries_;    // records without a flow of their own
   Scope tasks_;
   WorldDialer world_;
   DirectDialer upstream_;  // to the host's resolvers: no policy between
