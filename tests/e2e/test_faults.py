@@ -61,6 +61,11 @@ def round_trip(function, port, *faults):
     return statistics.median(sandbox.inside(function, SERVER4, port, 15, options=under(*faults)))
 
 
+def expect_about(seen, wanted, what):
+    """A time that a busy machine may have stretched."""
+    expect(wanted - 0.1 <= seen <= wanted + 0.3, f"{what}: {seen:.3f} s, wanted {wanted} s")
+
+
 def sends(size):
     def handle(connection):
         try:
@@ -116,7 +121,7 @@ def _():
     with Server(sends(size)) as server:
         seen = sandbox.inside("pieces", SERVER4, server.port, options=under("down:latency=300ms @ *"))
     expect_equal(sum(got for _, got in seen[:-1]), size, "bytes")
-    expect_close(seen[0][0], 0.3, 0.05, "first byte")
+    expect_about(seen[0][0], 0.3, "first byte")
     expect(seen[-1][0] < 3, f"{seen[-1][0]:.2f} s for 16 MiB: pieces wait for each other")
 
 
@@ -167,7 +172,7 @@ def _():
         seen, seconds = sandbox.inside("connect_error", SERVER4, server.port,
                                        options=under("syn_delay=400ms @ *"))
     expect_equal(seen, None)
-    expect_close(seconds, 0.4, 0.05, "connect")
+    expect_about(seconds, 0.4, "connect")
 
 
 @test("a flow is reset or closed after its bytes, exactly, or after its time")
@@ -182,7 +187,7 @@ def _():
         for fault, last in (("reset_after=300ms", "ECONNRESET"), ("close_after=300ms", "end")):
             seconds, how = sandbox.inside("pieces", SERVER4, server.port, options=under(f"{fault} @ *"))[-1]
             expect_equal(how, last, fault)
-            expect_close(seconds, 0.3, 0.05, fault)
+            expect_about(seconds, 0.3, fault)
 
 
 @test("a server sees an upload cut after its bytes: the end, or a reset")
@@ -210,7 +215,7 @@ def _():
         before, after = ([piece for piece in seen[:-1] if (piece[0] < 0.45) is early] for early in (True, False))
         expect_equal((sum(got for _, got in before), sum(got for _, got in after)), (1000, 1000))
         seen = sandbox.inside("pieces", SERVER4, server.port, options=under("down:close_delay=400ms @ *"))
-        expect_close(seen[-1][0] - seen[-2][0], 0.4, 0.05, "the end")
+        expect_about(seen[-1][0] - seen[-2][0], 0.4, "the end")
 
 
 @test("what a command sent last arrives, however late, when the command has ended")
@@ -278,7 +283,7 @@ def _():
         expect_equal(asked("down:duplicate=100%")[0][0], right * 2)
         answers, seconds = asked("latency=300ms")[0]
         expect_equal(answers, right)
-        expect_close(seconds, 0.3, 0.03, "an answer")
+        expect_about(seconds, 0.3, "an answer")
         expect_equal(asked("nxdomain", name="www.example.test")[0][0], right)
         some = [answers for answers, _ in asked("nxdomain=50%", 100)]
         expect_close(some.count([[3, []]]), 50, 20, "nxdomain of 100")
