@@ -57,7 +57,8 @@ class NameServer {
   std::shared_ptr<Faults> faults_of(const DnsQuery& query) const;
   Task<DnsAnswers> faulty_answers(Bytes message, Transport transport, const DnsQuestion& question,
                                   Faults& faults, Asker& asker);
-  // The answer to one message, without faults; nothing for one that deserves none. What is referred to outlives the call.
+  // The answer to one message, without faults; nothing for one that deserves none. What is referred to
+  // outlives the call.
   Task<std::optional<DnsBytes>> answer(Bytes message, Transport transport, Asker& asker);
   // Replies of our own; nothing: the world is to be asked.
   std::optional<DnsReply> own_reply(const DnsQuestion& question, Asker& asker);
