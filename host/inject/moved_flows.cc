@@ -65,22 +65,11 @@ void MovedFlows::settle(std::unique_ptr<Request> syn) {
   asio::post(home_, [this, syn = std::move(syn)] { refuse_if_decided(*syn); });
 }
 
-void MovedFlows::carry(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
-                       std::unique_ptr<FlowRecord> record) {
-  asio::post(home_, [this, syn = std::move(syn), near = std::move(near), far = std::move(far),
-                     record = std::move(record)]() mutable {
-    tasks_.spawn(relay_here(std::move(syn), std::move(near), std::move(far), std::move(record)));
-  });
-}
-
-Task<> MovedFlows::relay_here(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
-                              std::unique_ptr<FlowRecord> record) {
+void MovedFlows::carry(std::unique_ptr<Connection> near, UniqueFd far, std::unique_ptr<FlowRecord> record) {
   record->carried_by(totals_);
-  if (syn) near = syn->accept();
-  if (!near) co_return record->ended(FlowEnd::reset_by_source);
-  syn.reset();
+  if (!near) return record->ended(FlowEnd::reset_by_source);
   auto socket = std::make_unique<SocketConnection>(tasks_.executor(), std::move(far));
-  co_await relay(std::move(near), std::move(socket), std::move(record));
+  tasks_.spawn(relay(std::move(near), std::move(socket), std::move(record)));
 }
 
 }  // namespace nsrun

@@ -22,6 +22,8 @@ class MovedFlows {
   void on_arrival(Arrival arrival) { arrival_ = std::move(arrival); }
   // Stands in front of the sink of the stack's: takes the request that a moved connect became.
   bool claim(std::unique_ptr<Request>& request);
+  // A flow goes on here. `near`: null when the guest has left.
+  void carry(std::unique_ptr<Connection> near, UniqueFd far, std::unique_ptr<FlowRecord> record);
 
   // ---- for the injector's loop
 
@@ -29,9 +31,6 @@ class MovedFlows {
   void expect_no_more(FlowKey key);       // unless it was refused
   void refuse(FlowKey key, Refusal how);  // if its SYN still comes
   void settle(std::unique_ptr<Request> syn);
-  // The flow goes on here. `near`: its end, if the request was accepted already.
-  void carry(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
-             std::unique_ptr<FlowRecord> record);
   asio::io_context& home() { return home_; }
 
  private:
@@ -43,8 +42,6 @@ class MovedFlows {
   Task<> note(FlowKey key);
   void forget_oldest();
   bool refuse_if_decided(Request& syn);
-  Task<> relay_here(std::unique_ptr<Request> syn, std::unique_ptr<Connection> near, UniqueFd far,
-                    std::unique_ptr<FlowRecord> record);
 
   asio::io_context& home_;
   Stack& stack_;

@@ -1,11 +1,38 @@
 #include "host/inject/moved_request.h"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include "host/inject/moved_flows.h"
 
 namespace nsrun {
 namespace {
+
+// As run_on, and a cancellation reaches the task: whoever inspects a flow stops reading it when it agrees.
+Task<> run_there(asio::io_context& other, Task<> task) {
+  const Executor home = co_await asio::this_coro::executor;
+  Timer ended(home, Clock::time_point::max());
+  bool over = false, is_told = false;
+  const auto cancel = std::make_shared<asio::cancellation_signal>();
+  auto at_end = [&over, &ended, home, cancel](std::exception_ptr) {
+    asio::post(home, [&over, &ended] {
+      over = true;
+      ended.cancel();
+    });
+  };
+  asio::co_spawn(other, std::move(task), asio::bind_cancellation_slot(cancel->slot(), std::move(at_end)));
+  const bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  while (!over) {
+    co_await ended.async_wait(use_result);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (over || is_told || state.cancelled() == asio::cancellation_type::none) continue;
+    is_told = true;
+    asio::post(other, [cancel] { cancel->emit(asio::cancellation_type::terminal); });
+  }
+  co_await asio::this_coro::throw_if_cancelled(throws);
+}
 
 Error left() { return {"the command has given its connection up", errno_code(ECONNRESET)}; }
 
@@ -51,9 +78,12 @@ MovedConnection::~MovedConnection() {
 
 Task<Result<Chunk>> MovedConnection::read(MutableBytes into) {
   std::optional<Result<Chunk>> chunk;
-  co_await run_on(flows_.home(), There::read(*there_, into, chunk));
-  if (!chunk) co_return left();
-  co_return *chunk;
+  co_await run_there(flows_.home(), There::read(*there_, into, chunk));
+  if (chunk) co_return *chunk;
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none)
+    throw boost::system::system_error(asio::error::operation_aborted);
+  co_return left();
 }
 
 Task<Result<void>> MovedConnection::write(Bytes bytes) {
@@ -76,8 +106,12 @@ void MovedConnection::reset() {
 }
 
 bool MovedConnection::carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool) {
-  // Its end may be in use already, by an inspection.
-  flows_.carry(std::move(there_->request), std::move(there_->near), std::move(far), std::move(record));
+  auto go_on = [&flows = flows_, there = std::move(there_), socket = std::move(far),
+                flow = std::move(record)]() mutable {
+    there->end();
+    flows.carry(std::move(there->near), std::move(socket), std::move(flow));
+  };
+  asio::post(flows_.home(), std::move(go_on));
   return true;
 }
 

@@ -126,6 +126,8 @@ def through_own_relay(host, port, name):
         with connect(*listener.getsockname()[:2]) as connection:
             connection.sendall(f"CONNECT {name}:{port} HTTP/1.1\r\n\r\n".encode())
             answer = connection.recv(100).decode().split()[1]
+            if answer != "200":
+                return [answer, ""]
             connection.sendall(b"word")
             return [answer, connection.recv(100).decode()]
 
