@@ -2,8 +2,8 @@
 
 namespace nsrun {
 
-std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key, Asker asker, Counters& totals) {
-  return std::make_unique<FlowRecord>(++last_id_, key, *this, totals, asker);
+std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key, Asker asker, LiveFlows& flows) {
+  return std::make_unique<FlowRecord>(++last_id_, key, *this, flows, asker);
 }
 
 // Errors that carry advice are about this machine: the advice is the same each time, and so told once.

@@ -29,7 +29,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                       return name_server_.serve(std::move(guest));
                     }),
       dialer_(sandbox.options.network, name_service_, world_),
-      flows_(sandbox.policy, dialer_, sandbox.ledger, totals_, Asker::guest) {}
+      carrier_(sandbox.policy, dialer_, sandbox.ledger, flows_, Asker::guest) {}
 
 std::unique_ptr<Dialer> Worker::make_dialer() {
   const auto& make = sandbox_.options.dialer;
@@ -39,7 +39,7 @@ std::unique_ptr<Dialer> Worker::make_dialer() {
 
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   device_ = std::move(queue);
-  if (sandbox_.capture) capturing_ = std::make_unique<CapturingDevice>(*device_, *sandbox_.capture);
+  if (sandbox_.may_capture()) capturing_ = std::make_unique<CapturingDevice>(*device_, sandbox_.capture);
   StackOptions options;
   options.network = sandbox_.options.network;
   options.latency = sandbox_.options.latency;

@@ -21,8 +21,8 @@ namespace nsrun {
 //   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► ViaDialer ─► a dialer ─► world
 //                                       └──► NameServer
 //
-// Everything in here belongs to the loop's thread, but for totals(). What workers share is in the Sandbox,
-// which outlives them.
+// Everything in here belongs to the loop's thread, but for flows().totals. What workers share is in the
+// Sandbox, which outlives them.
 class Worker {
  public:
   Worker(asio::io_context& context, Sandbox& sandbox);
@@ -34,21 +34,21 @@ class Worker {
   // Every flow ends, and then the stack.
   Task<> end();
 
-  void carry(std::unique_ptr<Request> request) { tasks_.spawn(flows_.carry(std::move(request))); }
+  void carry(std::unique_ptr<Request> request) { carrier_.begin(std::move(request), tasks_); }
   bool has_begun() const { return stack_ != nullptr; }
   Stack& stack() { return *stack_; }
   Scope& tasks() { return tasks_; }
   asio::io_context& context() { return context_; }
   // Takes what waits at the device; how many flows hold something of the guest's that was not passed on yet.
   std::size_t unfinished() { return stack_ ? stack_->unfinished() : 0; }
-  Counters& totals() { return totals_; }  // for any thread to read
+  LiveFlows& flows() { return flows_; }  // its totals are for any thread to read
 
  private:
   std::unique_ptr<Dialer> make_dialer();
 
   asio::io_context& context_;
   Sandbox& sandbox_;
-  Counters totals_;
+  LiveFlows flows_;
   Scope tasks_;
   std::unique_ptr<Dialer> usual_;
   ViaDialer world_;
@@ -57,7 +57,7 @@ class Worker {
   NameServer name_server_;
   FunctionDialer name_service_;
   NameServiceDialer dialer_;
-  Carrier flows_;
+  Carrier carrier_;
   std::unique_ptr<Device> device_, capturing_;
   std::unique_ptr<Stack> stack_;
   std::unique_ptr<Injector> injector_;

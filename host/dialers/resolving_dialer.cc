@@ -32,6 +32,7 @@ Task<Dialled> dial_by_name(Executor executor, const Target& target, Dialer& by_a
   Dialled dialled = Error{"every address of " + target.name + " is denied", errno_code(EACCES)};
   for (const auto& address : *addresses) {
     resolved.endpoint.address = address;
+    if (target.resolved) target.resolved(resolved);
     dialled = co_await attempt(by_address, resolved, address == addresses->back());
     if (dialled) break;
   }
