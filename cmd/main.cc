@@ -6,6 +6,7 @@
 #include "cmd/hide_password.h"
 #include "cmd/options.h"
 #include "cmd/run.h"
+#include "cmd/subcommands.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ void hold_standard_streams() {
 
 int main(int argc, char** argv) {
   hold_standard_streams();
+  if (const auto* subcommand = nsrun::find_subcommand(argc, argv)) return subcommand->run(argc - 1, argv + 1);
   const auto options = nsrun::parse_options(argc, argv);
   if (!options) {
     std::fprintf(stderr, "nsrun: %s\n", options.error().message().c_str());

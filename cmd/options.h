@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "container/agent.h"
-#include "host/policy/rule_set.h"
+#include "host/host.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/network.h"
@@ -18,9 +18,11 @@ struct RunOptions {
   NetworkOptions network;
   std::vector<PublishedPort> publish;
   std::shared_ptr<const RuleSet> rules;  // null: none were given
+  RuleLoader reload;                     // reads them again; empty: they came from no file
   bool host_loopback = false;
   std::string dial = "direct://";
-  std::string log, capture;
+  std::string log, capture, control;
+  bool summary = false;
   Latency latency = Latency::automatic;
   bool map_root = false, map_auto = false;
   bool pid = false, uts = false, ipc = false;

@@ -13,6 +13,7 @@
 #include "host/dialers/dial_url.h"
 #include "host/host.h"
 #include "host/json_log.h"
+#include "host/summary.h"
 
 namespace nsrun {
 namespace {
@@ -24,11 +25,14 @@ int fail(const Error& error) {
   return static_cast<int>(error.exit);
 }
 
-// Puts flows into the log and warnings before the user.
+// Puts flows into the log and the summary, and warnings before the user.
 class Reporter final : public Events {
  public:
-  Reporter(std::unique_ptr<JsonLog> log, bool quiet) : log_(std::move(log)), quiet_(quiet) {}
+  Reporter(std::unique_ptr<JsonLog> log, bool summary, bool quiet) : log_(std::move(log)), quiet_(quiet) {
+    if (summary) summary_.emplace();
+  }
   void flow_ended(const FlowRecord& record) override {
+    if (summary_) summary_->add(record);
     if (!log_) return;
     log_->flow_ended(record);
     if (log_->trouble() && !std::exchange(trouble_told_, true)) warning(log_->trouble()->message());
@@ -36,9 +40,14 @@ class Reporter final : public Events {
   void warning(const std::string& what) override {
     if (!quiet_) std::fprintf(stderr, "nsrun: %s\n", what.c_str());
   }
+  // What was asked for is said, quiet or not.
+  void sum_up() const {
+    if (summary_) std::fprintf(stderr, "nsrun: %s", summary_->text().c_str());
+  }
 
  private:
   std::unique_ptr<JsonLog> log_;
+  std::optional<Summary> summary_;
   const bool quiet_;
   bool trouble_told_ = false;
 };
@@ -66,9 +75,23 @@ class Follower final : public SandboxListener {
   std::optional<int> status_;
 };
 
-// A capture is to show everything, so everything goes through the device.
+// A new policy, or somebody at the control socket, may end flows that live.
+bool may_cut(const RunOptions& options) { return !options.control.empty() || options.reload; }
+
+// A capture is to show everything, so everything goes through the device. So it does where flows may be cut:
+// the guest has the very socket of an accelerated one, unless that was asked for all the same.
 bool accelerates(const RunOptions& options) {
-  return options.acceleration != Acceleration::off && options.capture.empty();
+  if (options.acceleration == Acceleration::off || !options.capture.empty()) return false;
+  return options.acceleration == Acceleration::on || !may_cut(options);
+}
+
+void warn_of_acceleration(const RunOptions& options, Reporter& reporter) {
+  if (options.acceleration != Acceleration::on) return;
+  if (!accelerates(options))
+    reporter.warning("nothing is accelerated: with --pcap everything goes through the device");
+  else if (may_cut(options))
+    reporter.warning(
+        "accelerated connections cannot be cut, nor are they told of: they are the command's own");
 }
 
 Result<AgentOptions> agent_options(const RunOptions& options, std::vector<int> kept_fds) {
@@ -104,6 +127,8 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   host.dialer = [url = options.dial](Executor executor) { return dialer_from_url(url, executor).value(); };
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;
+  host.control = options.control;
+  host.reload = options.reload;
   host.accelerate = accelerates(options);
   host.events = &events;
   host.listener = &listener;
@@ -128,13 +153,18 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Runs the loop until the command has ended, and every flow has been written down.
-int follow_to_the_end(asio::io_context& context, Host& host, const Follower& follower, Process& child) {
+// Runs the loop until the command has ended, and every flow has been written down; `at_end` is called then.
+int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host& host,
+                      const Follower& follower, Process& child, const std::function<void()>& at_end) {
   asio::cancellation_signal no_more_signals;
-  asio::co_spawn(context,
-                 forward_signals(
-                     context, [&host](int signal) { host.send_signal(signal); }, [&host] { host.hurry(); }),
-                 asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
+  asio::co_spawn(
+      context,
+      forward_signals(context,
+                      {.forward = [&host](int signal) { host.send_signal(signal); },
+                       .at_end = [&host] { host.hurry(); },
+                       .reload = options.reload ? std::function<void()>([&host] { host.reload_policy(); })
+                                                : std::function<void()>()}),
+      asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
   while (!follower.status()) context.run_one();
   host.close();
   no_more_signals.emit(asio::cancellation_type::terminal);
@@ -142,6 +172,7 @@ int follow_to_the_end(asio::io_context& context, Host& host, const Follower& fol
   // The agent is left to itself: it ends when our end of the channel closes, and takes the device down then,
   // which takes the kernel some 30 ms that nobody need wait for.
   child.release();
+  at_end();
   // A name that is being looked up cannot be interrupted (getaddrinfo), and the loop's end would wait for it.
   if (!context.stopped()) std::_Exit(*follower.status());
   return *follower.status();
@@ -156,9 +187,8 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
     if (!opened) return opened.error();
     log = std::move(*opened);
   }
-  Reporter reporter(std::move(log), options.quiet);
-  if (options.acceleration == Acceleration::on && !accelerates(options))
-    reporter.warning("nothing is accelerated: with --pcap everything goes through the device");
+  Reporter reporter(std::move(log), options.summary, options.quiet);
+  warn_of_acceleration(options, reporter);
   Follower follower;
   auto settings = host_options(options, reporter, follower);
   if (!settings) return settings.error();
@@ -172,7 +202,7 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   auto child = start(command);
   if (!child) return child.error();
   raise_descriptor_limit();
-  return follow_to_the_end(context, host, follower, *child);
+  return follow_to_the_end(options, context, host, follower, *child, [&] { reporter.sum_up(); });
 }
 
 }  // namespace

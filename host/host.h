@@ -11,7 +11,7 @@
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/command.h"
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 #include "runtime/network.h"
 #include "runtime/task.h"
 
@@ -36,15 +36,20 @@ class SandboxListener {
 // does not permit (Target::permits).
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
+// Reads the rules where they came from. Called on a thread of its own.
+using RuleLoader = std::function<Result<std::shared_ptr<const RuleSet>>()>;
+
 struct HostOptions {
   NetworkOptions network;
   std::shared_ptr<const RuleSet> rules;  // who may go where; null: all but the host itself (RulePolicy)
+  RuleLoader reload;                     // makes them anew when asked to; empty: they stay as they are
   bool host_loopback = false;            // the gateway's addresses lead to the host's own loopback
   std::vector<PublishedPort> publish;
   DialerFactory dialer;  // empty: direct, on the host's own network
   Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
+  std::string control;                 // where the control socket is to be (docs/control.md); empty: none
   bool accelerate = false;             // our agent's offer to have the command's connects answered is taken
   std::string resolv_conf = "/etc/resolv.conf";  // the host's, whose servers answer the guest
   Events* events = nullptr;                      // borrowed; outlives the host
@@ -78,6 +83,8 @@ class Host {
   void resume();
   // Passes a signal to the command of our agent.
   void send_signal(int signal);
+  // Asks HostOptions::reload for other rules; flows that these refuse are cut. A failure is a warning.
+  void reload_policy();
   // Once the command has ended: what it sent last is not passed on any longer, but cut off.
   void hurry();
   Counters counters() const;

@@ -17,12 +17,16 @@ struct Sandbox {
   // Throws ErrorException: the capture file cannot be written.
   explicit Sandbox(HostOptions given);
 
+  std::string name_of(const IpAddress& address);  // that the guest means by it, as far as is known
+  // A capture runs, or may be begun later.
+  bool may_capture() const { return !options.capture.empty() || !options.control.empty(); }
+
   const HostOptions options;
   Events no_events;
   Ledger ledger;
   SyntheticNames synthetic;
   RulePolicy policy;
-  std::unique_ptr<CaptureFile> capture;  // null: none
+  Capture capture;
   StackGroup stacks;
 };
 

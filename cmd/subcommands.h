@@ -1,0 +1,15 @@
+#pragma once
+
+namespace nsrun {
+
+// What nsrun does beside running a command: `nsrun WORD …`. A command of that name is run by `nsrun -- WORD`.
+struct Subcommand {
+  const char* word;
+  // argv[0] is the word. The exit status; trouble was said on standard error.
+  int (*run)(int argc, char** argv);
+};
+
+// The subcommand that these arguments of nsrun's begin with, or null.
+const Subcommand* find_subcommand(int argc, char** argv);
+
+}  // namespace nsrun
