@@ -30,6 +30,20 @@ Network
       --no-ipv6             IPv4 alone
       --no-resolv-conf      leave /etc/resolv.conf as it is
 
+Policy (the first rule that matches decides; with any --allow all else is refused)
+      --allow, --deny (silence), --reject MATCH
+                            [tcp/|udp/|icmp/|tls/|http/|dns/]HOST[:PORT[-PORT]],
+                            HOST a name, *.NAME, an address, a network, *
+      --allow-domains A,B   --allow for each
+      --redirect FROM=TO    --redirect api.example:443=127.0.0.1:9000
+      --via URL@MATCH       as --dial, for these
+      --default allow|deny|reject|ask
+      --policy FILE         rules in YAML; they stand where the option stands
+      --learn FILE          allow all, then write the policy that would have done
+      --ask CMD             CMD decides what no rule does (--ask-timeout SECONDS)
+      --log-flows MATCH     say these as they begin
+      nsrun policy check|explain   see nsrun policy --help
+
 Record
       --log FILE            a JSON line for each flow ("-": standard error)
       --pcap FILE           all packets, as pcapng, with names

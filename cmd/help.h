@@ -2,7 +2,7 @@
 
 namespace nsrun {
 
-// nsrun --help: fits a screen of 80 by 40.
+// nsrun --help: fits a large screen, 80 columns wide.
 const char* help_text();
 
 }  // namespace nsrun

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "cmd/help.h"
-#include "cmd/policy_options.h"
 
 namespace nsrun {
 namespace {
@@ -176,6 +175,17 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
   return check_mtu(options.network);
 }
 
+Result<void> load(RunOptions& options) {
+  if (options.policy.sources.empty()) return {};
+  auto rules = options.policy.sources.load();
+  if (!rules) return rules.error();
+  if ((*rules)->asks() && options.policy.ask.empty())
+    return usage("the policy leaves flows to somebody who is asked, and there is nobody",
+                 "give a program: --ask CMD");
+  options.rules = std::move(*rules);
+  return {};
+}
+
 }  // namespace
 
 Result<RunOptions> parse_options(int argc, char** argv) {
@@ -204,9 +214,10 @@ Result<RunOptions> parse_options(int argc, char** argv) {
   if (!separated && options.command.front().starts_with("-"))
     return usage("unknown option '" + options.command.front() + "'");
   if (auto finished = finish(options, texts); !finished) return finished.error();
-  auto rules = texts.policy.finish(app);
-  if (!rules) return rules.error();
-  options.rules = std::move(*rules);
+  auto policy = texts.policy.finish(app);
+  if (!policy) return policy.error();
+  options.policy = std::move(*policy);
+  if (auto loaded = load(options); !loaded) return loaded.error();
   return options;
 }
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "cmd/policy_options.h"
 #include "container/agent.h"
-#include "host/host.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/network.h"
@@ -17,8 +17,9 @@ struct RunOptions {
   std::vector<std::string> command;
   NetworkOptions network;
   std::vector<PublishedPort> publish;
-  std::shared_ptr<const RuleSet> rules;  // null: none were given
-  RuleLoader reload;                     // reads them again; empty: they came from no file
+  PolicyChoice policy;
+  std::shared_ptr<const RuleSet>
+      rules;  // of `policy`, as its files were when nsrun began; null: none were given
   bool host_loopback = false;
   std::string dial = "direct://";
   std::string log, capture, control;

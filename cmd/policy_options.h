@@ -5,22 +5,29 @@
 #include <string>
 #include <vector>
 
-#include "host/policy/rule_set.h"
+#include "host/policy/policy_sources.h"
+#include "runtime/task.h"
 
 namespace nsrun {
 
-// The options that say who may go where. Rules stand in the order in which they were given, whatever the
-// option.
+// Who may go where, as the command line has it.
+struct PolicyChoice {
+  PolicySources sources;
+  std::string ask;  // the program that decides; empty: none
+  Clock::duration ask_limit = 30s;
+  std::string learn;              // the file for what was needed; empty: none
+  std::vector<std::string> vias;  // the values of --via, whose passwords others should not see
+};
+
+// The options that say it. Rules stand in the order in which they were given, whatever the option.
 class PolicyOptions {
  public:
   void declare(CLI::App& app);
-  // Once the command line was parsed. Null: no rule was given. An error has ExitCode::usage.
-  Result<std::shared_ptr<const RuleSet>> finish(const CLI::App& app) const;
+  // Once the command line was parsed. An error has ExitCode::usage.
+  Result<PolicyChoice> finish(const CLI::App& app) const;
 
  private:
-  Result<void> take(const std::string& option, const std::string& value, std::vector<Rule>& rules) const;
-
-  std::string default_;
+  std::string default_, ask_, ask_timeout_, learn_;
 };
 
 }  // namespace nsrun

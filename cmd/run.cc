@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "cmd/lesson.h"
 #include "cmd/signals.h"
 #include "container/agent.h"
 #include "container/descriptors.h"
@@ -76,7 +77,7 @@ class Follower final : public SandboxListener {
 };
 
 // A new policy, or somebody at the control socket, may end flows that live.
-bool may_cut(const RunOptions& options) { return !options.control.empty() || options.reload; }
+bool may_cut(const RunOptions& options) { return !options.control.empty() || options.policy.sources.has_files(); }
 
 // A capture is to show everything, so everything goes through the device. So it does where flows may be cut:
 // the guest has the very socket of an accelerated one, unless that was asked for all the same.
@@ -121,6 +122,8 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   HostOptions host;
   host.network = options.network;
   host.rules = options.rules;
+  host.ask_command = options.policy.ask;
+  host.ask_limit = options.policy.ask_limit;
   host.host_loopback = options.host_loopback;
   host.latency = options.latency;
   host.publish = options.publish;
@@ -128,7 +131,8 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;
   host.control = options.control;
-  host.reload = options.reload;
+  if (options.policy.sources.has_files())
+    host.reload = [sources = options.policy.sources] { return sources.load(); };
   host.accelerate = accelerates(options);
   host.events = &events;
   host.listener = &listener;
@@ -162,7 +166,7 @@ int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host
       forward_signals(context,
                       {.forward = [&host](int signal) { host.send_signal(signal); },
                        .at_end = [&host] { host.hurry(); },
-                       .reload = options.reload ? std::function<void()>([&host] { host.reload_policy(); })
+                       .reload = options.policy.sources.has_files() ? std::function<void()>([&host] { host.reload_policy(); })
                                                 : std::function<void()>()}),
       asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
   while (!follower.status()) context.run_one();
@@ -190,8 +194,10 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   Reporter reporter(std::move(log), options.summary, options.quiet);
   warn_of_acceleration(options, reporter);
   Follower follower;
+  Lesson lesson(options.policy.learn, options.command);
   auto settings = host_options(options, reporter, follower);
   if (!settings) return settings.error();
+  settings->learner = lesson.learner();
 
   asio::io_context context(1);
   Host host(context, std::move(*settings));
@@ -202,7 +208,10 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   auto child = start(command);
   if (!child) return child.error();
   raise_descriptor_limit();
-  return follow_to_the_end(options, context, host, follower, *child, [&] { reporter.sum_up(); });
+  return follow_to_the_end(options, context, host, follower, *child, [&] {
+    reporter.sum_up();
+    if (const auto written = lesson.write(); !written) fail(written.error());
+  });
 }
 
 }  // namespace

@@ -4,11 +4,12 @@
 #include <string_view>
 
 #include "cmd/ctl/ctl_command.h"
+#include "cmd/policy/policy_command.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::array subcommands = {Subcommand{"ctl", ctl_command}};
+constexpr std::array subcommands = {Subcommand{"ctl", ctl_command}, Subcommand{"policy", policy_command}};
 
 }  // namespace
 

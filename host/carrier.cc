@@ -44,6 +44,7 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   if (verdict.asks) verdict = co_await policy_.ask(request->key(), std::move(verdict));
   record->rule = verdict.rule;
   record->name = verdict.name;
+  if (verdict.logs) ledger_.tell(*record, verdict);
   if (!verdict.allowed) co_return refuse(*request, *record, verdict.refusal, FlowEnd::refused, {});
   verdict.target.mapped = request->wants_mapped();
   record->allowed = true;

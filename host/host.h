@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/dialers/resolving_dialer.h"
+#include "host/policy/inquirer.h"
 #include "host/policy/rule_set.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
@@ -18,6 +19,7 @@
 namespace nsrun {
 
 class HostCore;
+class Learner;
 
 // What the child says of itself; called on the loop's thread.
 class SandboxListener {
@@ -43,7 +45,13 @@ struct HostOptions {
   NetworkOptions network;
   std::shared_ptr<const RuleSet> rules;  // who may go where; null: all but the host itself (RulePolicy)
   RuleLoader reload;                     // makes them anew when asked to; empty: they stay as they are
-  bool host_loopback = false;            // the gateway's addresses lead to the host's own loopback
+  // Who decides what the rules leave open (ask): a function, or a program (AskingProgram). Neither: it is
+  // denied.
+  AskFunction ask;
+  std::string ask_command;
+  Clock::duration ask_limit = 30s;  // then no answer is deny
+  Learner* learner = nullptr;       // borrowed; hears what was allowed, by name where it has one
+  bool host_loopback = false;       // the gateway's addresses lead to the host's own loopback
   std::vector<PublishedPort> publish;
   DialerFactory dialer;  // empty: direct, on the host's own network
   Latency latency = Latency::automatic;

@@ -21,7 +21,7 @@ constexpr auto patience = 30s;
 
 HostCore::HostCore(asio::io_context& context, HostOptions options)
     : context_(context),
-      sandbox_(std::move(options)),
+      sandbox_(std::move(options), context.get_executor()),
       listener_(sandbox_.options.listener ? *sandbox_.options.listener : no_listener_),
       worker_(context, sandbox_),
       child_gone_(context.get_executor()),
@@ -80,6 +80,7 @@ Task<> HostCore::run() {
   co_await worker_.end();
   for (auto& other : others_) co_await other->end();
   for (auto& other : others_) co_await other->loop_over();
+  if (sandbox_.asked) co_await sandbox_.asked->end();
   channel_wait_.reset();
   channel_.reset();
   publisher_.close();

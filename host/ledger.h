@@ -6,6 +6,7 @@
 #include <set>
 
 #include "host/names/recent_names.h"
+#include "host/policy/policy.h"
 #include "runtime/flow_record.h"
 #include "runtime/result.h"
 
@@ -22,6 +23,8 @@ class Ledger final : public Events {
   std::unique_ptr<FlowRecord> open(const FlowKey& key, Asker asker, LiveFlows& flows);
   // The name lately resolved to this address, for the record: a hint.
   std::string name_of(const IpAddress& address) { return names.name_of(address); }
+  // A rule wants it said that this flow begins, or is refused.
+  void tell(const FlowRecord& record, const Verdict& verdict);
   // A failure of ours rather than the target's (no descriptors left, pings forbidden) is said once.
   void dial_failed(const Error& error);
 

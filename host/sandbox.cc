@@ -1,13 +1,37 @@
 #include "host/sandbox.h"
 
 namespace nsrun {
+namespace {
 
-Sandbox::Sandbox(HostOptions given)
+Inquirer::Warn warning_of(Ledger& ledger) {
+  return [&ledger](const std::string& what) { ledger.warning(what); };
+}
+
+std::unique_ptr<AskingProgram> program_of(const HostOptions& options, Executor home, Ledger& ledger) {
+  if (options.ask || options.ask_command.empty()) return nullptr;
+  return std::make_unique<AskingProgram>(home, options.ask_command, warning_of(ledger));
+}
+
+std::unique_ptr<Inquirer> inquirer_of(const HostOptions& options, AskingProgram* program, Ledger& ledger) {
+  AskFunction ask = options.ask;
+  if (program)
+    ask = [program](const Question& question, Reply reply) { program->ask(question, std::move(reply)); };
+  if (!ask) return nullptr;
+  return std::make_unique<Inquirer>(std::move(ask), options.ask_limit, warning_of(ledger));
+}
+
+}  // namespace
+
+Sandbox::Sandbox(HostOptions given, Executor home)
     : options(std::move(given)),
       ledger(options.events ? *options.events : no_events),
-      policy({options.network, options.host_loopback, options.dialer_resolves_names}, synthetic,
-             options.rules ? options.rules : std::make_shared<const RuleSet>()),
+      asked(program_of(options, home, ledger)),
+      inquirer(inquirer_of(options, asked.get(), ledger)),
+      policy({options.network, options.host_loopback, options.dialer_resolves_names || options.learner,
+              inquirer.get()},
+             synthetic, options.rules ? options.rules : std::make_shared<const RuleSet>()),
       capture([this](const IpAddress& address) { return name_of(address); }) {
+  if (options.learner) learning = std::make_unique<LearningPolicy>(policy, policy, *options.learner);
   if (!options.capture.empty()) capture.start(options.capture).value();
 }
 

@@ -5,6 +5,8 @@
 #include "host/host.h"
 #include "host/ledger.h"
 #include "host/names/synthetic_names.h"
+#include "host/policy/asking_program.h"
+#include "host/policy/learner.h"
 #include "host/policy/rule_policy.h"
 #include "netstack/devices/capture.h"
 #include "netstack/stack_group.h"
@@ -15,7 +17,11 @@ namespace nsrun {
 // For any thread.
 struct Sandbox {
   // Throws ErrorException: the capture file cannot be written.
-  explicit Sandbox(HostOptions given);
+  // `home`: the first worker's loop.
+  Sandbox(HostOptions given, Executor home);
+
+  Policy& judge() { return learning ? static_cast<Policy&>(*learning) : policy; }
+  NamePolicy& judge_of_names() { return learning ? static_cast<NamePolicy&>(*learning) : policy; }
 
   std::string name_of(const IpAddress& address);  // that the guest means by it, as far as is known
   // A capture runs, or may be begun later.
@@ -24,8 +30,11 @@ struct Sandbox {
   const HostOptions options;
   Events no_events;
   Ledger ledger;
+  std::unique_ptr<AskingProgram> asked;  // null: no program is asked
+  std::unique_ptr<Inquirer> inquirer;    // null: nobody is
   SyntheticNames synthetic;
   RulePolicy policy;
+  std::unique_ptr<LearningPolicy> learning;  // in front of `policy`; null: nobody learns
   Capture capture;
   StackGroup stacks;
 };

@@ -21,7 +21,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .gateway4 = sandbox.options.network.gateway4,
                     .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
                                                              : std::nullopt,
-                    .policy = &sandbox.policy,
+                    .policy = &sandbox.judge_of_names(),
                     .synthetic = &sandbox.synthetic,
                     .recent = &sandbox.ledger.names}),
       name_service_(tasks_,
@@ -29,7 +29,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                       return name_server_.serve(std::move(guest));
                     }),
       dialer_(sandbox.options.network, name_service_, world_),
-      carrier_(sandbox.policy, dialer_, sandbox.ledger, flows_, Asker::guest) {}
+      carrier_(sandbox.judge(), dialer_, sandbox.ledger, flows_, Asker::guest) {}
 
 std::unique_ptr<Dialer> Worker::make_dialer() {
   const auto& make = sandbox_.options.dialer;

@@ -51,6 +51,13 @@ bool write_file(const char* path, std::string_view text) {
   return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
+void reset_signals() {
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
 [[noreturn]] void child(const Command& command, Prepared& prepared) {
   if ((command.clone_flags & CLONE_NEWUSER) && !command.ids_from_host) {
     (void)write_file("/proc/self/setgroups", "deny");
@@ -59,6 +66,7 @@ bool write_file(const char* path, std::string_view text) {
       ::_exit(static_cast<int>(ExitCode::no_namespace));
   }
   if (!place_descriptors(command, prepared.lifted)) ::_exit(static_cast<int>(ExitCode::failed));
+  if (command.usual_signals) reset_signals();
   if (command.run) ::_exit(command.run());
   char** const argv = prepared.argv.data();
   if (command.environment.empty())

@@ -28,6 +28,8 @@ struct Command {
   gid_t inside_gid = 0;
   // With CLONE_NEWUSER: leave the ids unmapped; the child asks for them (handshake.h, map_ids).
   bool ids_from_host = false;
+  // No signal is blocked or ignored in the child; else it inherits what its parent does.
+  bool usual_signals = false;
   // Runs in the child in place of exec when set; its result is the exit status. It finds extra
   // descriptor i at first_fd + i, as an executed program would.
   std::function<int()> run;

@@ -10,20 +10,20 @@ namespace {
 
 struct Kind {
   std::string_view name;
-  Protocol protocol;
+  std::optional<Protocol> protocol;
   Match::Content content;
 };
 
 constexpr std::array kinds = {
-    Kind{"tcp", Protocol::tcp, Match::Content::any}, Kind{"udp", Protocol::udp, Match::Content::any},
+    Kind{"tcp", Protocol::tcp, Match::Content::any},   Kind{"udp", Protocol::udp, Match::Content::any},
     Kind{"icmp", Protocol::icmp, Match::Content::any}, Kind{"tls", Protocol::tcp, Match::Content::tls},
-    Kind{"http", Protocol::tcp, Match::Content::http}};
+    Kind{"http", Protocol::tcp, Match::Content::http}, Kind{"dns", std::nullopt, Match::Content::dns}};
 
 Error wrong(std::string_view text, std::string_view why, std::string advice) {
   return {"'" + std::string(text) + "' " + std::string(why), {}, std::move(advice), ExitCode::usage};
 }
 
-constexpr auto form = "write it as [tcp/|udp/|icmp/|tls/|http/]HOST[:PORT[-PORT]]";
+constexpr auto form = "write it as [tcp/|udp/|icmp/|tls/|http/|dns/]HOST[:PORT[-PORT]]";
 
 // What inet_aton(3) would read as an address (127.1, 0x7f.1, 2130706433) is no name in anybody's DNS: top
 // level domains are not numeric (RFC 3696 2).
@@ -63,7 +63,7 @@ Result<void> parse_host(Match& match, std::string_view host, std::string_view wh
   if (host.find('*') != host.npos)
     return wrong(whole, "has a * where none can be", "write *.example.org for all names below example.org");
   auto name = canonical_name(host);
-  if (!name) return wrong(whole, "has no usable host name", name.error().message());
+  if (!name) return wrong(whole, "has no usable host name", name.error().advice);
   if (looks_like_address(*name))
     return wrong(whole, "is neither a name nor an address", "write addresses in full, as 127.0.0.1");
   match.host = below ? Match::Host::below : Match::Host::name;
@@ -101,7 +101,11 @@ Result<Match> Match::parse(std::string_view text) {
   }
   if (match.protocol == Protocol::icmp && ports)
     return wrong(text, "gives a port to a protocol without ports", "write it as icmp/HOST");
+  if (match.is_of_queries() && ports)
+    return wrong(text, "gives a port to questions about a name", "write it as dns/NAME");
   if (auto parsed = parse_host(match, host, text); !parsed) return parsed.error();
+  if (match.is_of_queries() && match.host == Host::network)
+    return wrong(text, "is no name to ask about", "write it as dns/NAME");
   return match;
 }
 

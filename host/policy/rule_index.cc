@@ -17,7 +17,7 @@ IpAddress network_of(const IpAddress& address, unsigned length) {
 }  // namespace
 
 void RuleIndex::add(Position position, const Match& match) {
-  const Entry entry{position, match.protocol, match.ports};
+  const Entry entry{position, match.protocol, match.ports, match.is_of_queries()};
   switch (match.host) {
     case Match::Host::any:
       return any_.push_back(entry);

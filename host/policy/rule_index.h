@@ -15,6 +15,7 @@ struct Subject {
   std::string_view name = {};  // canonical; empty: not known
   std::optional<IpAddress> address = {};
   std::uint16_t port = 0;  // 0: an echo
+  bool is_query = false;   // no flow: a question about the name
 };
 
 // Finds the first of many matches that fits a subject: O(labels of the name), or O(lengths of networks in
@@ -38,8 +39,10 @@ class RuleIndex {
     Position position;
     std::optional<Protocol> protocol;
     PortRange ports;
+    bool of_queries;
     bool fits(const Subject& subject) const {
-      return (!protocol || *protocol == subject.protocol) && ports.contains(subject.port);
+      return of_queries == subject.is_query && (!protocol || *protocol == subject.protocol) &&
+             ports.contains(subject.port);
     }
   };
   using Entries = std::vector<Entry>;

@@ -29,11 +29,14 @@ Refusal refusal_of(Action action, Protocol protocol) {
   return protocol == Protocol::tcp ? Refusal::reset : Refusal::prohibited;
 }
 
-Verdict refuse_by(const RuleSet::Decision& decision, Protocol protocol, std::string name = {}) {
-  return refuse(refusal_of(decision.action, protocol), decision.text(), std::move(name));
-}
-
 bool refuses(Action action) { return action == Action::deny || action == Action::reject; }
+
+Verdict refuse_by(const RuleSet::Decision& decision, const RuleSet& rules, const Subject& subject) {
+  Verdict verdict =
+      refuse(refusal_of(decision.action, subject.protocol), decision.text(), std::string(subject.name));
+  verdict.logs = rules.log(subject) != nullptr;
+  return verdict;
+}
 
 // How it is dialled, beside where.
 void add_ways(Verdict& verdict, const RuleSet& rules, const Subject& subject) {
@@ -76,8 +79,8 @@ RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<c
 Verdict RulePolicy::judge(const FlowKey& key) {
   const auto& address = key.target.address;
   if (options_.network.is_name_server(address)) {
-    if (is_name_service(key)) return allow(key, key.target, "name-service");
-    return refuse(Refusal::reset, "name-service");
+    if (is_name_service(key)) return allow(key, key.target, std::string(name_service_rule));
+    return refuse(Refusal::reset, std::string(name_service_rule));
   }
   auto rules = this->rules();
   if (options_.network.is_gateway(address)) return judge_gateway(key, *rules);
@@ -89,6 +92,19 @@ Verdict RulePolicy::judge(const FlowKey& key) {
   return judge_address(key, *rules);
 }
 
+// What was asked about and allowed goes on as it was judged.
+Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
+  Question question{key.protocol, undecided.name, {}, key.target.port};
+  if (undecided.name.empty()) question.address = key.target.address;
+  Answer answer;
+  if (options_.inquirer) answer = co_await options_.inquirer->ask(std::move(question));
+  undecided.rule += ": " + std::string(to_string(answer.action));
+  if (answer.action == Action::allow) co_return undecided;
+  undecided.allowed = false;
+  undecided.refusal = refusal_of(answer.action, key.protocol);
+  co_return undecided;
+}
+
 // The host's loopback goes by three names: the gateway's address, that of its own, and host_name.
 Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) const {
   const auto& [gateway, port] = key.target;
@@ -97,7 +113,7 @@ Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) cons
   const Subject as_loopback{key.protocol, host_name, loopback, port};
   auto decision = rules.decide(as_gateway);
   if (const auto other = rules.decide(as_loopback); other.position < decision.position) decision = other;
-  if (refuses(decision.action)) return refuse_by(decision, key.protocol, std::string(host_name));
+  if (refuses(decision.action)) return refuse_by(decision, rules, as_gateway);
 
   if (!options_.host_loopback && !names_loopback(decision.rule, gateway))
     return refuse(Refusal::reset, "host-loopback", std::string(host_name));
@@ -114,7 +130,7 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   const auto port = key.target.port;
   const Subject subject{key.protocol, name, std::nullopt, port};
   const auto decision = rules->decide(subject);
-  if (refuses(decision.action)) return refuse_by(decision, key.protocol, std::move(name));
+  if (refuses(decision.action)) return refuse_by(decision, *rules, subject);
   // QUIC hides its server's name from us, and clients fall back to TCP.
   const bool by_name = decision.rule && decision.rule->match.is_by_name();
   if (key.protocol == Protocol::udp && port == quic_port && by_name && !decision.rule->match.protocol)
@@ -126,7 +142,9 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   verdict.inspection = inspection_for(key, *rules, decision);
   verdict.target.permits = [rules, decision, protocol = key.protocol, port](const IpAddress& address) {
     const Subject resolved{protocol, {}, address, port};
-    if (refuses(rules->decide_address(resolved, decision).action)) return false;
+    // Nobody is asked about it, or sent elsewhere, at this late moment: what would be, is not dialled.
+    const auto by_address = rules->decide_address(resolved, decision);
+    if (by_address.position != decision.position && by_address.action != Action::allow) return false;
     return !is_protected(address) || rules->names_protected(resolved);
   };
   add_ways(verdict, *rules, subject);
@@ -138,7 +156,7 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
 Verdict RulePolicy::judge_address(const FlowKey& key, const RuleSet& rules) const {
   const Subject subject{key.protocol, {}, key.target.address, key.target.port};
   const auto decision = rules.decide(subject);
-  if (refuses(decision.action)) return refuse_by(decision, key.protocol);
+  if (refuses(decision.action)) return refuse_by(decision, rules, subject);
   const bool redirected = decision.action == Action::redirect;
   if (is_protected(key.target.address) && !redirected && !rules.names_protected(subject))
     return refuse(Refusal::prohibited, "protected-address");

@@ -5,11 +5,15 @@
 
 #include "host/names/name_policy.h"
 #include "host/names/synthetic_names.h"
+#include "host/policy/inquirer.h"
 #include "host/policy/policy.h"
 #include "host/policy/rule_set.h"
 #include "runtime/network.h"
 
 namespace nsrun {
+
+// Verdict::rule of what goes to the name server.
+constexpr std::string_view name_service_rule = "name-service";
 
 // A guest's policy: the rules, and around them what holds without any. By default the internet and the host's
 // network are reached; protected addresses (reachability.h) are not. The gateway's addresses stand for the
@@ -18,13 +22,15 @@ class RulePolicy final : public Policy, public NamePolicy {
  public:
   struct Options {
     NetworkOptions network;
-    bool host_loopback = false;  // the gateway's addresses lead to the host's own loopback
-    bool always_names = false;   // a dialer wants names: flows are known by theirs, rules or not
+    bool host_loopback = false;    // the gateway's addresses lead to the host's own loopback
+    bool always_names = false;     // a dialer wants names: flows are known by theirs, rules or not
+    Inquirer* inquirer = nullptr;  // decides what rules leave to it; null: that is denied
   };
   // `names` tells what a synthetic address stands for; it outlives the policy.
   RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules);
 
   Verdict judge(const FlowKey& key) override;
+  Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
 
   bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
   bool gives_synthetic() const override { return options_.always_names || rules()->needs_names(); }

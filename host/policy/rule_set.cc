@@ -26,11 +26,16 @@ bool opens(Action action) {
 }  // namespace
 
 RuleSet::RuleSet(std::vector<Rule> rules, Action otherwise)
-    : rules_(std::move(rules)), otherwise_(otherwise), needs_names_(otherwise != Action::allow) {
+    : rules_(std::move(rules)),
+      otherwise_(otherwise),
+      needs_names_(otherwise != Action::allow),
+      asks_(otherwise == Action::ask) {
   for (RuleIndex::Position i = 0; i < rules_.size(); ++i) {
     const auto& [action, match] = std::tie(rules_[i].action, rules_[i].match);
     needs_names_ |= match.is_by_name();
-    refuses_by_name_ |= match.is_by_name() && (action == Action::deny || action == Action::reject);
+    asks_ |= action == Action::ask;
+    refuses_by_name_ |=
+        match.is_by_name() && !match.is_of_queries() && (action == Action::deny || action == Action::reject);
     auto& index = decides(action)           ? decisions_
                   : action == Action::via   ? via_
                   : action == Action::fault ? fault_

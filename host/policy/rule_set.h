@@ -38,6 +38,8 @@ class RuleSet {
   bool permits_name(std::string_view name) const;
   // Whether flows must be known by their names: some rule is about names, or not everything is allowed.
   bool needs_names() const { return needs_names_; }
+  // Whether somebody has to be asked about some flow.
+  bool asks() const { return asks_; }
   bool denies_by_default() const { return otherwise_ != Action::allow; }
   // Whether a rule refuses something by name, so that a flow to an unnamed address may be in its reach.
   bool refuses_by_name() const { return refuses_by_name_; }
@@ -52,7 +54,7 @@ class RuleSet {
   const std::vector<Rule> rules_;
   const Action otherwise_;
   RuleIndex decisions_, via_, fault_, log_;
-  bool needs_names_ = false, refuses_by_name_ = false;
+  bool needs_names_ = false, refuses_by_name_ = false, asks_ = false;
 };
 
 }  // namespace nsrun

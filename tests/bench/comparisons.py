@@ -70,6 +70,8 @@ GROUPS = {
                      (Ratio("pub_in", "nsrun", "loopback", least=0.65),
                       Ratio("pub_back", "nsrun", "loopback", least=0.6))),
     "start": Group(("start",), ("nsrun", "loopback", "pasta"), (Ratio("start", "nsrun", "pasta", least=4),)),
+    "policy": Group(("policy",), ("nsrun",),
+                    (Ratio("judge", "nsrun", "", most=2.0), Ratio("load", "nsrun", "", most=1000))),
     "veth": Group(("up", "down", "rr"), ("veth", "nsrun"),
                   each(("up", "down", "rr"), "veth", "nsrun", least=0.7)),
     "latency": Group(("rr", "crr"), ("nsrun", "latency=low", "latency=cpu"),

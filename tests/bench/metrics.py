@@ -50,6 +50,8 @@ FIGURES = {
     "pub_in": Figure("Gbit/s", "published port, TCP to the command"),
     "pub_back": Figure("Gbit/s", "published port, TCP from the command"),
     "start": Figure("/s", "runs of `true`, one after the other"),
+    "judge": Figure("µs", "a flow judged under 100,000 names and 10,000 networks", True),
+    "load": Figure("ms", "such a policy loaded", True),
 }
 
 
@@ -205,6 +207,23 @@ class StartRate(Probe):
         return {self.figures[0]: count / (time.monotonic() - began)}
 
 
+class PolicyTimes(Probe):
+    """What `nsrun policy check --time` says of a large policy."""
+
+    def measure(self, party, seconds):
+        if not party.programs:
+            return {}
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
+            policy.write("rules:\n")
+            policy.writelines(f"  - allow: host{n}.zone{n % 977}.example.org:443\n" for n in range(100_000))
+            policy.writelines(f"  - deny: 10.{n >> 8}.{n & 255}.0/24\n" for n in range(10_000))
+            policy.flush()
+            nsrun = party.start_argv()[0]
+            output = run(f"{nsrun} policy check --time {policy.name}", self.limit(seconds))
+        found = find(r"loaded in (\d+) ms; a flow is judged in (\d+) ns", output)
+        return {"load": float(found[1]), "judge": float(found[2]) / 1000}
+
+
 UDP = "-u -b 0 -l 1400 -w 2M"  # as fast as it goes; 2 MB of socket buffer
 
 PROBES = {
@@ -222,4 +241,5 @@ PROBES = {
     "pub_in": Published("pub_in", ""),
     "pub_back": Published("pub_back", "-R"),
     "start": StartRate("start"),
+    "policy": PolicyTimes("judge", "load"),
 }

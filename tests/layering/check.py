@@ -32,7 +32,7 @@ CONFINED = {
     "boost/beast": {"host"},
     "openssl/": {"host"},
     "ldns/": {"host"},
-    "yaml-cpp/": {"host"},
+    "yaml.h": {"host"},
 }
 LINKS_CONFINED = {
     "nsrun_lwip": {"netstack"},
@@ -42,7 +42,7 @@ LINKS_CONFINED = {
     "OpenSSL::SSL": {"host"},
     "OpenSSL::Crypto": {"host"},
     "PkgConfig::LDNS": {"host"},
-    "yaml-cpp": {"host"},
+    "PkgConfig::YAML": {"host"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)

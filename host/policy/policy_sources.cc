@@ -1,0 +1,43 @@
+#include "host/policy/policy_sources.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "host/policy/policy_file.h"
+
+namespace nsrun {
+namespace {
+
+bool allows(const Rule& rule) { return rule.action == Action::allow; }
+
+}  // namespace
+
+bool PolicySources::has_files() const {
+  return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.index() == 1; });
+}
+
+Result<std::shared_ptr<const RuleSet>> PolicySources::load() const {
+  std::vector<Rule> rules;
+  std::optional<Action> of_files;
+  for (const auto& part : parts) {
+    if (const auto* rule = std::get_if<Rule>(&part)) {
+      rules.push_back(*rule);
+      continue;
+    }
+    auto file = read_policy(std::get<File>(part).path);
+    if (!file) return file.error();
+    std::move(file->rules.begin(), file->rules.end(), std::back_inserter(rules));
+    if (file->otherwise) of_files = file->otherwise;
+  }
+  // A list of what is allowed allows nothing else, and says so at once rather than by silence.
+  const bool is_list = has_files() || std::any_of(rules.begin(), rules.end(), allows);
+  const Action decided = otherwise  ? *otherwise
+                         : asks     ? Action::ask
+                         : learns   ? Action::allow
+                         : of_files ? *of_files
+                         : is_list  ? Action::reject
+                                    : Action::allow;
+  return std::make_shared<const RuleSet>(std::move(rules), decided);
+}
+
+}  // namespace nsrun

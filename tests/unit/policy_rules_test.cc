@@ -1,0 +1,230 @@
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "host/policy/make_rule.h"
+#include "host/policy/rule_policy.h"
+
+using namespace nsrun;
+
+namespace {
+
+// "allow github.com; reject *; redirect a=b; via URL@MATCH; default deny"
+std::shared_ptr<const RuleSet> rules_of(const std::string& text) {
+  std::vector<Rule> rules;
+  Action otherwise = Action::reject;
+  std::istringstream words(text);
+  for (std::string word, value; words >> word && std::getline(words >> std::ws, value, ';');) {
+    const auto split = [&](char c) {
+      return std::pair(value.substr(0, value.rfind(c)), value.substr(value.rfind(c) + 1));
+    };
+    if (word == "default")
+      otherwise = parse_default(value).value();
+    else if (word == "redirect")
+      rules.push_back(make_redirect(split('=').first, split('=').second).value());
+    else if (word == "via")
+      rules.push_back(make_via(split('@').first, split('@').second).value());
+    else
+      for (const Action action : {Action::allow, Action::deny, Action::reject, Action::ask, Action::log})
+        if (word == to_string(action)) rules.push_back(make_rule(action, value).value());
+  }
+  return std::make_shared<const RuleSet>(std::move(rules), otherwise);
+}
+
+struct World {
+  explicit World(const std::string& text, bool host_loopback = false)
+      : policy({{}, host_loopback, false}, names, rules_of(text)) {}
+
+  // The flow to a host, by its name as a guest has it: at a synthetic address.
+  Verdict to(Protocol protocol, const std::string& host, std::uint16_t port) {
+    const auto address = IpAddress::parse(host);
+    return policy.judge(
+        {protocol, *Endpoint::parse("10.0.2.100:40000"), {address ? *address : names.v4_for(host), port}});
+  }
+  bool allows(const std::string& host, std::uint16_t port = 443) {
+    return to(Protocol::tcp, host, port).allowed;
+  }
+  Refusal refusal(const std::string& host, std::uint16_t port = 443, Protocol protocol = Protocol::tcp) {
+    const auto verdict = to(protocol, host, port);
+    REQUIRE_FALSE(verdict.allowed);
+    return verdict.refusal;
+  }
+
+  SyntheticNames names;
+  RulePolicy policy;
+};
+
+}  // namespace
+
+TEST_CASE("the first rule that matches decides") {
+  World world("deny evil.example.org; allow *.example.org; reject *");
+  CHECK(world.allows("good.example.org"));
+  CHECK(world.refusal("evil.example.org") == Refusal::drop);
+  CHECK(world.refusal("example.org") == Refusal::reset);  // *.NAME is not NAME
+  CHECK(world.refusal("badexample.org") == Refusal::reset);
+  CHECK(world.to(Protocol::tcp, "evil.example.org", 1).rule == "deny evil.example.org");
+  CHECK(World("allow *.example.org; deny evil.example.org").allows("evil.example.org"));
+}
+
+TEST_CASE("a suffix matches at labels, however deep") {
+  World world("allow *.b.example");
+  CHECK(world.allows("a.b.example"));
+  CHECK(world.allows("c.a.b.example"));
+  CHECK_FALSE(world.allows("b.example"));
+  CHECK_FALSE(world.allows("xb.example"));
+  CHECK_FALSE(world.allows("b.example.evil"));
+}
+
+TEST_CASE("rules are about ports and protocols") {
+  World world("allow tcp/a.example:80-81; allow udp/a.example:53; allow icmp/a.example; default deny");
+  CHECK(world.allows("a.example", 80));
+  CHECK(world.allows("a.example", 81));
+  CHECK_FALSE(world.allows("a.example", 82));
+  CHECK(world.to(Protocol::udp, "a.example", 53).allowed);
+  CHECK_FALSE(world.to(Protocol::udp, "a.example", 80).allowed);
+  CHECK(world.to(Protocol::icmp, "a.example", 0).allowed);
+  CHECK_FALSE(World("allow a.example:80").to(Protocol::icmp, "a.example", 0).allowed);
+  CHECK(World("allow a.example").to(Protocol::icmp, "a.example", 0).allowed);
+}
+
+TEST_CASE("rejected is a reset for TCP and prohibited for the rest; denied is silence") {
+  World world("deny a.example; reject b.example; default deny");
+  CHECK(world.refusal("a.example", 1, Protocol::udp) == Refusal::drop);
+  CHECK(world.refusal("b.example") == Refusal::reset);
+  CHECK(world.refusal("b.example", 1, Protocol::udp) == Refusal::prohibited);
+  CHECK(world.refusal("b.example", 0, Protocol::icmp) == Refusal::prohibited);
+  CHECK(world.refusal("c.example") == Refusal::drop);
+}
+
+TEST_CASE("an allowed name allows no address, and an allowed network no name") {
+  World world("allow a.example; allow 192.0.2.0/24");
+  CHECK_FALSE(world.allows("198.51.100.1"));
+  CHECK(world.allows("192.0.2.1"));
+  CHECK_FALSE(world.allows("b.example"));
+  CHECK_FALSE(world.allows("2001:db8::1"));
+  CHECK(world.allows("::ffff:192.0.2.1"));
+}
+
+TEST_CASE("what a name resolves to is judged by rules on addresses that stand before its own") {
+  const auto inside = IpAddress::v4(10, 1, 2, 3), outside = IpAddress::v4(192, 0, 2, 1);
+  const auto before =
+      World("deny 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 5432);
+  REQUIRE(before.allowed);
+  CHECK_FALSE(before.target.permits(inside));
+  CHECK(before.target.permits(outside));
+  const auto after =
+      World("allow *.corp.example; deny 10.0.0.0/8").to(Protocol::tcp, "db.corp.example", 5432);
+  CHECK(after.target.permits(inside));
+  const auto by_default =
+      World("deny 10.0.0.0/8; default allow; deny x.example").to(Protocol::tcp, "y.example", 1);
+  CHECK_FALSE(by_default.target.permits(inside));
+  // What would have to be asked, or sent elsewhere, is not dialled.
+  const auto asked = World("ask 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 1);
+  CHECK_FALSE(asked.target.permits(inside));
+}
+
+TEST_CASE("protected addresses take a rule that names them") {
+  for (const char* text : {"allow *; default allow", "allow 0.0.0.0/0", "default allow"}) {
+    World world(text);
+    CHECK_FALSE(world.allows("127.0.0.1"));
+    CHECK_FALSE(world.allows("169.254.169.254", 80));
+    CHECK_FALSE(world.allows("fd00:ec2::254", 80));
+  }
+  CHECK(World("allow 169.254.169.254:80").allows("169.254.169.254", 80));
+  CHECK_FALSE(World("allow 169.254.169.254:80").allows("169.254.169.254", 443));
+  CHECK(World("allow 127.0.0.0/8").allows("127.0.0.1"));
+  CHECK_FALSE(World("deny 127.0.0.1; allow 127.0.0.0/8").allows("127.0.0.1"));
+
+  const auto loopback = IpAddress::v4(127, 0, 0, 1);
+  const auto named = World("allow a.example").to(Protocol::tcp, "a.example", 1);
+  CHECK_FALSE(named.target.permits(loopback));
+  CHECK_FALSE(named.target.permits(*IpAddress::parse("::ffff:127.0.0.1")));
+  const auto both = World("allow a.example; allow 127.0.0.1").to(Protocol::tcp, "a.example", 1);
+  CHECK(both.target.permits(loopback));
+}
+
+TEST_CASE("the gateway is the host's loopback, by any of its names") {
+  const std::string gateway = "10.0.2.2";
+  CHECK_FALSE(World("default allow").allows(gateway));
+  CHECK(World("default allow", true).allows(gateway));
+  CHECK_FALSE(World("allow a.example", true).allows(gateway));
+  for (const char* text : {"allow host.nsrun.internal:5432", "allow 127.0.0.1:5432", "allow 10.0.2.2:5432"}) {
+    World world(text);
+    const auto verdict = world.to(Protocol::tcp, gateway, 5432);
+    CHECK(verdict.allowed);
+    CHECK(verdict.target.endpoint == *Endpoint::parse("127.0.0.1:5432"));
+    CHECK(verdict.name == "host.nsrun.internal");
+    CHECK_FALSE(world.allows(gateway, 5433));
+  }
+  CHECK_FALSE(World("allow *").allows(gateway));
+  CHECK_FALSE(World("deny 127.0.0.1; allow host.nsrun.internal").allows(gateway));
+}
+
+TEST_CASE("the name server takes questions, and nothing else") {
+  World world("default deny");
+  CHECK(world.to(Protocol::udp, "10.0.2.3", 53).allowed);
+  CHECK(world.to(Protocol::tcp, "10.0.2.3", 53).allowed);
+  CHECK_FALSE(world.allows("10.0.2.3", 80));
+}
+
+TEST_CASE("QUIC to a name takes a rule that says udp") {
+  CHECK(World("allow a.example").refusal("a.example", 443, Protocol::udp) == Refusal::prohibited);
+  CHECK(World("allow a.example").to(Protocol::udp, "a.example", 444).allowed);
+  CHECK(World("allow udp/a.example:443").to(Protocol::udp, "a.example", 443).allowed);
+  CHECK(World("default allow").to(Protocol::udp, "a.example", 443).allowed);
+}
+
+TEST_CASE("a synthetic address that was never handed out leads nowhere") {
+  World world("allow a.example");
+  CHECK(world.to(Protocol::tcp, "198.19.0.9", 443).rule == "unknown-name");
+}
+
+TEST_CASE("a redirected flow goes where the rule says") {
+  World world("redirect api.example:443=127.0.0.1:9000; redirect 192.0.2.1=fake.example; default deny");
+  const auto named = world.to(Protocol::tcp, "api.example", 443);
+  REQUIRE(named.allowed);
+  CHECK(named.target.to_string() == "tcp/127.0.0.1:9000");
+  CHECK(named.name == "api.example");
+  CHECK(world.to(Protocol::tcp, "192.0.2.1", 80).target.to_string() == "tcp/fake.example:80");
+  CHECK_FALSE(world.allows("api.example", 80));
+}
+
+TEST_CASE("via and log are added to what decides") {
+  World world("log *.example; via socks5h://proxy@a.example; allow a.example; deny b.example");
+  const auto allowed = world.to(Protocol::tcp, "a.example", 443);
+  CHECK(allowed.allowed);
+  CHECK(allowed.target.via == "socks5h://proxy");
+  CHECK(allowed.logs);
+  const auto denied = world.to(Protocol::tcp, "b.example", 443);
+  CHECK_FALSE(denied.allowed);
+  CHECK(denied.logs);
+}
+
+TEST_CASE("names may be asked about where a flow to them may be allowed, or a rule says so") {
+  World world("deny x.a.example; allow *.a.example:443; allow dns/_sip._tcp.example; allow 192.0.2.0/24");
+  CHECK(world.policy.permits_name("y.a.example"));
+  CHECK_FALSE(world.policy.permits_name("x.a.example"));
+  CHECK_FALSE(world.policy.permits_name("a.example"));
+  CHECK(world.policy.permits_name("_sip._tcp.example"));
+  CHECK_FALSE(world.allows("_sip._tcp.example", 5060));
+  CHECK_FALSE(world.policy.permits_name(""));
+  World reversed("deny dns/secret.example; default allow");
+  CHECK_FALSE(reversed.policy.permits_name("secret.example"));
+  CHECK(reversed.policy.permits_name("other.example"));
+  // Denied on one port alone: it may still be asked about.
+  CHECK(World("deny a.example:25; default allow").policy.permits_name("a.example"));
+}
+
+TEST_CASE("what is to be asked about and nobody asks is denied") {
+  World world("default ask");
+  const FlowKey key{Protocol::tcp, *Endpoint::parse("10.0.2.100:1"), {world.names.v4_for("a.example"), 443}};
+  auto verdict = world.policy.judge(key);
+  REQUIRE(verdict.asks);
+  asio::io_context context;
+  const auto ask = [](RulePolicy& policy, FlowKey asked, Verdict& into) -> Task<> {
+    into = co_await policy.ask(asked, into);
+  };
+  asio::co_spawn(context, ask(world.policy, key, verdict), [](std::exception_ptr) {});
+  context.run();
+  CHECK_FALSE(verdict.allowed);
+  CHECK(verdict.refusal == Refusal::drop);
+}
