@@ -42,6 +42,10 @@ Policy (the first rule that matches decides; with any --allow all else is refuse
       --learn FILE          allow all, then write the policy that would have done
       --ask CMD             CMD decides what no rule does (--ask-timeout SECONDS)
       --log-flows MATCH     say these as they begin
+      --fault 'FAULTS @ MATCH'   make them slow, lossy, refused, cut …:
+                            'latency=200ms,jitter=50ms @ *.example.org',
+                            'nxdomain @ dns/NAME'; packets:loss=1% for all
+      --fault-seed N        another course of events (default 1)
       nsrun policy check|explain   see nsrun policy --help
 
 Record

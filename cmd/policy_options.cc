@@ -6,6 +6,7 @@
 #include <charconv>
 #include <map>
 
+#include "host/policy/fault_rule.h"
 #include "host/policy/learner.h"
 #include "host/policy/make_rule.h"
 
@@ -58,6 +59,8 @@ Result<Rules> via(const std::string& value) {
   return one(make_via(value.substr(0, at), value.substr(at + 1)));
 }
 
+Result<Rules> fault(const std::string& value) { return one(parse_fault_rule(value)); }
+
 // What makes rules of a value.
 struct RuleOption {
   const char* name;
@@ -70,6 +73,7 @@ constexpr std::array rule_options = {
     RuleOption{"--reject", simple<Action::reject>},
     RuleOption{"--redirect", redirect},
     RuleOption{"--via", via},
+    RuleOption{"--fault", fault},
     RuleOption{"--log-flows", simple<Action::log>},
 };
 constexpr auto policy_option = "--policy";
@@ -102,6 +106,17 @@ Result<Clock::duration> parse_limit(const std::string& text) {
   return std::chrono::seconds(seconds);
 }
 
+Result<std::uint64_t> parse_seed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (trouble != std::errc{} || end != text.data() + text.size())
+    return Error{"--fault-seed '" + text + "' is no number of 64 bits",
+                 {},
+                 "it is 0 to 18446744073709551615",
+                 ExitCode::usage};
+  return seed;
+}
+
 }  // namespace
 
 void PolicyOptions::declare(CLI::App& app) {
@@ -112,6 +127,7 @@ void PolicyOptions::declare(CLI::App& app) {
   for (const auto& option : rule_options) repeated(option.name);
   repeated(policy_option);
   app.add_option("--default", default_)->take_last();
+  app.add_option("--fault-seed", fault_seed_)->take_last();
   app.add_option("--ask", ask_)->take_last();
   app.add_option("--ask-timeout", ask_timeout_)->take_last();
   app.add_option("--learn", learn_)->take_last();
@@ -137,6 +153,11 @@ Result<PolicyChoice> PolicyOptions::finish(const CLI::App& app) const {
     const auto limit = parse_limit(ask_timeout_);
     if (!limit) return limit.error();
     choice.ask_limit = *limit;
+  }
+  if (!fault_seed_.empty()) {
+    const auto seed = parse_seed(fault_seed_);
+    if (!seed) return seed.error();
+    choice.sources.faults->seed = *seed;
   }
   if (!learn_.empty())
     if (auto fine = Learner::check(learn_); !fine) return usage("--learn", fine.error());

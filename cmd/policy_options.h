@@ -27,7 +27,7 @@ class PolicyOptions {
   Result<PolicyChoice> finish(const CLI::App& app) const;
 
  private:
-  std::string default_, ask_, ask_timeout_, learn_;
+  std::string default_, ask_, ask_timeout_, learn_, fault_seed_;
 };
 
 }  // namespace nsrun

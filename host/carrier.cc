@@ -42,6 +42,7 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   const auto generation = policy_.generation();
   Verdict verdict = policy_.judge(request->key());
   if (verdict.asks) verdict = co_await policy_.ask(request->key(), std::move(verdict));
+  if (record->end != FlowEnd::open) co_return;  // it was cut, and its asker answered
   record->rule = verdict.rule;
   record->name = verdict.name;
   if (verdict.logs) ledger_.tell(*record, verdict);
@@ -53,7 +54,7 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   verdict.target.resolved = [&](const Target& target) { record->dialled = target.to_string(); };
 
   auto far = co_await dialer_.dial(verdict.target);
-  if (record->end != FlowEnd::open) co_return;  // it was cut, and its asker answered
+  if (record->end != FlowEnd::open) co_return;
   if (!far) {
     ledger_.dial_failed(far.error());
     co_return refuse(*request, *record, refusal_for(far.error()), FlowEnd::failed, far.error().message());

@@ -4,6 +4,8 @@
 #include <future>
 #include <system_error>
 
+#include "netstack/devices/fault_device.h"
+
 namespace nsrun {
 
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
@@ -13,6 +15,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
       usual_(make_dialer()),
       world_(context.get_executor(), *usual_),
+      faults_(tasks_, world_, totals_),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -28,7 +31,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {
                       return name_server_.serve(std::move(guest));
                     }),
-      dialer_(sandbox.options.network, name_service_, world_),
+      dialer_(sandbox.options.network, name_service_, faults_),
       carrier_(sandbox.judge(), dialer_, sandbox.ledger, flows_, Asker::guest) {}
 
 std::unique_ptr<Dialer> Worker::make_dialer() {
@@ -40,12 +43,17 @@ std::unique_ptr<Dialer> Worker::make_dialer() {
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   device_ = std::move(queue);
   if (sandbox_.may_capture()) capturing_ = std::make_unique<CapturingDevice>(*device_, sandbox_.capture);
+  Device* outermost = capturing_ ? capturing_.get() : device_.get();
+  if (auto faults = sandbox_.policy.rules()->packet_faults()) {
+    faulty_ = std::make_unique<FaultDevice>(*outermost, std::move(faults));
+    outermost = faulty_.get();
+  }
   StackOptions options;
   options.network = sandbox_.options.network;
   options.latency = sandbox_.options.latency;
   if (workers > 1) options.group = &sandbox_.stacks;
   stack_ = std::make_unique<Stack>(
-      context_, capturing_ ? *capturing_ : *device_, options.share_of(workers),
+      context_, *outermost, options.share_of(workers),
       [this](std::unique_ptr<Request> request) {
         if (!injector_ || !injector_->claim(request)) carry(std::move(request));
       },
@@ -65,6 +73,7 @@ Result<void> Worker::accelerate(Message message, pid_t agent) {
 Task<> Worker::end() {
   co_await tasks_.cancel_and_join();
   stack_.reset();
+  faulty_.reset();
   capturing_.reset();
   device_.reset();
 }

@@ -6,6 +6,7 @@
 
 #include "host/carrier.h"
 #include "host/dialers/direct_dialer.h"
+#include "host/dialers/fault_dialer.h"
 #include "host/dialers/function_dialer.h"
 #include "host/dialers/via_dialer.h"
 #include "host/inject/injector.h"
@@ -18,7 +19,7 @@ namespace nsrun {
 
 // One queue of the guest's device, carried by one loop:
 //
-//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► ViaDialer ─► a dialer ─► world
+//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► FaultDialer ─► ViaDialer ─► a dialer ─► world
 //                                       └──► NameServer
 //
 // Everything in here belongs to the loop's thread, but for flows().totals. What workers share is in the
@@ -52,13 +53,14 @@ class Worker {
   Scope tasks_;
   std::unique_ptr<Dialer> usual_;
   ViaDialer world_;
+  FaultDialer faults_;
   DirectDialer upstream_;  // to the host's resolvers: no policy between
   Resolvers resolvers_;
   NameServer name_server_;
   FunctionDialer name_service_;
   NameServiceDialer dialer_;
   Carrier carrier_;
-  std::unique_ptr<Device> device_, capturing_;
+  std::unique_ptr<Device> device_, capturing_, faulty_;
   std::unique_ptr<Stack> stack_;
   std::unique_ptr<Injector> injector_;
 };

@@ -44,8 +44,9 @@ std::chrono::nanoseconds time_to_judge(const std::shared_ptr<const RuleSet>& rul
     for (const FlowKey& key : flows) allowed += policy.judge(key).allowed;
   const auto took = std::chrono::steady_clock::now() - began;
   // What is counted must be used, or need not be done.
-  return allowed > flows.size() * rounds ? std::chrono::nanoseconds::max()
-                                         : std::chrono::nanoseconds(took) / (flows.size() * rounds);
+  return allowed > flows.size() * rounds
+             ? std::chrono::nanoseconds::max()
+             : std::chrono::nanoseconds(took) / static_cast<long>(flows.size() * rounds);
 }
 
 }  // namespace nsrun

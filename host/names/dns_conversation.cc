@@ -77,18 +77,18 @@ DnsConversation::Place DnsConversation::take_place() {
 }
 
 Task<> DnsConversation::answer_one(DnsBytes query, Place place) {
-  auto answer = co_await answerer_(query, guest_.transport());
-  if (answer) co_await deliver(std::move(*answer), std::move(place));
+  auto answers = co_await answerer_(query, guest_.transport());
+  if (!answers.empty()) co_await deliver(std::move(answers), std::move(place));
 }
 
-Task<> DnsConversation::deliver(DnsBytes answer, Place place) {
-  unwritten_.push_back({std::move(answer), std::move(place)});
+Task<> DnsConversation::deliver(DnsAnswers answers, Place place) {
+  unwritten_.push_back({std::move(answers), std::move(place)});
   if (writing_) co_return;
   writing_ = true;
   while (!unwritten_.empty()) {
     const Unwritten next = std::move(unwritten_.front());
     unwritten_.pop_front();
-    co_await write_one(next.answer);
+    for (const auto& answer : next.answers) co_await write_one(answer);
   }
   writing_ = false;
 }

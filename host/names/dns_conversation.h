@@ -11,8 +11,10 @@
 
 namespace nsrun {
 
-// The answer to one query, if it is to have one. `query` lives until the task ends.
-using DnsAnswerer = std::function<Task<std::optional<DnsBytes>>(Bytes query, Transport transport)>;
+// The answers to one query: one, unless it is to have none, or faults ask for more. `query` lives until the
+// task ends.
+using DnsAnswers = std::vector<DnsBytes>;
+using DnsAnswerer = std::function<Task<DnsAnswers>(Bytes query, Transport transport)>;
 
 // One guest connection to the name server: reads queries, has them answered at once and in any order, writes
 // the answers one at a time.
@@ -42,14 +44,14 @@ class DnsConversation {
   };
   using Place = std::unique_ptr<DnsConversation, GiveBack>;
   struct Unwritten {
-    DnsBytes answer;
+    DnsAnswers answers;
     Place place;
   };
 
   Task<> converse();
   Task<std::optional<DnsBytes>> next_query();
   Task<> answer_one(DnsBytes query, Place place);
-  Task<> deliver(DnsBytes answer, Place place);
+  Task<> deliver(DnsAnswers answers, Place place);
   Task<> write_one(const DnsBytes& answer);
   Place take_place();
   bool full() const { return outstanding_ >= max_outstanding; }

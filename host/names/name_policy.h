@@ -1,8 +1,11 @@
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 namespace nsrun {
+
+class Faults;  // host/faults
 
 // What the guest may be told of names. For any thread; an answer holds for the query at hand.
 class NamePolicy {
@@ -13,6 +16,11 @@ class NamePolicy {
   virtual bool permits_name(std::string_view name) const = 0;
   // Whether it is told synthetic addresses, so that a flow's destination is its name.
   virtual bool gives_synthetic() const = 0;
+  // What goes wrong with queries for a name (canonical). Null: nothing.
+  virtual std::shared_ptr<Faults> faults_of(std::string_view name) const {
+    (void)name;
+    return nullptr;
+  }
 };
 
 }  // namespace nsrun

@@ -1,8 +1,9 @@
 #include "host/names/name_server.h"
 
+#include "host/faults/query_fate.h"
 #include "host/names/canonical_name.h"
-#include "host/names/dns_conversation.h"
 #include "host/names/reverse_name.h"
+#include "netstack/devices/flip_bit.h"
 
 // Theory of operation
 //
@@ -45,9 +46,44 @@ NameServer::NameServer(Executor executor, NameServerOptions options)
     : executor_(executor), options_(std::move(options)), upstream_(options_.resolvers, options_.dialer) {}
 
 Task<> NameServer::serve(std::unique_ptr<Connection> guest) {
-  const auto answerer = [this](Bytes query, Transport transport) { return answer(query, transport); };
+  const auto answerer = [this](Bytes query, Transport transport) { return answers(query, transport); };
   DnsConversation conversation(executor_, *guest, answerer);
   co_await conversation.run();
+}
+
+Task<DnsAnswers> NameServer::answers(Bytes message, Transport transport) {
+  DnsAnswers all;
+  const auto query = parse_dns_query(message);
+  if (const auto faults = query ? faults_of(*query) : nullptr) {
+    all = co_await faulty_answers(message, transport, query->question, *faults);
+    co_return all;
+  }
+  if (auto one = co_await answer(message, transport)) all.push_back(std::move(*one));
+  co_return all;
+}
+
+std::shared_ptr<Faults> NameServer::faults_of(const DnsQuery& query) const {
+  if (!options_.policy || query.header.response || query.header.operation != 0) return nullptr;
+  const auto name = canonical_name(query.question.name);
+  return options_.policy->faults_of(name ? *name : std::string{});
+}
+
+// `faults` are the caller's to keep.
+Task<DnsAnswers> NameServer::faulty_answers(Bytes message, Transport transport, const DnsQuestion& question,
+                                            Faults& faults) {
+  const auto fate = fate_of_query(faults, question);
+  DnsAnswers all;
+  if (fate.delay.count() > 0) co_await sleep_for(fate.delay);
+  if (fate.lost) co_return all;
+  std::optional<DnsBytes> one;
+  if (fate.reply)
+    one = encode_dns_reply(message, *fate.reply);
+  else
+    one = co_await answer(message, transport);
+  if (!one) co_return all;
+  if (fate.flips) flip_bit(*one, *fate.flips);
+  all.assign(fate.copies, *one);
+  co_return all;
 }
 
 Task<std::optional<DnsBytes>> NameServer::answer(Bytes message, Transport transport) {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "host/dialer.h"
-#include "host/names/dns_message.h"
+#include "host/names/dns_conversation.h"
 #include "host/names/name_policy.h"
 #include "host/names/recent_names.h"
 #include "host/names/resolvers.h"
@@ -44,10 +44,16 @@ class NameServer {
   // Answers the queries of one guest connection, datagram or stream, until it ends.
   Task<> serve(std::unique_ptr<Connection> guest);
 
-  // The answer to one message; nothing for one that deserves none. `message` outlives the call.
+  // The answer to one message, without faults; nothing for one that deserves none. `message` outlives the
+  // call.
   Task<std::optional<DnsBytes>> answer(Bytes message, Transport transport);
 
  private:
+  // Both with the faults of the name that is asked for.
+  Task<DnsAnswers> answers(Bytes message, Transport transport);
+  std::shared_ptr<Faults> faults_of(const DnsQuery& query) const;
+  Task<DnsAnswers> faulty_answers(Bytes message, Transport transport, const DnsQuestion& question,
+                                  Faults& faults);
   // Replies of our own; nothing: the world is to be asked.
   std::optional<DnsReply> own_reply(const DnsQuestion& question);
   std::optional<DnsReply> synthetic_reply(const DnsQuestion& question, const std::string& name);

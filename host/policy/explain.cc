@@ -91,6 +91,8 @@ class Explainer {
     done.because = done.verdict == "allow"
                        ? "some flow to this name may be allowed, or a rule says so"
                        : "no flow to this name is allowed: for the guest it does not exist";
+    if (const Rule* fault = rules_.query_fault(asked_.name))
+      done.conditions.push_back("with faults (" + said(*fault) + ")");
     list_passed_over(done, nullptr);
     return done;
   }

@@ -55,6 +55,7 @@ class LearningPolicy final : public Policy, public NamePolicy {
 
   Verdict judge(const FlowKey& key) override;
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
+  std::uint64_t generation() const override { return policy_.generation(); }
   bool permits_name(std::string_view name) const override;
   bool gives_synthetic() const override { return names_.gives_synthetic(); }
 

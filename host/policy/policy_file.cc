@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
+#include "host/policy/fault_rule.h"
 #include "host/policy/make_rule.h"
 #include "host/policy/yaml_events.h"
 #include "runtime/fd.h"
@@ -36,7 +38,7 @@ struct Field {
 };
 
 constexpr std::array actions = {Action::allow,    Action::deny, Action::reject, Action::ask,
-                                Action::redirect, Action::via,  Action::log};
+                                Action::redirect, Action::via,  Action::fault,  Action::log};
 
 std::optional<Action> action_of(std::string_view key) {
   for (const Action action : actions)
@@ -47,7 +49,7 @@ std::optional<Action> action_of(std::string_view key) {
 // The key that says the rest of what an action needs; null: it needs nothing more.
 const char* companion_of(Action action) {
   if (action == Action::redirect) return "to";
-  return action == Action::via ? "match" : nullptr;
+  return action == Action::via || action == Action::fault ? "match" : nullptr;
 }
 
 class Reader {
@@ -143,15 +145,16 @@ class Reader {
   Result<void> read_rule(const TextPlace& place) {
     std::vector<Field> fields;
     for (;;) {
-      auto key = next_key("a rule", "it is an action: allow, deny, reject, ask, redirect, via or log");
+      auto key = next_key("a rule", "it is an action: allow, deny, reject, ask, redirect, via, fault or log");
       if (!key) return key.error();
       if (!*key) return make_rules(place, fields);
       for (const Field& field : fields)
         if (field.key.text == (*key)->text)
           return wrong_key(**key, "is said twice", "begin a new rule with -");
       if (!action_of((*key)->text) && (*key)->text != "to" && (*key)->text != "match")
-        return wrong_key(**key, "there is no such key",
-                         "a rule has allow, deny, reject, ask, redirect (with to), via (with match) or log");
+        return wrong_key(
+            **key, "there is no such key",
+            "a rule has allow, deny, reject, ask, redirect (with to), via or fault (with match) or log");
       auto field = read_field(std::move(**key));
       if (!field) return field.error();
       fields.push_back(std::move(*field));
@@ -194,7 +197,7 @@ class Reader {
     }
     if (!main)
       return events_.wrong(place, "this rule has no action",
-                           "it is allow, deny, reject, ask, redirect, via or log");
+                           "it is allow, deny, reject, ask, redirect, via, fault or log");
     const Action action = *action_of(main->key.text);
     const char* wanted = companion_of(action);
     for (const Field& field : fields) {
@@ -204,6 +207,7 @@ class Reader {
                          wanted ? "its other key is " + std::string(wanted) : "begin a new rule with -");
       companion = &field;
     }
+    if (action == Action::fault) return add_fault(*main, companion);
     if (wanted && !companion)
       return wrong_key(main->key, "the rule has no " + std::string(wanted),
                        action == Action::via ? "match says which flows" : "to says where they go instead");
@@ -220,6 +224,22 @@ class Reader {
                                              : make_rule(action, match.text);
       if (!rule) return wrong_rule(match, matches, other, rule.error());
       rule->where = name_ + ":" + std::to_string(match.place.line);
+      file_.rules.push_back(std::move(*rule));
+    }
+    return {};
+  }
+
+  // One without `matches` is of packets.
+  Result<void> add_fault(const Field& faults, const Field* matches) {
+    static const Text none;
+    if (faults.values.size() != 1 || faults.is_list)
+      return wrong_key(faults.key, "is a list", "it is one text");
+    const auto at_once = matches ? std::span(matches->values) : std::span(&none, 1);
+    for (const Text& match : at_once) {
+      auto rule = parse_fault_rule(faults.values[0].text, match.text);
+      if (!rule && matches) return wrong_rule(match, *matches, &faults, rule.error());
+      if (!rule) return wrong_key(faults.key, rule.error().doing, rule.error().advice);
+      rule->where = name_ + ":" + std::to_string((matches ? match : faults.key).place.line);
       file_.rules.push_back(std::move(*rule));
     }
     return {};

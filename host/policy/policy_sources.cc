@@ -37,6 +37,7 @@ Result<std::shared_ptr<const RuleSet>> PolicySources::load() const {
                          : of_files ? *of_files
                          : is_list  ? Action::reject
                                     : Action::allow;
+  faults->adopt(rules);
   return std::make_shared<const RuleSet>(std::move(rules), decided);
 }
 

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "host/policy/known_faults.h"
 #include "host/policy/rule_set.h"
 
 namespace nsrun {
@@ -25,6 +26,7 @@ struct PolicySources {
   std::optional<Action> otherwise;  // said beside the files
   bool asks = false;                // somebody is there to ask
   bool learns = false;              // everything is allowed, to see what is needed
+  std::shared_ptr<KnownFaults> faults = std::make_shared<KnownFaults>();  // of all loads; never null
 
   // Nothing was said: what holds is up to whoever has no policy.
   bool empty() const { return parts.empty() && !otherwise && !asks && !learns; }

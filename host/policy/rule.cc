@@ -1,6 +1,7 @@
 #include "host/policy/rule.h"
 
 #include "host/dialers/dial_url.h"
+#include "host/faults/faults.h"
 #include "host/names/canonical_name.h"
 
 namespace nsrun {
@@ -51,6 +52,7 @@ std::string Place::to_string() const {
 std::string Rule::to_string() const {
   std::string text = std::string(nsrun::to_string(action)) + " " + match.to_string();
   if (action == Action::redirect) text += "=" + to.to_string();
+  if (action == Action::fault && faults) return "fault " + faults->spec()->text + " @ " + match.to_string();
   if (action == Action::via) text += " " + without_password(via);
   return text;
 }

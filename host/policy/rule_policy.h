@@ -34,6 +34,11 @@ class RulePolicy final : public Policy, public NamePolicy {
 
   bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
   bool gives_synthetic() const override { return options_.always_names || rules()->needs_names(); }
+  std::shared_ptr<Faults> faults_of(std::string_view name) const override {
+    const auto rules = this->rules();
+    const Rule* rule = rules->query_fault(name);
+    return rule ? rule->faults : nullptr;
+  }
 
   std::shared_ptr<const RuleSet> rules() const { return rules_.load(); }
   // From here on. Flows that live were judged by others: refused_now (host/policy/rejudge.h) says of each

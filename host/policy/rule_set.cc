@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/faults/faults.h"
 #include "host/policy/reachability.h"
 
 // Theory of operation
@@ -32,7 +33,8 @@ RuleSet::RuleSet(std::vector<Rule> rules, Action otherwise)
       asks_(otherwise == Action::ask) {
   for (RuleIndex::Position i = 0; i < rules_.size(); ++i) {
     const auto& [action, match] = std::tie(rules_[i].action, rules_[i].match);
-    needs_names_ |= match.is_by_name();
+    if (rules_[i].faults && rules_[i].faults->packets()) continue;  // of no flow
+    needs_names_ |= match.is_by_name() && !(action == Action::fault && match.is_of_queries());
     asks_ |= action == Action::ask;
     refuses_by_name_ |=
         match.is_by_name() && !match.is_of_queries() && (action == Action::deny || action == Action::reject);
@@ -65,6 +67,12 @@ bool RuleSet::names_protected(const Subject& resolved) const {
 const Rule* RuleSet::find(const RuleIndex& index, const Subject& subject) const {
   const auto position = index.first(subject);
   return position ? &rules_[*position] : nullptr;
+}
+
+std::shared_ptr<PacketFaults> RuleSet::packet_faults() const {
+  for (const Rule& rule : rules_)
+    if (rule.faults && rule.faults->packets()) return rule.faults->packets();
+  return nullptr;
 }
 
 bool RuleSet::permits_name(std::string_view name) const {

@@ -5,6 +5,7 @@
 
 #include "host/policy/rule.h"
 #include "host/policy/rule_index.h"
+#include "netstack/devices/packet_faults.h"
 
 namespace nsrun {
 
@@ -33,6 +34,12 @@ class RuleSet {
   const Rule* via(const Subject& subject) const { return find(via_, subject); }
   const Rule* fault(const Subject& subject) const { return find(fault_, subject); }
   const Rule* log(const Subject& subject) const { return find(log_, subject); }
+  // Of queries for a name (canonical).
+  const Rule* query_fault(std::string_view name) const {
+    return find(fault_, {.name = name, .is_query = true});
+  }
+  // Of all the guest's packets: the first rule's that has some, or null.
+  std::shared_ptr<PacketFaults> packet_faults() const;
 
   // Whether any flow to this name could be allowed: then the guest may ask for it.
   bool permits_name(std::string_view name) const;

@@ -39,7 +39,8 @@ class EventOwner {
 
 YamlEvents::YamlEvents(std::string_view text, const std::string& name) : text_(text), name_(name) {
   if (!yaml_parser_initialize(&parser_)) throw std::bad_alloc();
-  yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  const char* const start = text.empty() ? "" : text.data();  // libyaml asserts that there is one
+  yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(start), text.size());
 }
 
 Error YamlEvents::wrong(const TextPlace& place, std::string_view what, std::string advice) const {
@@ -108,8 +109,7 @@ Result<YamlEvents::Event> YamlEvents::understand(const yaml_event_t& event) {
       understood.kind = Kind::mapping_end;
       break;
     case YAML_ALIAS_EVENT:
-      return wrong(understood.place, "aliases (*name) are not used here",
-                   advice_on('*'));
+      return wrong(understood.place, "aliases (*name) are not used here", advice_on('*'));
     default:
       break;
   }

@@ -21,7 +21,7 @@ class YamlEvents {
   enum class Kind : std::uint8_t { scalar, sequence, sequence_end, mapping, mapping_end, end };
   struct Event {
     Kind kind = Kind::end;
-    std::string text = {};       // of a scalar
+    std::string text = {};  // of a scalar
     bool is_plain = false;  // a scalar without quotes: empty, it is null
     TextPlace place;
   };

@@ -77,7 +77,7 @@ struct Ends final : Events {
 
 struct World {
   explicit World(RuleLoader reload, std::shared_ptr<const RuleSet> first)
-      : sandbox({.rules = std::move(first), .reload = std::move(reload), .events = &events}) {}
+      : sandbox({.rules = std::move(first), .reload = std::move(reload), .events = &events}, loop.executor()) {}
 
   void ask(const FlowKey& key) {
     carrier.begin(std::make_unique<AskedRequest>(loop.executor(), key, fate, near), loop.beside);

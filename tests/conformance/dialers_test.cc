@@ -5,6 +5,8 @@
 //   HttpConnect   test ──► HTTP proxy ────► server
 //   Unix          test ──────────────────► unix socket
 //   Function      test ──────────────────► a function, in memory
+//   Faultless     test ──────────────────► server, past a FaultDialer that has nothing to do
+//   Slow          test ── 2 ms ──────────► server
 //
 // No co_await stands inside CHECK: GCC 12 evaluates it twice there.
 
@@ -15,7 +17,7 @@
 #include "host/socket_connection.h"
 #include "tests/support/dialers_subjects.h"
 
-#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Function
+#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Function, Faultless, Slow
 
 namespace nsrun::test {
 namespace {

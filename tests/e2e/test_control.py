@@ -9,10 +9,14 @@
 """
 import json
 import os
+import pty
+import select
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import termios
 import time
 
 from support import control, guest, sandbox
@@ -43,6 +47,10 @@ def intrude(shell, path=control.SOCKET):
     with open("intruder.py", "w") as file:
         file.write(INTRUDER)
     return shell.ask(f"{sys.executable} intruder.py {path}")
+
+
+def ready(descriptor, seconds=0):
+    return bool(select.select([descriptor], [], [], seconds)[0])
 
 
 def live(running, peer):
@@ -94,6 +102,28 @@ def _():
         shell.ask("exec 3>&-")
         until(lambda: not live(shell, peer), what="its end")
         expect(control.asked(shell, "stats")["tcp"]["flows"] >= 1)
+
+
+@test("top shows live flows in a terminal, anew each second, and leaves the terminal as it was")
+def _():
+    with Server(echo) as server, control.start("bash") as shell:
+        shell.ask(f"exec 3<>/dev/tcp/{SERVER4}/{server.port}; echo hello >&3; read line <&3")
+        ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
+        for ending in (lambda top: os.write(ours, b"q"), lambda top: top.send_signal(signal.SIGINT)):
+            top = subprocess.Popen([*control.beside(shell), sandbox.NSRUN, "ctl", control.SOCKET, "top"],
+                                   stdin=theirs, stdout=theirs)
+            seen = b""
+            until(lambda: ready(ours), what="output")
+            while seen.count(f"{SERVER4}:{server.port}".encode()) < 2:
+                expect(ready(ours, 10), seen)
+                seen += os.read(ours, 65536)
+            ending(top)
+            expect_equal(top.wait(10), 0)
+            while ready(ours):
+                seen += os.read(ours, 65536)
+            expect(seen.endswith(b"\x1b[?1049l"), seen[-50:])
+            expect_equal(termios.tcgetattr(theirs), before, "the terminal")
 
 
 @test("a flow is cut by its number, whoever carries it: a splice, a relay, a dial, datagrams")

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "host/dialers/direct_dialer.h"
+#include "host/dialers/fault_dialer.h"
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/socks5_dialer.h"
 #include "host/dialers/unix_dialer.h"
@@ -109,6 +110,17 @@ Result<Task<>> Function::meet(std::unique_ptr<Connection> near) {
 Target Function::serve(Protocol protocol, Behaviour behaviour) {
   behaviour_ = std::move(behaviour);
   return {protocol, {loopback4, 1}, {}};
+}
+
+Dialer& Faultless::dialer() {
+  if (!dialer_) dialer_ = std::make_unique<FaultDialer>(loop_.beside, direct_, totals_);
+  return *dialer_;
+}
+
+Target Slow::serve(Protocol protocol, Behaviour behaviour) {
+  auto target = Faultless::serve(protocol, std::move(behaviour));
+  target.faults = std::make_shared<Faults>(parse_faults("latency=4ms").value());
+  return target;
 }
 
 }  // namespace nsrun::test

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "host/dialer.h"
+#include "host/dialers/direct_dialer.h"
 #include "host/dialers/function_dialer.h"
 #include "tests/support/dialers_proxies.h"
 
@@ -93,6 +94,26 @@ class Function final : public Subject {
  private:
   Result<Task<>> meet(std::unique_ptr<Connection> near);
   Behaviour behaviour_;
+};
+
+// Direct, by way of a FaultDialer.
+class Faultless : public Subject {
+ public:
+  using Subject::Subject;
+  Dialer& dialer() override;
+  bool carries_datagrams() const override { return true; }
+
+ private:
+  DirectDialer direct_{loop_.executor()};
+  Counters totals_;
+};
+
+// Direct, with 2 ms each way.
+class Slow final : public Faultless {
+ public:
+  using Faultless::Faultless;
+  Target serve(Protocol protocol, Behaviour behaviour) override;
+  bool is_kernel_socket() const override { return false; }
 };
 
 }  // namespace nsrun::test

@@ -39,7 +39,7 @@ TEST_CASE("an explanation names the rule that decides, and where it stands") {
   CHECK(allowed.where == "p.yaml:5");
   CHECK(says(allowed.conditions, "its server name must be good.example.org"));
   CHECK(says(allowed.conditions, "p.yaml:4: deny 10.0.0.0/8"));
-  CHECK(says(allowed.conditions, "p.yaml:6: via"));
+  CHECK(says(allowed.conditions, "p.yaml:7: via"));
   CHECK_FALSE(says(allowed.conditions, "secret"));
 
   const auto denied = explained("tcp/evil.example.org:443");

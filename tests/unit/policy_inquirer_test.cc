@@ -1,4 +1,4 @@
-#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <catch2/catch.hpp>
 #include <set>
 #include <thread>

@@ -402,6 +402,88 @@ def ask(host, port, text, source=None):
         return answer.decode().split("\n", 1)
 
 
+# ---- under faults
+
+def round_trips(host, port, count):
+    """The seconds that each of so many bytes took to a server that echoes, and back"""
+    seen = []
+    with connect(host, port, 30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(count):
+            began = time.monotonic()
+            connection.sendall(b"x")
+            connection.recv(1)
+            seen.append(time.monotonic() - began)
+    return seen
+
+
+def datagram_round_trips(host, port, count):
+    seen = []
+    with datagram_socket(host, port) as connection:
+        for _ in range(count):
+            began = time.monotonic()
+            connection.send(b"x")
+            connection.recv(100)
+            seen.append(time.monotonic() - began)
+    return seen
+
+
+def pieces(host, port, text=""):
+    """[seconds since the connection was there, bytes] of each read up to the end, or to the error whose name
+    comes last"""
+    seen = []
+    with connect(host, port, 30) as connection:
+        began = time.monotonic()
+        try:
+            connection.sendall(text.encode())
+            while data := connection.recv(1 << 20):
+                seen.append([time.monotonic() - began, len(data)])
+            return [*seen, [time.monotonic() - began, "end"]]
+        except OSError as error:
+            return [*seen, [time.monotonic() - began, name_of(error)]]
+
+
+def numbered_datagrams(host, port, count, batch=50, patience=0.2):
+    """Sends datagrams with numbers, some at a time; those that come back, in their order"""
+    seen = []
+    with datagram_socket(host, port) as connection:
+        connection.settimeout(patience)
+        for first in range(0, count, batch):
+            for number in range(first, min(first + batch, count)):
+                connection.send(b"%06d" % number)
+            try:
+                while True:
+                    seen.append(connection.recv(100).decode(errors="replace"))
+            except TimeoutError:
+                pass
+    return seen
+
+
+def queries(server, name, count, kind=1, patience=1):
+    """Asks a name server one question so many times, one after the other: [[[code, addresses] of each answer],
+    seconds] of each query"""
+    seen = []
+    question = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    with datagram_socket(server, 53) as connection:
+        for number in range(count):
+            head = struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0)
+            began = time.monotonic()
+            connection.send(head + question + struct.pack("!BHH", 0, kind, 1))
+            answers, took = [], None
+            connection.settimeout(patience)
+            try:
+                while True:
+                    answer = connection.recv(4096)
+                    took = took or time.monotonic() - began
+                    connection.settimeout(0.02)  # for a second answer
+                    addresses = struct.unpack("!H", answer[6:8])[0]
+                    tail = [socket.inet_ntoa(answer[-4:])] if kind == 1 and addresses else []
+                    answers.append([answer[3] & 15, tail])
+            except TimeoutError:
+                seen.append([answers, took])
+    return seen
+
+
 # ---- others
 
 def resolve(name):
