@@ -42,38 +42,67 @@ Result<std::shared_ptr<const RuleSet>> call(const RuleLoader& load) {
   }
 }
 
+// While it lives, no other change of the policy begins.
+struct Running {
+  explicit Running(bool& is_running) : is_running_(is_running) { is_running_ = true; }
+  ~Running() { is_running_ = false; }
+  bool& is_running_;
+};
+
+Error busy() { return {"the policy is being changed already", {}, "ask again"}; }
+
+std::shared_ptr<const RuleSet> in_front(std::vector<Rule> added, std::shared_ptr<const RuleSet> base) {
+  if (added.empty()) return base;
+  added.insert(added.end(), base->rules().begin(), base->rules().end());
+  return std::make_shared<const RuleSet>(std::move(added), base->default_action());
+}
+
 }  // namespace
 
 Task<Result<std::size_t>> PolicyReload::run(std::vector<FlowLoop> loops) {
   if (!sandbox_.options.reload)
     co_return Error{"there is no policy to read again", {}, "start nsrun with --policy FILE"};
-  if (is_running_) co_return Error{"the policy is being read already", {}, "ask again"};
-  struct Running {
-    explicit Running(bool& is_running) : is_running_(is_running) { is_running_ = true; }
-    ~Running() { is_running_ = false; }
-    bool& is_running_;
-  };
+  if (is_running_) co_return busy();
   const Running running(is_running_);
-  auto rules = co_await load();
-  if (!rules) {
-    auto error = rules.error();
+  auto read = co_await on_reader(sandbox_.options.reload);
+  if (!read) {
+    auto error = read.error();
     error.doing = "the policy stays as it was: " + error.doing;
     co_return error;
   }
-  sandbox_.policy.replace(*rules ? std::move(*rules) : std::make_shared<const RuleSet>());
+  Rules base = *read ? std::move(*read) : std::make_shared<const RuleSet>();
+  auto added = added_;
+  auto done = co_await put_in_force(std::move(base), std::move(added));
+  if (!done) co_return done.error();
   std::size_t cut = 0;
   for (const auto& loop : loops) co_await run_on(loop.context, cut_refused(sandbox_.policy, loop.flows, cut));
   co_return cut;
 }
 
+Task<Result<void>> PolicyReload::set_added(std::vector<Rule> rules) {
+  if (is_running_) co_return busy();
+  const Running running(is_running_);
+  auto done = co_await put_in_force(base_, std::move(rules));
+  co_return done;
+}
+
+Task<Result<void>> PolicyReload::put_in_force(Rules base, std::vector<Rule> added) {
+  auto whole = co_await on_reader([&] { return Result<Rules>(in_front(added, base)); });
+  if (!whole) co_return whole.error();
+  sandbox_.policy.replace(std::move(*whole));
+  base_ = std::move(base);
+  added_ = std::move(added);
+  co_return Result<void>{};
+}
+
 // To the end, also when the caller is cancelled: the reader's thread refers to this frame.
-Task<Result<std::shared_ptr<const RuleSet>>> PolicyReload::load() {
+Task<Result<PolicyReload::Rules>> PolicyReload::on_reader(RuleLoader load) {
   if (!reader_) reader_.emplace(1);
   const auto home = co_await asio::this_coro::executor;
-  std::optional<Result<std::shared_ptr<const RuleSet>>> rules;
+  std::optional<Result<Rules>> rules;
   Timer done(home, Clock::time_point::max());
   asio::post(*reader_, [&, home] {
-    auto read = call(sandbox_.options.reload);
+    auto read = call(load);
     asio::post(home, [&, read = std::move(read)]() mutable {
       rules.emplace(std::move(read));
       done.cancel();

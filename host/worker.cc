@@ -15,7 +15,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
       usual_(make_dialer()),
       world_(context.get_executor(), *usual_),
-      faults_(tasks_, world_, totals_),
+      faults_(tasks_, world_, flows_.totals),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),

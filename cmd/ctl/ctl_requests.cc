@@ -30,6 +30,10 @@ constexpr std::array forms = {
     Form{"policy", "get", "policy.get", no_value, "", "the rules in force"},
     Form{"policy", "reload", "policy.reload", no_value, "",
          "reads the policy files again; cuts what they refuse"},
+    Form{"fault", "list", "fault.list", no_value, "", "the faults in force"},
+    Form{"fault", "add", "fault.add", "fault", "'FAULTS @ MATCH'",
+         "adds one, as --fault does, or changes it"},
+    Form{"fault", "remove", "fault.remove", "match", "MATCH", "takes one away"},
     Form{"capture", "start", "capture.start", "file", "FILE", "writes all packets from now on, as pcapng"},
     Form{"capture", "stop", "capture.stop", no_value, "", "ends that"},
 };

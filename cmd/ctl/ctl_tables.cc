@@ -52,6 +52,16 @@ std::string ports_in_words(const json::array& ports) {
   return joined(table.lines());
 }
 
+std::string faults_in_words(const json::array& faults) {
+  TextTable table({Side::left, Side::left, Side::left});
+  table.add({"FAULT", "MATCH", "SAID BY"});
+  for (const auto& value : faults) {
+    const auto& fault = value.as_object();
+    table.add({cell(fault, "fault"), cell(fault, "match"), cell(fault, "where")});
+  }
+  return joined(table.lines());
+}
+
 std::string policy_in_words(const json::object& policy) {
   TextTable table({Side::left, Side::left});
   table.add({"RULE", "SAID BY"});
@@ -97,6 +107,8 @@ std::string in_words(const json::value& result) {
     return flows_in_words(flows->as_array());
   if (const auto* ports = object->if_contains("ports"); ports && ports->is_array())
     return ports_in_words(ports->as_array());
+  if (const auto* faults = object->if_contains("faults"); faults && faults->is_array())
+    return faults_in_words(faults->as_array());
   if (const auto* rules = object->if_contains("rules"); rules && rules->is_array())
     return policy_in_words(*object);
   std::string text;

@@ -103,9 +103,10 @@ class Screen {
   Screen(const Screen&) = delete;
 
   static winsize size() {
-    winsize size{24, 80, 0, 0};
+    winsize size{};
     ::ioctl(1, TIOCGWINSZ, &size);
-    return size;
+    // A terminal that does not know its size is taken for the usual one.
+    return size.ws_row > 0 && size.ws_col > 0 ? size : winsize{24, 80, 0, 0};
   }
 
   void show(const std::vector<std::string>& lines) {

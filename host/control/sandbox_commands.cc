@@ -57,6 +57,7 @@ ControlCommands SandboxCommands::commands() {
   add("policy.reload", &SandboxCommands::policy_reload);
   add("capture.start", &SandboxCommands::capture_start);
   add("capture.stop", &SandboxCommands::capture_stop);
+  faults_.add_to(commands);
   return commands;
 }
 

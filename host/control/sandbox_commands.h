@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "host/control/control_commands.h"
+#include "host/control/fault_commands.h"
 #include "host/flow_loop.h"
 #include "host/policy_reload.h"
 #include "host/publish/publisher.h"
@@ -22,7 +23,7 @@ class SandboxCommands {
     std::vector<FlowLoop> loops;
   };
   // The parts outlive this, and this the commands.
-  explicit SandboxCommands(Parts parts) : parts_(std::move(parts)) {}
+  explicit SandboxCommands(Parts parts) : parts_(std::move(parts)), faults_(parts_.sandbox, parts_.reload) {}
   ControlCommands commands();
 
  private:
@@ -41,6 +42,7 @@ class SandboxCommands {
   Task<Answer> capture_stop(Request request);
 
   const Parts parts_;
+  FaultCommands faults_;
   const Clock::time_point began_ = Clock::now();
 };
 

@@ -216,6 +216,32 @@ def _():
         expect("no policy" in control.error_of(shell, "policy", "reload"))
 
 
+@test("faults are added, changed for flows that live, listed and taken away")
+def _():
+    def seconds(shell):
+        began = time.monotonic()
+        expect_equal(shell.ask("echo hello >&3; read line <&3; echo $line"), "hello")
+        return time.monotonic() - began
+
+    with Server(echo) as server, control.start("bash") as shell:
+        connect = f"exec 3<>/dev/tcp/{SERVER4}/{server.port}"
+        control.asked(shell, "fault", "add", f"latency=400ms @ {SERVER4}")
+        expect_equal([(f["fault"], f["match"]) for f in control.asked(shell, "fault", "list")["faults"]],
+                     [("latency=400ms", SERVER4)])
+        shell.ask(connect)
+        expect(seconds(shell) >= 0.4, "no latency")
+        control.asked(shell, "fault", "add", f"latency=1s @ {SERVER4}")
+        expect(seconds(shell) >= 1, "not changed")
+        expect_equal(control.asked(shell, "fault", "remove", SERVER4)["faults"], [])
+        expect(seconds(shell) < 0.4, "it is still there")
+        shell.ask(connect)
+        expect(seconds(shell) < 0.4, "a new flow has it")
+        expect("no fault has the match" in control.error_of(shell, "fault", "remove", SERVER4))
+        expect("latencies" in control.error_of(shell, "fault", "add", f"latencies=1s @ {SERVER4}"))
+        error = control.error_of(shell, "fault", "add", "packets:loss=10%")
+        expect("at the start" in error, error)
+
+
 @test("a guest is not heard, root inside or not, in namespaces of its own making or with another's descriptor")
 def _():
     for options in ((), ("--map-root",), ("--map-root", "--pid")):

@@ -7,10 +7,9 @@
 import json
 import signal
 import sys
-import threading
 
 from support import control, guest, sandbox
-from support.servers import Server, count_and_tell, datagram_echo, echo
+from support.servers import Server, datagram_echo, echo
 from support.theme import expect, expect_equal, test, until
 from support.world import CLIENT4, SERVER4, SILENT4
 
@@ -145,12 +144,9 @@ sys.stdin.readline()
 
 @test("no connection slips through between the old policy and the new, however many are being made")
 def _():
-    # What a client says is never heard once the policy that allowed it has gone.
-    heard = threading.Event()
-
     def listen(connection):
         while connection.recv(100):
-            heard.set()
+            pass
 
     for options in ((), ("--workers=2",)):
         with Server(listen) as server, start(sys.executable, "-c", STORM, SERVER4, str(server.port),
@@ -162,7 +158,8 @@ def _():
                 until(lambda: len(to(storm, SERVER4, server.port)) > 20, what="connections")
                 allow(CLIENT4)
                 reload(storm)
-                expect_equal([f for f in to(storm, SERVER4, server.port) if f["verdict"] == "allow"], [], options)
+                passed = [flow for flow in to(storm, SERVER4, server.port) if flow["verdict"] == "allow"]
+                expect_equal(len(passed), 0, "flows that slipped through")
 
 
 @test("every flow that was cut is on record, with the new rule")
