@@ -77,7 +77,9 @@ class Follower final : public SandboxListener {
 };
 
 // A new policy, or somebody at the control socket, may end flows that live.
-bool may_cut(const RunOptions& options) { return !options.control.empty() || options.policy.sources.has_files(); }
+bool may_cut(const RunOptions& options) {
+  return !options.control.empty() || options.policy.sources.has_files();
+}
 
 // A capture is to show everything, so everything goes through the device. So it does where flows may be cut:
 // the guest has the very socket of an accelerated one, unless that was asked for all the same.
@@ -163,11 +165,11 @@ int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host
   asio::cancellation_signal no_more_signals;
   asio::co_spawn(
       context,
-      forward_signals(context,
-                      {.forward = [&host](int signal) { host.send_signal(signal); },
-                       .at_end = [&host] { host.hurry(); },
-                       .reload = options.policy.sources.has_files() ? std::function<void()>([&host] { host.reload_policy(); })
-                                                : std::function<void()>()}),
+      forward_signals(context, {.forward = [&host](int signal) { host.send_signal(signal); },
+                                .at_end = [&host] { host.hurry(); },
+                                .reload = options.policy.sources.has_files()
+                                              ? std::function<void()>([&host] { host.reload_policy(); })
+                                              : std::function<void()>()}),
       asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
   while (!follower.status()) context.run_one();
   host.close();

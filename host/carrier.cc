@@ -1,5 +1,6 @@
 #include "host/carrier.h"
 
+#include "host/inspect/inspect.h"
 #include "host/policy/rejudge.h"
 #include "host/relay.h"
 
@@ -15,6 +16,17 @@ void refuse(Request& request, FlowRecord& record, Refusal how, FlowEnd end, std:
 
 Refusal refusal_of_cut(Protocol protocol) {
   return protocol == Protocol::tcp ? Refusal::reset : Refusal::prohibited;
+}
+
+void refuse_failed(Request& request, FlowRecord& record, const Error& error) {
+  record.allowed = error.code != denied_by_policy;
+  const auto end = record.allowed ? FlowEnd::failed : FlowEnd::refused;
+  refuse(request, record, refusal_for(error), end, error.message());
+}
+
+void refuse_after_all(Request& request, FlowRecord& record, std::string why) {
+  record.allowed = false;
+  refuse(request, record, refusal_of_cut(request.key().protocol), FlowEnd::policy, std::move(why));
 }
 
 // Has the flow in its hands as long as a task has: while it is judged, dialled, or relayed by coroutines.
@@ -57,21 +69,22 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   if (record->end != FlowEnd::open) co_return;
   if (!far) {
     ledger_.dial_failed(far.error());
-    co_return refuse(*request, *record, refusal_for(far.error()), FlowEnd::failed, far.error().message());
+    co_return refuse_failed(*request, *record, far.error());
   }
   // Another policy than the one that let it pass: not a byte goes before this one has.
-  if (auto why = policy_.generation() == generation ? std::nullopt : refused_now(policy_, *record)) {
-    record->allowed = false;
-    const Refusal how = refusal_of_cut(request->key().protocol);
-    co_return refuse(*request, *record, how, FlowEnd::policy, std::move(*why));
-  }
+  if (policy_.generation() != generation)
+    if (auto why = refused_now(policy_, *record))
+      co_return refuse_after_all(*request, *record, std::move(*why));
 
-  if (auto preparing = request->prepare(**far)) co_await std::move(*preparing);
+  const bool inspected = verdict.inspection != Inspection::none;
+  if (auto preparing = request->prepare(**far, inspected)) co_await std::move(*preparing);
   if (record->end != FlowEnd::open) co_return;
   auto near = request->accept();
   if (!near) co_return record->ended(FlowEnd::reset_by_source);  // the asker left while we dialled
 
   request.reset();  // what it holds of its asker's is not needed any more
+  if (inspected) near = co_await inspect(std::move(near), **far, verdict, *record);
+  if (!near) co_return;  // what was said does not agree
   co_await relay(std::move(near), std::move(*far), std::move(record));
 }
 

@@ -18,6 +18,9 @@ class Dialer {
   virtual Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) = 0;
 };
 
+// Of an Error: no system call's, but the policy's, which permits none of the addresses that the target has.
+inline const auto denied_by_policy = make_error_code(boost::system::errc::permission_denied);
+
 // What the asker is told when a dial failed: as close as can be to what a direct connect would have shown.
 Refusal refusal_for(const Error& error);
 

@@ -33,9 +33,9 @@ class SandboxListener {
   virtual void ended() {}                                   // the child is gone; nothing follows
 };
 
-// Makes the dialer that every allowed flow goes through. Called once for each queue of
-// the network's device: a dialer serves one thread. One that resolves names dials no address that the target
-// does not permit (Target::permits).
+// Makes the dialer that every allowed flow goes through. Called once for each queue of the network's device,
+// and once more to accelerate: a dialer serves one thread. One that resolves names dials no address that the
+// target does not permit (Target::permits).
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
 // Reads the rules where they came from. Called on a thread of its own.

@@ -133,8 +133,8 @@ Task<std::size_t> HostCore::unfinished() {
 }
 
 Counters HostCore::counters() {
-  Counters sum = worker_.flows().totals;
-  for (auto& other : others_) sum += other->worker().flows().totals;
+  Counters sum = worker_.counted();
+  for (auto& other : others_) sum += other->worker().counted();
   return sum;
 }
 
@@ -264,7 +264,8 @@ std::vector<FlowLoop> HostCore::loops() {
 }
 
 void HostCore::serve_control() {
-  commands_.emplace(SandboxCommands::Parts{sandbox_, publisher_, policy_reload_, loops()});
+  commands_.emplace(
+      SandboxCommands::Parts{sandbox_, publisher_, policy_reload_, loops(), [this] { return counters(); }});
   control_.emplace(std::move(*control_socket_), commands_->commands(), worker_.tasks());
   control_->begin();
 }

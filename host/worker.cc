@@ -13,9 +13,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
       sandbox_(sandbox),
       tasks_(context.get_executor(),
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
-      usual_(make_dialer()),
-      world_(context.get_executor(), *usual_),
-      faults_(tasks_, world_, flows_.totals),
+      world_(context.get_executor(), sandbox.options, tasks_, flows_.totals),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -26,19 +24,15 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                                                              : std::nullopt,
                     .policy = &sandbox.judge_of_names(),
                     .synthetic = &sandbox.synthetic,
+                    .refused = [this](const FlowKey& key, const std::string& name) { refused(key, name); },
                     .recent = &sandbox.ledger.names}),
-      name_service_(tasks_,
-                    [this](std::unique_ptr<Connection> guest, Target) -> Result<Task<>> {
-                      return name_server_.serve(std::move(guest));
-                    }),
-      dialer_(sandbox.options.network, name_service_, faults_),
+      name_service_(
+          tasks_,
+          [this](std::unique_ptr<Connection> guest, Target target) -> Result<Task<>> {
+            return name_server_.serve(std::move(guest), {target.protocol, target.source, target.endpoint});
+          }),
+      dialer_(sandbox.options.network, name_service_, world_),
       carrier_(sandbox.judge(), dialer_, sandbox.ledger, flows_, Asker::guest) {}
-
-std::unique_ptr<Dialer> Worker::make_dialer() {
-  const auto& make = sandbox_.options.dialer;
-  if (make) return make(context_.get_executor());
-  return std::make_unique<DirectDialer>(context_.get_executor());
-}
 
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   device_ = std::move(queue);
@@ -55,23 +49,49 @@ void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   stack_ = std::make_unique<Stack>(
       context_, *outermost, options.share_of(workers),
       [this](std::unique_ptr<Request> request) {
-        if (!injector_ || !injector_->claim(request)) carry(std::move(request));
+        if (!moved_ || !moved_->claim(request)) carry(std::move(request));
       },
       sandbox_.ledger);
   tasks_.spawn(stack_->run());
 }
 
+// A name that was asked for in vain is written down as the flow that it would have led to.
+void Worker::refused(const FlowKey& key, const std::string& name) {
+  const auto record = sandbox_.ledger.open(key, Asker::guest, refused_queries_);
+  record->name = name;
+  record->rule = sandbox_.policy.rule_about(name);
+  record->rejected = true;
+  record->why = "the name may not be asked about";
+  record->ended(FlowEnd::refused);
+}
+
 Result<void> Worker::accelerate(Message message, pid_t agent) {
   if (injector_) return {};
-  auto injector = Injector::start(std::move(message), {sandbox_.options.network, agent, *stack_}, tasks_,
-                                  [this](std::unique_ptr<Request> request) { carry(std::move(request)); });
-  if (!injector) return injector.error();
+  moved_.emplace(context_, *stack_, tasks_, flows_, sandbox_.judge());
+  auto injector = InjectorThread::start(
+      context_, std::move(message), sandbox_.options.network, agent, *moved_,
+      {sandbox_.judge(), sandbox_.ledger, injected_, [this](Executor executor, Scope& flows) {
+         return std::make_unique<WorldDialer>(executor, sandbox_.options, flows, injected_.totals);
+       }});
+  if (!injector) return moved_.reset(), injector.error();
   injector_ = std::move(*injector);
   return {};
 }
 
+Counters Worker::counted() const {
+  Counters sum = flows_.totals;
+  sum += injected_.totals;
+  return sum;
+}
+
 Task<> Worker::end() {
+  if (injector_) {
+    const bool over = co_await injector_->end();
+    if (!over) (void)injector_.release();  // it sleeps in what it has, which nobody else may have any more
+  }
   co_await tasks_.cancel_and_join();
+  injector_.reset();
+  moved_.reset();
   stack_.reset();
   faulty_.reset();
   capturing_.reset();

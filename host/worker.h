@@ -6,31 +6,31 @@
 
 #include "host/carrier.h"
 #include "host/dialers/direct_dialer.h"
-#include "host/dialers/fault_dialer.h"
 #include "host/dialers/function_dialer.h"
-#include "host/dialers/via_dialer.h"
-#include "host/inject/injector.h"
+#include "host/inject/injector_thread.h"
 #include "host/names/name_server.h"
 #include "host/names/name_service_dialer.h"
 #include "host/sandbox.h"
+#include "host/world_dialer.h"
 #include "netstack/stack.h"
 
 namespace nsrun {
 
 // One queue of the guest's device, carried by one loop:
 //
-//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► FaultDialer ─► ViaDialer ─► a dialer ─► world
+//   guest ─► Stack ─► Carrier ─► NameServiceDialer ─► WorldDialer ─► world
 //                                       └──► NameServer
 //
-// Everything in here belongs to the loop's thread, but for flows().totals. What workers share is in the
-// Sandbox, which outlives them.
+// Everything in here belongs to the loop's thread, but for the totals. What workers share is in the Sandbox,
+// which outlives them.
 class Worker {
  public:
   Worker(asio::io_context& context, Sandbox& sandbox);
 
   // Packets flow. `workers`: how many the sandbox has.
   void begin(std::unique_ptr<Device> queue, std::size_t workers);
-  // From here on the connects of the command are answered on this loop (MessageType::accelerate).
+  // From here on the connects of the command are answered (MessageType::accelerate), on a thread of their
+  // own.
   Result<void> accelerate(Message message, pid_t agent);
   // Every flow ends, and then the stack.
   Task<> end();
@@ -42,18 +42,18 @@ class Worker {
   asio::io_context& context() { return context_; }
   // Takes what waits at the device; how many flows hold something of the guest's that was not passed on yet.
   std::size_t unfinished() { return stack_ ? stack_->unfinished() : 0; }
-  LiveFlows& flows() { return flows_; }  // its totals are for any thread to read
+  LiveFlows& flows() { return flows_; }  // not those that the injector has in its hands
+  Counters counted() const;              // all there is to count here; for any thread
 
  private:
-  std::unique_ptr<Dialer> make_dialer();
+  void refused(const FlowKey& key, const std::string& name);
 
   asio::io_context& context_;
   Sandbox& sandbox_;
-  LiveFlows flows_;
+  LiveFlows flows_, injected_;  // injected_: the injector's thread's
+  LiveFlows refused_queries_;   // records without a flow of their own
   Scope tasks_;
-  std::unique_ptr<Dialer> usual_;
-  ViaDialer world_;
-  FaultDialer faults_;
+  WorldDialer world_;
   DirectDialer upstream_;  // to the host's resolvers: no policy between
   Resolvers resolvers_;
   NameServer name_server_;
@@ -62,7 +62,8 @@ class Worker {
   Carrier carrier_;
   std::unique_ptr<Device> device_, capturing_, faulty_;
   std::unique_ptr<Stack> stack_;
-  std::unique_ptr<Injector> injector_;
+  std::optional<MovedFlows> moved_;
+  std::unique_ptr<InjectorThread> injector_;
 };
 
 // A worker with a loop and a thread of its own.

@@ -61,9 +61,9 @@ class Request {
   // The asker has an IPv6 socket and takes such a one only, even to IPv4 (Target::mapped).
   virtual bool wants_mapped() const { return false; }
   // The far side has answered, with this. A request whose asker has to be made ready for such an end gives a
-  // task, to be awaited before accept().
-  virtual std::optional<Task<>> prepare(const Connection& far) {
-    (void)far;
+  // task, to be awaited before accept(). `inspected`: what the asker sends has to come by here.
+  virtual std::optional<Task<>> prepare(const Connection& far, bool inspected) {
+    (void)far, (void)inspected;
     return std::nullopt;
   }
   // The asker's end, or null when the asker has left meanwhile.

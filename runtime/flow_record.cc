@@ -39,23 +39,36 @@ FlowRecord* LiveFlows::Walk::next() {
 }
 
 FlowRecord::FlowRecord(std::uint64_t id_, const FlowKey& key_, Events& events, LiveFlows& flows, Asker asker_)
-    : id(id_), key(key_), asker(asker_), events_(events), flows_(flows) {
-  flows_.add(*this);
-  if (key.protocol == Protocol::tcp) flows_.totals.tcp.connections += 1;
-  if (key.protocol == Protocol::udp) flows_.totals.udp.flows += 1;
-  if (key.protocol == Protocol::icmp) flows_.totals.icmp.flows += 1;
+    : id(id_), key(key_), asker(asker_), events_(events), flows_(&flows) {
+  flows_->add(*this);
+  if (key.protocol == Protocol::tcp) flows_->totals.tcp.connections += 1;
+  if (key.protocol == Protocol::udp) flows_->totals.udp.flows += 1;
+  if (key.protocol == Protocol::icmp) flows_->totals.icmp.flows += 1;
 }
 
 void FlowRecord::relayed_from_guest() {
-  if (!std::exchange(relayed_from_guest_, true)) flows_.totals.relays_from_guest += 1;
+  if (!std::exchange(relayed_from_guest_, true)) flows_->totals.relays_from_guest += 1;
 }
 
 void FlowRecord::guest_finished() {
-  if (std::exchange(relayed_from_guest_, false)) flows_.totals.relays_from_guest -= 1;
+  if (std::exchange(relayed_from_guest_, false)) flows_->totals.relays_from_guest -= 1;
+}
+
+void FlowRecord::leave() {
+  if (is_listed_) flows_->remove(*this);
+  is_listed_ = false;
+  carrier_ = nullptr;
+}
+
+void FlowRecord::enter(LiveFlows& flows) {
+  leave();
+  flows_ = &flows;
+  flows_->add(*this);
+  is_listed_ = true;
 }
 
 FlowRecord::~FlowRecord() {
-  flows_.remove(*this);
+  leave();
   guest_finished();
   ended(FlowEnd::sandbox_ended);
   events_.flow_ended(*this);
@@ -79,9 +92,9 @@ void FlowRecord::moved_up(std::uint64_t bytes, std::uint64_t packets) {
   bytes_up += bytes;
   packets_up += packets;
   if (key.protocol == Protocol::tcp) {
-    flows_.totals.tcp.bytes_up += bytes;
+    flows_->totals.tcp.bytes_up += bytes;
   } else {
-    auto& total = key.protocol == Protocol::udp ? flows_.totals.udp : flows_.totals.icmp;
+    auto& total = key.protocol == Protocol::udp ? flows_->totals.udp : flows_->totals.icmp;
     total.bytes_up += bytes;
     total.packets_up += packets;
   }
@@ -91,9 +104,9 @@ void FlowRecord::moved_down(std::uint64_t bytes, std::uint64_t packets) {
   bytes_down += bytes;
   packets_down += packets;
   if (key.protocol == Protocol::tcp) {
-    flows_.totals.tcp.bytes_down += bytes;
+    flows_->totals.tcp.bytes_down += bytes;
   } else {
-    auto& total = key.protocol == Protocol::udp ? flows_.totals.udp : flows_.totals.icmp;
+    auto& total = key.protocol == Protocol::udp ? flows_->totals.udp : flows_->totals.icmp;
     total.bytes_down += bytes;
     total.packets_down += packets;
   }

@@ -90,6 +90,9 @@ class FlowRecord {
   std::chrono::system_clock::time_point began() const;
   // Who ends it, should it be cut; null: nobody can just now.
   void carried_by(FlowCarrier* carrier) { carrier_ = carrier; }
+  // On its way to another thread it is in no list, and in nobody's hands: leave() on this one, enter() there.
+  void leave();
+  void enter(LiveFlows& flows);
   // Ends the flow, because of `reason`. The record may be gone afterwards.
   void cut(std::string reason);
 
@@ -101,7 +104,8 @@ class FlowRecord {
   FlowEnd end = FlowEnd::open;
 
  private:
-  bool relayed_from_guest_ = false;  // here for its size: a record lives as long as its flow
+  // Here for their size: a record lives as long as its flow.
+  bool relayed_from_guest_ = false, is_listed_ = true;
 
  public:
   std::string name;     // the host name the source meant, where it is known
@@ -114,7 +118,7 @@ class FlowRecord {
  private:
   friend class LiveFlows;
   Events& events_;
-  LiveFlows& flows_;
+  LiveFlows* flows_;
   FlowCarrier* carrier_ = nullptr;
   FlowRecord* before_ = nullptr;
   FlowRecord* after_ = nullptr;

@@ -120,15 +120,23 @@ Task<> run_on(asio::io_context& other, Task<> task) {
   const Executor home = co_await asio::this_coro::executor;
   Timer ended(home, Clock::time_point::max());
   std::optional<std::exception_ptr> end;
-  asio::co_spawn(other, std::move(task), [&, home](std::exception_ptr failure) {
+  auto note_end = [&, home](std::exception_ptr failure) {
     asio::post(home, [&, failure] {
       end = failure;
       ended.cancel();
     });
-  });
+  };
+  // Shared: the task may have ended by the time its cancellation gets there.
+  const auto cancellation = std::make_shared<asio::cancellation_signal>();
+  asio::co_spawn(other, std::move(task),
+                 asio::bind_cancellation_slot(cancellation->slot(), std::move(note_end)));
   const bool throws = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
-  while (!end) co_await ended.async_wait(use_result);
+  while (!end) {
+    co_await ended.async_wait(use_result);
+    // The timer never expires: either the task has ended, or the caller was cancelled.
+    if (!end) asio::post(other, [cancellation] { cancellation->emit(asio::cancellation_type::terminal); });
+  }
   co_await asio::this_coro::throw_if_cancelled(throws);
   if (*end) std::rethrow_exception(*end);
 }

@@ -100,7 +100,7 @@ template <class T>
 Task<std::optional<T>> within(Clock::duration limit, Task<T> task);
 
 Task<> sleep_for(Clock::duration duration);
-// The task on another loop, to its end: a cancellation of the caller does not reach it, and is thrown at the
+// The task on another loop, to its end: a cancellation of the caller is passed on to it, and thrown at the
 // caller's next wait.
 Task<> run_on(asio::io_context& other, Task<> task);
 

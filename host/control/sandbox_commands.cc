@@ -77,12 +77,9 @@ Task<SandboxCommands::Answer> SandboxCommands::cut(Request request) {
 }
 
 Task<SandboxCommands::Answer> SandboxCommands::stats(Request) {
-  Counters total;
+  const Counters total = parts_.counters();
   std::size_t live = 0;
-  for (const auto& loop : parts_.loops) {
-    total += loop.flows.totals;
-    co_await run_on(loop.context, count(loop.flows, live));
-  }
+  for (const auto& loop : parts_.loops) co_await run_on(loop.context, count(loop.flows, live));
   json::object tcp{{"flows", std::uint64_t{total.tcp.connections}},
                    {"bytes_up", std::uint64_t{total.tcp.bytes_up}},
                    {"bytes_down", std::uint64_t{total.tcp.bytes_down}}};

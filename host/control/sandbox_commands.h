@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <vector>
 
 #include "host/control/control_commands.h"
@@ -21,6 +22,7 @@ class SandboxCommands {
     Publisher& publisher;
     PolicyReload& reload;
     std::vector<FlowLoop> loops;
+    std::function<Counters()> counters;  // of all flows
   };
   // The parts outlive this, and this the commands.
   explicit SandboxCommands(Parts parts) : parts_(std::move(parts)), faults_(parts_.sandbox, parts_.reload) {}

@@ -29,7 +29,7 @@ Task<Dialled> dial_by_name(Executor executor, const Target& target, Dialer& by_a
 
   Target resolved = target;
   resolved.name.clear();
-  Dialled dialled = Error{"every address of " + target.name + " is denied", errno_code(EACCES)};
+  Dialled dialled = Error{"every address of " + target.name + " is denied", denied_by_policy};
   for (const auto& address : *addresses) {
     resolved.endpoint.address = address;
     if (target.resolved) target.resolved(resolved);

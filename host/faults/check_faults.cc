@@ -33,7 +33,7 @@ Result<void> check_faults(const FaultSpec& spec, FaultTarget target) {
   if (target == FaultTarget::packets) {
     if (has.answers || has.flows || has.any || has.streams || has.datagrams)
       return wrong(spec, "does not say which flows",
-                   "write it as FAULTS @ MATCH, for instance latency=200ms @ *");
+                   "write it as FAULTS @ MATCH, for instance latency=200ms @ *; in a file with match: HOST");
     return {};
   }
   if (has.packets)

@@ -1,7 +1,7 @@
 // Theory of operation
 //
-//   enter ─► lost? doubled? changed? ─► line, by when it is due ─► stall, black hole ─► slices, bandwidth ─►
-//   leave
+//   enter ─► lost? doubled? changed? ─► line, by when it is due
+//                                         └─► stall, black hole ─► slices, bandwidth ─► leave
 //
 // Latency is a line of pieces, each due so long after it entered; as many are under way as fit, so that a
 // long way is not a slow one. Bandwidth is kept where they leave: a piece that is due waits until its bits
@@ -24,7 +24,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto queue_time = 100ms;           // of a slow link's rate, held beside what latency holds
+constexpr auto queue_time = 100ms;          // of a slow link's rate, held beside what latency holds
 constexpr auto late_limit = 100ms;          // a datagram that nobody overtakes goes on after so long
 constexpr auto quantum = 5ms;               // of a rate, that passes at once
 constexpr std::size_t least_quantum = 256;  // bytes: below it, headers outweigh what they carry
@@ -82,17 +82,17 @@ void FaultWay::enter(Bytes bytes) {
   if (ended_ || last_) return;
   const auto spec = faults_.spec();
   const WayFaults& way = (*spec).*which_;
-  if (transport_ == Transport::datagram) return enter_datagram(way, bytes);
+  if (transport_ == Transport::datagram) return enter_datagram(way, bytes, spec->blackhole >= 1);
   insert(due(way), {.bytes = {bytes.begin(), bytes.end()}});
 }
 
-void FaultWay::enter_datagram(const WayFaults& way, Bytes bytes) {
+void FaultWay::enter_datagram(const WayFaults& way, Bytes bytes, bool swallowed) {
   // Always as many draws, so that the same datagrams meet the same faults whatever else is asked for.
   const bool lost = chance_.happens(way.loss), twice = chance_.happens(way.duplicate),
              late = chance_.happens(way.reorder), changed = chance_.happens(way.corrupt);
   const double where = chance_.unit();
   const auto when = due(way);
-  if (lost || held_ + bytes.size() > limit(way)) return;
+  if (lost || swallowed || held_ + bytes.size() > limit(way)) return;
   Travelling datagram{.bytes = {bytes.begin(), bytes.end()}};
   if (changed) flip_bit(datagram.bytes, where);
   if (const auto waiting = std::exchange(late_, std::nullopt)) overtake(*waiting, when);

@@ -57,7 +57,7 @@ class FaultWay {
 
   std::size_t limit(const WayFaults& way) const;
   Clock::time_point due(const WayFaults& way);
-  void enter_datagram(const WayFaults& way, Bytes bytes);
+  void enter_datagram(const WayFaults& way, Bytes bytes, bool swallowed);
   Line::iterator insert(Clock::time_point when, Travelling what);
   void overtake(Line::iterator late, Clock::time_point when);
   Task<> arrived();                                        // current_ is there, or it is cut

@@ -7,9 +7,9 @@
 
 namespace nsrun {
 
-// When bytes may pass, so that a rate is kept: when their last bit is through, as on a wire. That follows from
-// when they came and what went before, not from when somebody looks: a timer that is late costs no bandwidth, and
-// an idle time saves none up.
+// When bytes may pass, so that a rate is kept: when their last bit is through, as on a wire. That follows
+// from when they came and what went before, not from when somebody looks: a timer that is late costs no
+// bandwidth, and an idle time saves none up.
 class TokenBucket {
  public:
   // `came`: when the first of the bytes was there. `rate`: bits a second, not 0.

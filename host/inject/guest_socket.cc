@@ -10,16 +10,12 @@
 #include <sys/uio.h>
 
 #include <array>
-#include <cstdlib>
-#include <fstream>
-#include <string>
 
+#include "host/inject/guest_thread.h"
 #include "host/inject/watched.h"
 
 namespace nsrun {
 namespace {
-
-constexpr unsigned pidfd_thread = O_EXCL;  // PIDFD_THREAD, Linux 6.9
 
 int option(int socket, int level, int name) {
   int value = 0;
@@ -31,25 +27,6 @@ int tcp_state(int socket) {
   tcp_info info{};
   socklen_t size = sizeof info;
   return ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : -1;
-}
-
-// Before Linux 6.9 a pidfd is a process's: its first thread's.
-pid_t process_of(pid_t thread) {
-  // By lines: the first holds a name that the guest chooses.
-  constexpr std::string_view label = "Tgid:";
-  std::ifstream status("/proc/" + std::to_string(thread) + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(label))
-      return static_cast<pid_t>(std::strtol(line.c_str() + label.size(), nullptr, 10));
-  return thread;
-}
-
-UniqueFd open_thread(pid_t thread) {
-  const auto open = [](pid_t id, unsigned flags) {
-    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, id, flags)));
-  };
-  UniqueFd pidfd = open(thread, pidfd_thread);
-  return pidfd ? std::move(pidfd) : open(process_of(thread), 0);
 }
 
 // Linux reads and sets a file's flags without heed to others; a program that changes them in the middle of

@@ -52,9 +52,10 @@ InjectedRequest::InjectedRequest(Injector& injector, GuestConnect connect, FlowK
     : injector_(injector),
       connect_(std::move(connect)),
       inode_(inode_of(connect_.socket.get())),
+      family_(family_of(connect_.socket.get())),
       key_(std::move(key)),
-      wants_mapped_(key_.target.address.is_v4() && family_of(connect_.socket.get()) == AF_INET6),
       open_(injector.open_call()),
+      wants_mapped_(key_.target.address.is_v4() && family_ == AF_INET6),
       came_(injector.executor()),
       ended_(std::make_shared<Signal>(injector.executor())) {
   injector_.asked_[inode_] = this;
@@ -62,7 +63,7 @@ InjectedRequest::InjectedRequest(Injector& injector, GuestConnect connect, FlowK
 
 InjectedRequest::~InjectedRequest() {
   ended_->raise();
-  if (!over_ && !moved_) injector_.listener_.answer(connect_.call.id, ECONNABORTED);
+  if (state_ == State::asked) injector_.listener_.answer(connect_.call.id, ECONNABORTED);
   forget();
 }
 
@@ -70,9 +71,9 @@ void InjectedRequest::forget() {
   if (const auto at = injector_.asked_.find(inode_); at != injector_.asked_.end() && at->second == this)
     injector_.asked_.erase(at);
   if (const auto at = injector_.expected_.find(moved_key_);
-      moved_ && at != injector_.expected_.end() && at->second == this) {
+      at != injector_.expected_.end() && at->second == this) {
     injector_.expected_.erase(at);
-    injector_.options_.stack.expect_no_more(moved_key_);
+    injector_.options_.moved.expect_no_more(moved_key_);
   }
 }
 
@@ -88,76 +89,101 @@ bool InjectedRequest::may_take(const Connection& far) const {
   const bool is_gateway = injector_.options_.network.is_gateway(key_.target.address) &&
                           peer.address.is_loopback() && peer.port == key_.target.port;
   const bool is_ours = facts_of(socket).network == injector_.own_network_;
-  return is_ours && (as_asked || is_gateway) && family_of(socket) == family_of(connect_.socket.get()) &&
-         injector_.listener_.waits(connect_.call.id);
+  return is_ours && (as_asked || is_gateway) && family_of(socket) == family_ && waits();
 }
 
-std::optional<Task<>> InjectedRequest::prepare(const Connection& far) {
-  if (successor_ || (!moved_ && may_take(far))) return std::nullopt;
+std::optional<Task<>> InjectedRequest::prepare(const Connection& far, bool inspected) {
+  if (successor_ || state_ == State::over) return std::nullopt;
+  if (state_ == State::asked && !inspected && may_take(far)) return std::nullopt;
   return successor_comes();
 }
 
 Task<> InjectedRequest::successor_comes() {
-  const bool interrupted = !injector_.listener_.waits(connect_.call.id);
-  const bool left = interrupted && !still_names(connect_.call.thread, connect_.call.descriptor, inode_);
-  if (!moved_ && !left) move_to_device(false);
-  if (moved_ && !successor_ && !over_) co_await either(came_.wait(), sleep_for(Injector::longest_way));
+  if (state_ == State::asked) {
+    if (has_left())
+      leave();
+    else
+      move_to_device(false);
+  }
+  if (state_ == State::moved && !successor_) co_await either(came_.wait(), sleep_for(longest_way));
 }
 
 // Whose call has ended (interrupted by a signal) expects the connection to go on being made: connect(2),
 // EINTR.
 void InjectedRequest::move_to_device(bool call_ends) {
-  moved_ = true;
-  bind_anywhere(connect_.socket.get());
+  injector_.asked_.erase(inode_);
+  const int socket = connect_.socket.get();
+  const auto port = injector_.options_.presence.away([socket] {
+    bind_anywhere(socket);
+    return name_of(socket, ::getsockname).port;
+  });
   const auto& network = injector_.options_.network;
   const auto& guest = key_.target.address.is_v4() ? network.guest4 : network.guest6;
-  const auto port = name_of(connect_.socket.get(), ::getsockname).port;
   moved_key_ = {Protocol::tcp, {guest, port}, key_.target};
-  injector_.options_.stack.expect(moved_key_);
+  state_ = State::moved;
   injector_.expected_[moved_key_] = this;
-  const int error = connect_now(connect_);
-  if (error != 0 && !is_under_way(error)) {
-    over_ = true;
-    injector_.listener_.answer(connect_.call.id, error);
-    return;
-  }
-  if (connect_.non_blocking || call_ends)
-    injector_.listener_.answer(connect_.call.id, error);
-  else
-    injector_.tasks_.spawn(injector_.see_through(std::move(connect_), injector_.open_call()));
+  unattended_.emplace(injector_.unattended_dial());
+  injector_.tasks_.spawn(
+      injector_.go_through_device(std::move(connect_), moved_key_, call_ends, std::move(*open_)));
 }
 
-void InjectedRequest::continued_by(std::unique_ptr<Request> request) {
-  successor_ = std::move(request);
+bool InjectedRequest::has_left() {
+  if (waits()) return false;
+  const auto& call = connect_.call;
+  return !injector_.options_.presence.away([&] { return still_names(call.thread, call.descriptor, inode_); });
+}
+
+// The dial goes on to its end, and nothing of the caller's is held for it.
+void InjectedRequest::leave() {
+  state_ = State::over;
+  forget();
+  { const GuestConnect left = std::move(connect_); }
+  unattended_.emplace(injector_.unattended_dial());
+  open_.reset();
+}
+
+void InjectedRequest::look_after_caller() {
+  if (waits())
+    injector_.let_signal_through(connect_);
+  else if (has_left())
+    leave();
+  else
+    move_to_device(true);
+}
+
+void InjectedRequest::continued_by(MovedRequest syn) {
+  successor_.emplace(std::move(syn));
   came_.raise();
 }
 
 bool InjectedRequest::resumed_by(GuestConnect& again) {
-  if (moved_ || again.address.endpoint() != connect_.address.endpoint()) return false;
-  if (injector_.listener_.waits(connect_.call.id)) return false;
+  if (again.address.endpoint() != connect_.address.endpoint() || waits()) return false;
   connect_ = std::move(again);
   return true;
 }
 
 std::unique_ptr<Connection> InjectedRequest::accept() {
-  over_ = true;
-  if (successor_) return successor_->accept();
-  if (moved_ || !injector_.listener_.waits(connect_.call.id)) return nullptr;
+  if (successor_) {
+    state_ = State::over;
+    return successor_->accept();
+  }
+  if (state_ != State::asked || !waits()) return nullptr;
+  state_ = State::over;
   forget();
   return std::make_unique<InjectedConnection>(injector_, std::move(connect_));
 }
 
 void InjectedRequest::refuse(Refusal how) {
-  if (over_) return;
-  // Silence is the device's: the guest's kernel asks again and gives up by itself.
-  if (how == Refusal::drop && !moved_) move_to_device(false);
-  over_ = true;
-  if (successor_) return successor_->refuse(how);
-  if (!moved_) {
+  // Silence is the device's: the guest's kernel asks again and gives up by itself. And a call that has ended
+  // cannot be answered any more, but its socket can.
+  if (state_ == State::asked && (how == Refusal::drop || (!waits() && !has_left()))) move_to_device(!waits());
+  if (state_ == State::asked)
     injector_.listener_.answer(connect_.call.id, errno_for(how, key_.target.address.is_v4()));
-    return;
-  }
-  injector_.decide(moved_key_, how);
+  else if (successor_)
+    successor_->refuse(how);
+  else if (state_ == State::moved)
+    injector_.options_.moved.refuse(moved_key_, how);
+  state_ = State::over;
 }
 
 InjectedConnection::~InjectedConnection() {
@@ -174,10 +200,10 @@ Task<Result<void>> InjectedConnection::write(Bytes) {
 
 bool InjectedConnection::carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool) {
   done_ = true;
-  const bool injected = injector_.inject(connect_, far.get());
+  const bool injected =
+      injector_.options_.presence.away([&] { return injector_.inject(connect_, std::move(far)); });
   record->ended(injected ? FlowEnd::injected : FlowEnd::reset_by_source);
   record.reset();
-  far.reset();
   return true;
 }
 

@@ -13,35 +13,45 @@ class InjectedRequest final : public Request {
 
   const FlowKey& key() const override { return key_; }
   bool wants_mapped() const override { return wants_mapped_; }
-  std::optional<Task<>> prepare(const Connection& far) override;
+  std::optional<Task<>> prepare(const Connection& far, bool inspected) override;
   std::unique_ptr<Connection> accept() override;
   void refuse(Refusal how) override;
 
-  bool is_moved() const { return moved_; }
   // Connects the guest's own socket, so that a SYN goes through the device; a non-blocking call, or one whose
   // time is up, ends.
   void move_to_device(bool call_ends);
+  // From time to time while the dial is under way: lets a signal through, and notes who has left.
+  void look_after_caller();
   // The SYN came.
-  void continued_by(std::unique_ptr<Request> request);
+  void continued_by(MovedRequest syn);
   // The call was interrupted, and the guest makes it again.
   bool resumed_by(GuestConnect& again);
   const std::shared_ptr<Signal>& ended() const { return ended_; }  // raised when the request goes
 
  private:
+  enum class State {
+    asked,  // and not answered; the caller may have been interrupted meanwhile
+    moved,
+    over  // answered, or nobody is there to be
+  };
   bool may_take(const Connection& far) const;
   Task<> successor_comes();
+  bool waits() const { return injector_.listener_.waits(connect_.call.id); }
+  bool has_left();
+  void leave();
+  void forget_call();
   void forget();
 
   Injector& injector_;
   GuestConnect connect_;
   const std::uint64_t inode_;
+  const int family_;
   const FlowKey key_;
-  const bool wants_mapped_;
-  const OpenCall open_;
+  std::optional<Counted> open_, unattended_;
+  State state_ = State::asked;
   FlowKey moved_key_;  // as the stack will know it
-  bool moved_ = false;
-  bool over_ = false;  // answered
-  std::unique_ptr<Request> successor_;
+  const bool wants_mapped_;
+  std::optional<MovedRequest> successor_;
   Signal came_;
   std::shared_ptr<Signal> ended_;
 };

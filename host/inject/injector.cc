@@ -1,12 +1,12 @@
 // Injected sockets: a command's connect(2) ends with a socket of the host's in place of the command's own,
 // and no byte of the flow passes through the device or this process.
 //
-//   guest: connect ──► seccomp ──► run ─► handle ──┬─► let go on        not TCP: the kernel does as asked
-//                                                  ├─► perform          on our copy of the guest's socket
-//                                                  └─► InjectedRequest ─► sink ─► Carrier::carry
-//                                                        refused: the errno       (policy, dialer, record)
-//                                                        dialled: inject
-//                                                        dialling takes long: moved to the device
+//   guest: connect ──► seccomp ──► run ─► look ──┬─► let go on        not TCP: the kernel does as asked
+//                                                ├─► perform          on our copy of the guest's socket
+//                                                └─► InjectedRequest ─► sink ─► Carrier::carry
+//                                                      refused: the errno       (policy, dialer, record)
+//                                                      dialled: inject
+//                                                      dialling takes long: moved to the device
 //
 // One policy, one dialer, one record. An InjectedRequest is a Request like a held SYN; what the dialer gives
 // is put over the guest's descriptor, with the options that the guest had set. Where that would not be the
@@ -18,17 +18,28 @@
 // that the caller still waits is asked after copying, since its number could have gone to another process.
 // No TCP connect is ever let go on. What is let go on can be made into something else by another thread of
 // the guest's, and is harmless all the same: container/connect_trap.cc says why. A socket of our own
-// namespace is never connected by us, nor made to listen: it is one that was injected (or that the user
-// handed in), and a guest that found a way to disconnect one must not have it put to another use. listen(2)
-// is asked of us for that alone; it is carried out on our copy, whatever kind of socket it is.
+// namespace is never connected by us, nor bound, nor made to listen: it is one that was injected (or that the
+// user handed in), and a guest that found a way to disconnect one must not have it put to another use.
+// bind(2) and listen(2) are asked of us for that alone; they are carried out on our copy.
 //
-// Nothing here waits. A blocking connect keeps its notification open until there is an answer. A non-blocking
-// one must be answered at once: a dial that is not done in `patience` is moved to the device. The guest's
-// socket is connected there, the call returns EINPROGRESS, and the SYN that comes out of the device is given
-// to the request that waits for it (claim), with the dial under way: nobody is dialled twice. So is a connect
-// that a signal interrupted; one that is restarted finds its request by the socket's inode.
+// Nothing here waits, as the guest's kernel sees it. A blocking connect keeps its notification open until
+// there is an answer. A non-blocking one must be answered at once: a dial that is not done in `patience` is
+// moved to the device. The guest's socket is connected there, the call returns EINPROGRESS, and the SYN that
+// comes out of the device is given to the request that waits for it (arrived), with the dial under way:
+// nobody is dialled twice. A caller that we heard of is woken by a fatal signal alone, so that calls which
+// cannot be interrupted are not; for a blocking connect we look for signals every `look_again`, and answer as
+// the kernel would have. A connect that is restarted then finds its request by the socket's inode; one that
+// is not is moved.
 //
-// A guest that floods us waits in its kernel's queue: past `most_open` calls none is received.
+// What we do to the guest's files may take as long as the guest likes: a connect whose O_NONBLOCK another
+// thread takes away, the close of the last copy of a socket with SO_LINGER, a file of a FUSE server's or
+// memory that one backs, a caller that is given no processor. All of it is done while this thread is away
+// (presence.h). What stands still then is this injector: the further connects of this guest's. The stack, the
+// log and everybody else are on other threads, and none waits for this one (injector_thread.h).
+//
+// A guest that floods us waits in its kernel's queue: past `most_open` calls none is received. A dial goes on
+// when its call has been answered or its caller is gone; with `most_unattended` of them no further ones are
+// begun here, and connects go through the device.
 
 #include "host/inject/injector.h"
 
@@ -39,6 +50,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/inject/guest_thread.h"
 #include "host/inject/injected_request.h"
 #include "host/inject/shared_descriptors.h"
 #include "host/inject/socket_options.h"
@@ -48,11 +60,12 @@ namespace nsrun {
 namespace {
 
 constexpr std::size_t most_open = 4096;  // calls being worked on; the next ones wait in the kernel
-constexpr int most_at_once = 16;         // calls received before other tasks get their turn
-constexpr auto patience = 5ms;           // with a dial for a non-blocking connect; then the device takes over
-constexpr auto look_again = 1s;          // whether the caller of a connect under way still waits
-constexpr std::size_t most_unheard = 256;   // injected sockets; past it the oldest says EISCONN
-constexpr std::size_t most_decided = 1024;  // refusals that wait for their SYN; past it the oldest goes
+// Dials; past it connects go through the device, where twice as many may be held.
+constexpr std::size_t most_unattended = 2048;
+constexpr int most_at_once = 16;   // calls received before other tasks get their turn
+constexpr auto patience = 5ms;     // with a dial for a non-blocking connect; then the device takes over
+constexpr auto look_again = 50ms;  // at the caller of a connect that takes long: was it killed, or signalled?
+constexpr int restart_system = 512;  // ERESTARTSYS (linux/errno.h)
 
 std::uint64_t own_network() {
   const UniqueFd probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -111,58 +124,62 @@ Task<> Injector::run() {
 }
 
 void Injector::handle(const TrappedCall& call) {
+  Looked looked = options_.presence.away([&] { return look(call); });
+  if (looked.next == Looked::Next::ask) ask(std::move(looked.connect));
+  if (looked.next == Looked::Next::see_through)
+    tasks_.spawn(see_through(std::move(looked.connect), open_call()));
+}
+
+Injector::Looked Injector::look(const TrappedCall& call) {
   auto socket = copy_descriptor(call.thread, call.descriptor);
-  if (!socket) {
-    // Nobody would be helped by a wait for descriptors of our own.
-    const int error = socket.error().code.value();
-    // A program whose file the user may not read cannot be looked into: its TCP goes nowhere.
-    if (error == EPERM && call.kind == TrappedCall::Kind::connect) return listener_.let_go_on(call.id);
-    listener_.answer(call.id, error == EMFILE || error == ENFILE ? ENOBUFS : error);
-  } else if (call.kind == TrappedCall::Kind::connect) {
-    handle_connect(call, std::move(*socket));
-  } else if (listener_.waits(call.id)) {
-    listener_.answer(call.id, listen_for(call, socket->get()));
+  if (!socket) return answer_unseen(call, socket.error().code.value()), Looked{};
+  GuestConnect connect{call, GuestFile(std::move(*socket), options_.presence)};
+  const SocketFacts facts = facts_of(connect.socket.get());
+  if (call.kind == TrappedCall::Kind::listen) {
+    if (listener_.waits(call.id)) listener_.answer(call.id, listen_for(call, connect.socket.get(), facts));
+    return {};
   }
+  if (!facts.is_inet_stream()) return listener_.let_go_on(call.id), Looked{};
+  connect.non_blocking = (::fcntl(connect.socket.get(), F_GETFL) & O_NONBLOCK) != 0;
+  const int bad_address = copy_address(call, connect.address);
+  if (!listener_.waits(call.id)) return {};  // and the copies may be another's
+  if (bad_address) return listener_.answer(call.id, bad_address), Looked{};
+  if (call.kind == TrappedCall::Kind::connect) return look_at_connect(std::move(connect), facts);
+  listener_.answer(call.id, bind_for(connect, facts));
+  return {};
+}
+
+void Injector::answer_unseen(const TrappedCall& call, int error) {
+  // A program whose file the user may not read cannot be looked into: its TCP goes nowhere.
+  if (error == EPERM && call.kind != TrappedCall::Kind::listen) return listener_.let_go_on(call.id);
+  // Nobody would be helped by a wait for descriptors of our own.
+  listener_.answer(call.id, error == EMFILE || error == ENFILE ? ENOBUFS : error);
 }
 
 // What the user handed in may listen already.
-int Injector::listen_for(const TrappedCall& call, int socket) const {
-  const SocketFacts facts = facts_of(socket);
+int Injector::listen_for(const TrappedCall& call, int socket, const SocketFacts& facts) const {
   if (facts.is_inet_stream() && facts.network == own_network_ && !is_listening(socket)) return EINVAL;
   return ::listen(socket, call.backlog) == 0 ? 0 : errno;
 }
 
-void Injector::handle_connect(const TrappedCall& call, UniqueFd socket) {
-  const SocketFacts facts = facts_of(socket.get());
-  if (!facts.is_inet_stream()) return listener_.let_go_on(call.id);
-  GuestConnect connect;
-  connect.call = call;
-  connect.socket = std::move(socket);
-  connect.non_blocking = (::fcntl(connect.socket.get(), F_GETFL) & O_NONBLOCK) != 0;
-  const int bad_address = copy_address(call, connect.address);
-  if (!listener_.waits(call.id)) return;  // and the copies may be another's
-  if (bad_address)
-    listener_.answer(call.id, bad_address);
-  else if (facts.network == own_network_)
-    listener_.answer(call.id, refuse_own(connect));
-  else
-    handle_inet(std::move(connect), facts);
+// EINVAL is what a connected socket says.
+int Injector::bind_for(const GuestConnect& bind, const SocketFacts& facts) const {
+  if (facts.network == own_network_) return EINVAL;
+  return ::bind(bind.socket.get(), bind.address.get(), bind.address.length) == 0 ? 0 : errno;
 }
 
 // A socket that was injected is connected, and stays so.
-int Injector::refuse_own(const GuestConnect& connect) {
+int Injector::refuse_own(const GuestConnect& connect) const {
   if (connect.address.length < sizeof(sa_family_t)) return EINVAL;
   if (connect.address.family() == AF_UNSPEC) return EOPNOTSUPP;
-  const auto heard = std::find(unheard_.begin(), unheard_.end(), inode_of(connect.socket.get()));
-  if (heard == unheard_.end()) return is_connected(connect.socket.get()) ? EISCONN : EACCES;
-  unheard_.erase(heard);
-  return 0;
+  return is_connected(connect.socket.get()) ? EISCONN : EACCES;
 }
 
-void Injector::handle_inet(GuestConnect connect, const SocketFacts& facts) {
-  if (resume(connect)) return;
-  if (can_be_replaced(connect, facts)) return ask(std::move(connect));
-  perform(std::move(connect));
+Injector::Looked Injector::look_at_connect(GuestConnect connect, const SocketFacts& facts) {
+  if (facts.network == own_network_) return listener_.answer(connect.call.id, refuse_own(connect)), Looked{};
+  if (resume(connect)) return {};
+  if (can_be_replaced(connect, facts)) return {Looked::Next::ask, std::move(connect)};
+  return perform(std::move(connect));
 }
 
 bool Injector::resume(GuestConnect& connect) {
@@ -170,19 +187,20 @@ bool Injector::resume(GuestConnect& connect) {
   return before != asked_.end() && before->second->resumed_by(connect);
 }
 
-bool Injector::can_be_replaced(const GuestConnect& connect, const SocketFacts& facts) {
+bool Injector::can_be_replaced(const GuestConnect& connect, const SocketFacts& facts) const {
   const auto& address = connect.address;
   const bool v4 = address.family() == AF_INET && address.length >= sizeof(sockaddr_in);
   const bool v6 = address.family() == AF_INET6 && address.length >= sizeof(sockaddr_in6);
   if (facts.protocol != IPPROTO_TCP || facts.network != guest_network_) return false;
   if ((facts.family == AF_INET && !v4) || (facts.family == AF_INET6 && !v6)) return false;
-  return is_untouched(connect.socket.get()) && goes_to_device(address.endpoint()) &&
+  return unattended_ < most_unattended && is_untouched(connect.socket.get()) &&
+         goes_to_device(address.endpoint()) &&
          !is_shared(options_.agent, connect.call.thread, inode_of(connect.socket.get()));
 }
 
 // A datagram socket's connect sends nothing and chooses a route; the source address it gets tells which. It
 // keeps that address until it is disconnected (connect(2), AF_UNSPEC).
-bool Injector::goes_to_device(const Endpoint& target) {
+bool Injector::goes_to_device(const Endpoint& target) const {
   const auto& network = options_.network;
   if (network.is_guest(target.address) || network.is_name_server(target.address) ||
       target.address.is_link_local() || target.port == 0)
@@ -206,83 +224,90 @@ void Injector::ask(GuestConnect connect) {
   if (connect.non_blocking) limit = patience;
   sink_(std::make_unique<InjectedRequest>(*this, std::move(connect), key));
   // Most dials to loopback are over by now.
-  if (const auto at = asked_.find(inode); limit && at != asked_.end())
-    tasks_.spawn(move_later(at->second->ended(), inode, *limit));
+  if (const auto at = asked_.find(inode); at != asked_.end())
+    tasks_.spawn(attend(at->second->ended(), inode, limit));
 }
 
 // Ends with its request: a guest may set limits of hours.
-Task<> Injector::move_later(std::shared_ptr<Signal> ended, std::uint64_t inode, Clock::duration limit) {
-  if (co_await either(ended->wait(), sleep_for(limit))) co_return;
-  const auto request = asked_.find(inode);
-  if (request != asked_.end() && request->second->ended() == ended && !request->second->is_moved())
-    request->second->move_to_device(true);
-}
-
-bool Injector::claim(std::unique_ptr<Request>& request) {
-  if (const auto at = expected_.find(request->key()); at != expected_.end()) {
-    InjectedRequest& waiting = *at->second;
-    options_.stack.expect_no_more(at->first);
-    expected_.erase(at);
-    waiting.continued_by(std::move(request));
-    return true;
+Task<> Injector::attend(std::shared_ptr<Signal> ended, std::uint64_t inode,
+                        std::optional<Clock::duration> limit) {
+  const auto deadline = limit ? Clock::now() + *limit : Clock::time_point::max();
+  for (;;) {
+    const auto left = std::max<Clock::duration>(deadline - Clock::now(), 0ms);
+    if (co_await either(ended->wait(), sleep_for(std::min<Clock::duration>(left, look_again)))) co_return;
+    const auto request = asked_.find(inode);
+    if (request == asked_.end() || request->second->ended() != ended) co_return;
+    if (Clock::now() >= deadline) co_return request->second->move_to_device(true);
+    request->second->look_after_caller();
   }
-  return refuse_decided(*request);
 }
 
-void Injector::decide(const FlowKey& moved, Refusal how) {
-  decided_.push_back({moved, how, Clock::now() + longest_way});
-  if (decided_.size() > most_decided) decided_.pop_front();
+// As a connect of the kernel's that waits: one with a limit is not begun anew (signal(7)).
+bool Injector::let_signal_through(const GuestConnect& connect) {
+  const pid_t thread = connect.call.thread;
+  if (!options_.presence.away([thread] { return has_signal(thread); })) return false;
+  return listener_.answer(connect.call.id, send_timeout(connect.socket.get()) ? EINTR : restart_system);
 }
 
-bool Injector::refuse_decided(Request& request) {
-  while (!decided_.empty() && decided_.front().until < Clock::now()) decided_.pop_front();
-  const auto same = [&](const Decided& one) { return one.key == request.key(); };
-  const auto decided = std::find_if(decided_.begin(), decided_.end(), same);
-  if (decided == decided_.end()) return false;
-  request.refuse(decided->how);
-  decided_.erase(decided);
-  return true;
+void Injector::arrived(const FlowKey& key, MovedRequest syn) {
+  const auto at = expected_.find(key);
+  if (at == expected_.end()) return syn.give_back();
+  InjectedRequest& waiting = *at->second;
+  expected_.erase(at);
+  waiting.continued_by(std::move(syn));
 }
 
-void Injector::perform(GuestConnect connect) {
+Injector::Looked Injector::perform(GuestConnect connect) {
   int error = connect_now(connect);
   // Inside one namespace the handshake is done by now.
   if (!connect.non_blocking && is_under_way(error)) error = connect_now(connect);
-  if (connect.non_blocking || !is_under_way(error))
-    listener_.answer(connect.call.id, error);
-  else
-    tasks_.spawn(see_through(std::move(connect), open_call()));
+  if (!connect.non_blocking && is_under_way(error)) return {Looked::Next::see_through, std::move(connect)};
+  listener_.answer(connect.call.id, error);
+  return {};
 }
 
-// A blocking connect that is under way, to its end: the guest's kernel ends it, or the guest's own limit.
-Task<> Injector::see_through(GuestConnect connect, OpenCall) {
+// A blocking connect that is under way, to its end: the guest's kernel ends it, a signal, or the guest's own
+// limit.
+Task<> Injector::see_through(GuestConnect connect, Counted) {
   const auto limit = send_timeout(connect.socket.get());
   const auto deadline = limit ? Clock::now() + *limit : Clock::time_point::max();
   int error = EINPROGRESS;
   while (is_under_way(error) && listener_.waits(connect.call.id) && Clock::now() < deadline) {
     const auto left = limit ? deadline - Clock::now() : Clock::duration::max();
     co_await writable_within(executor(), connect.socket.get(), std::min<Clock::duration>(left, look_again));
-    error = connect_now(connect);
+    error = options_.presence.away([&] { return connect_now(connect); });
+    if (is_under_way(error) && let_signal_through(connect)) co_return;
   }
   listener_.answer(connect.call.id, is_under_way(error) ? EINPROGRESS : error == EISCONN ? 0 : error);
 }
 
-bool Injector::inject(GuestConnect& connect, int far) {
+Task<> Injector::go_through_device(GuestConnect connect, FlowKey key, bool call_ends, Counted open) {
+  co_await options_.moved.expect(key);
+  const int error = options_.presence.away([&] { return connect_now(connect); });
+  if (error != 0 && !is_under_way(error)) options_.moved.expect_no_more(key);
+  if (connect.non_blocking || call_ends || !is_under_way(error))
+    listener_.answer(connect.call.id, error);
+  else
+    co_await see_through(std::move(connect), std::move(open));
+}
+
+bool Injector::inject(GuestConnect& connect, UniqueFd far) {
   const auto& call = connect.call;
-  if (!still_names(call.thread, call.descriptor, inode_of(connect.socket.get()))) {
+  const auto close_on_exec = closes_on_exec(call.thread, call.descriptor, inode_of(connect.socket.get()));
+  if (!close_on_exec) {
     listener_.answer(call.id, ECONNABORTED);
     return false;
   }
-  carry_options_over(connect.socket.get(), far);
-  const int failed =
-      listener_.replace(call.id, call.descriptor, far, closes_on_exec(call.thread, call.descriptor));
+  carry_options_over(connect.socket.get(), far.get());
+  const int failed = listener_.replace(call.id, call.descriptor, far.get(), *close_on_exec);
   if (failed) {
     listener_.answer(call.id, failed == EBADF ? EBADF : ECONNABORTED);
     return false;
   }
-  const bool heard = listener_.answer(call.id, connect.non_blocking ? EINPROGRESS : 0);
-  if (!heard) unheard_.push_back(inode_of(far));
-  if (unheard_.size() > most_unheard) unheard_.pop_front();
+  // The guest's copy must be the last to be closed: a close may wait from here on.
+  carry_linger_over(connect.socket.get(), far.get());
+  far.reset();
+  listener_.answer(call.id, connect.non_blocking ? EINPROGRESS : 0);
   return true;
 }
 

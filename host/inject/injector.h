@@ -1,10 +1,9 @@
 #pragma once
 
-#include <deque>
 #include <unordered_map>
 
 #include "host/inject/guest_socket.h"
-#include "netstack/stack.h"
+#include "host/inject/moved_flows.h"
 #include "runtime/connection.h"
 #include "runtime/handshake.h"
 #include "runtime/network.h"
@@ -13,31 +12,32 @@ namespace nsrun {
 
 class InjectedRequest;
 
-// Counts calls that are being worked on, each for as long as it lives.
-class OpenCall {
+// Counts one of something for as long as it lives.
+class Counted {
  public:
-  OpenCall(std::size_t& open, Signal& room) : open_(&open), room_(&room) { ++open; }
-  OpenCall(OpenCall&& other) noexcept : open_(std::exchange(other.open_, nullptr)), room_(other.room_) {}
-  OpenCall& operator=(OpenCall&&) = delete;
-  ~OpenCall() {
-    if (!open_) return;
-    --*open_;
-    room_->raise();
+  Counted(std::size_t& count, Signal& fell) : count_(&count), fell_(&fell) { ++count; }
+  Counted(Counted&& other) noexcept : count_(std::exchange(other.count_, nullptr)), fell_(other.fell_) {}
+  Counted& operator=(Counted&&) = delete;
+  ~Counted() {
+    if (!count_) return;
+    --*count_;
+    fell_->raise();
   }
 
  private:
-  std::size_t* open_;
-  Signal* room_;
+  std::size_t* count_;
+  Signal* fell_;
 };
 
 // Answers the command's connects: with sockets of the host's where that can be done, else as the kernel
-// would.
+// would. On a loop of its own (injector_thread.h).
 class Injector {
  public:
   struct Options {
     NetworkOptions network;
-    pid_t agent = 0;  // the sandbox's first process
-    Stack& stack;     // that the device's requests come from; outlives the injector
+    pid_t agent = 0;     // the sandbox's first process
+    MovedFlows& moved;   // where connects go on that are moved to the device
+    Presence& presence;  // of the thread that runs the loop
   };
   // `accelerate` is the child's message. Requests go to `sink`; tasks live in `tasks`. All outlive the
   // injector, and it outlives the tasks and the requests.
@@ -45,34 +45,41 @@ class Injector {
                                                  RequestSink sink);
   ~Injector();
 
-  // Stands in front of the sink of the stack's: takes a request that continues one of ours.
-  bool claim(std::unique_ptr<Request>& request);
+  // A SYN came out of the device that was expected there.
+  void arrived(const FlowKey& key, MovedRequest syn);
 
  private:
-  static constexpr auto longest_way = 1s;  // of a SYN through the device; then the flow goes without
-
   friend class InjectedRequest;
   friend class InjectedConnection;
+  // What is left to do about a call once it has been looked at.
+  struct Looked {
+    enum class Next { nothing, ask, see_through };
+    Next next = Next::nothing;
+    GuestConnect connect = {};
+  };
   Injector(SeccompListener listener, Options options, Scope& tasks, RequestSink sink);
 
   Task<> run();
   void handle(const TrappedCall& call);
-  void handle_connect(const TrappedCall& call, UniqueFd socket);
-  int listen_for(const TrappedCall& call, int socket) const;
-  void handle_inet(GuestConnect connect, const SocketFacts& facts);
-  int refuse_own(const GuestConnect& connect);
+  Looked look(const TrappedCall& call);
+  void answer_unseen(const TrappedCall& call, int error);
+  Looked look_at_connect(GuestConnect connect, const SocketFacts& facts);
+  int listen_for(const TrappedCall& call, int socket, const SocketFacts& facts) const;
+  int bind_for(const GuestConnect& bind, const SocketFacts& facts) const;
+  int refuse_own(const GuestConnect& connect) const;
   bool resume(GuestConnect& connect);
-  bool can_be_replaced(const GuestConnect& connect, const SocketFacts& facts);
-  bool goes_to_device(const Endpoint& target);
+  bool can_be_replaced(const GuestConnect& connect, const SocketFacts& facts) const;
+  bool goes_to_device(const Endpoint& target) const;
   void ask(GuestConnect connect);
-  Task<> move_later(std::shared_ptr<Signal> ended, std::uint64_t inode, Clock::duration patience);
-  void perform(GuestConnect connect);
-  Task<> see_through(GuestConnect connect, OpenCall open);
-  bool inject(GuestConnect& connect, int far);
-  void decide(const FlowKey& moved, Refusal how);
-  bool refuse_decided(Request& request);
+  Task<> attend(std::shared_ptr<Signal> ended, std::uint64_t inode, std::optional<Clock::duration> limit);
+  Looked perform(GuestConnect connect);
+  Task<> see_through(GuestConnect connect, Counted open);
+  Task<> go_through_device(GuestConnect connect, FlowKey key, bool call_ends, Counted open);
+  bool let_signal_through(const GuestConnect& connect);
+  bool inject(GuestConnect& connect, UniqueFd far);
 
-  OpenCall open_call() { return {open_, room_}; }
+  Counted open_call() { return {open_, room_}; }
+  Counted unattended_dial() { return {unattended_, room_}; }
   Executor executor() const { return tasks_.executor(); }
 
   SeccompListener listener_;
@@ -83,16 +90,10 @@ class Injector {
   std::uint64_t own_network_;    // the namespace that injected sockets live in
   std::uint64_t guest_network_;  // the sandbox's
   std::size_t open_ = 0;         // calls being worked on
-  Signal room_;                  // open_ fell
+  std::size_t unattended_ = 0;   // dials whose call has been answered, or nobody waits for
+  Signal room_;                  // one of them fell
   std::unordered_map<std::uint64_t, InjectedRequest*> asked_;  // by the guest socket's inode
   std::unordered_map<FlowKey, InjectedRequest*> expected_;     // moved to the device: whose SYN is to come
-  struct Decided {
-    FlowKey key;
-    Refusal how;
-    Clock::time_point until;
-  };
-  std::deque<Decided> decided_;        // likewise, refused before it came
-  std::deque<std::uint64_t> unheard_;  // injected, but a signal came before the caller heard of it
 };
 
 }  // namespace nsrun

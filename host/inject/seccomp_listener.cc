@@ -31,24 +31,36 @@ bool is_listener(int fd) {
 
 constexpr int x32_bit = 0x4000'0000;  // in the numbers of x86-64's x32 ABI
 
-bool is_listen(const seccomp_data& data) {
+struct Numbers {
+  int bind, listen;
+};
+
+Numbers numbers_of(std::uint32_t architecture) {
 #ifdef AUDIT_ARCH_I386
-  if (data.arch == AUDIT_ARCH_I386) return data.nr == 363;
+  if (architecture == AUDIT_ARCH_I386) return {361, 363};
 #endif
 #if defined(__aarch64__)
-  if (data.arch == AUDIT_ARCH_ARM) return data.nr == 284;
+  if (architecture == AUDIT_ARCH_ARM) return {282, 284};
 #endif
-  return (data.nr & ~x32_bit) == SYS_listen;
+  (void)architecture;
+  return {SYS_bind, SYS_listen};
+}
+
+TrappedCall::Kind kind_of(const seccomp_data& data) {
+  const Numbers numbers = numbers_of(data.arch);
+  const int number = data.nr & ~x32_bit;
+  if (number == numbers.bind) return TrappedCall::Kind::bind;
+  return number == numbers.listen ? TrappedCall::Kind::listen : TrappedCall::Kind::connect;
 }
 
 TrappedCall as_call(const seccomp_notif& notification) {
   const auto& args = notification.data.args;
   TrappedCall call;
+  call.kind = kind_of(notification.data);
   call.id = notification.id;
   call.thread = static_cast<pid_t>(notification.pid);
   call.descriptor = static_cast<int>(args[0]);
-  if (is_listen(notification.data)) {
-    call.kind = TrappedCall::Kind::listen;
+  if (call.kind == TrappedCall::Kind::listen) {
     call.backlog = static_cast<int>(args[1]);
   } else {
     call.address = args[1];

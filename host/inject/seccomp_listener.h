@@ -10,15 +10,16 @@
 
 namespace nsrun {
 
-// One connect(2) or listen(2) of the guest, as its registers say it; the guest's thread waits for our answer.
+// One connect(2), bind(2) or listen(2) of the guest, as its registers say it; the guest's thread waits for
+// our answer.
 struct TrappedCall {
-  enum class Kind { connect, listen };
+  enum class Kind { connect, bind, listen };
   Kind kind = Kind::connect;
   std::uint64_t id = 0;       // of the notification
   pid_t thread = 0;           // whose call it is, in our pid namespace
   int descriptor = -1;        // in the guest
-  std::uint64_t address = 0;  // connect: where in the guest's memory
-  int length = 0;             // connect: bytes; whatever the guest says
+  std::uint64_t address = 0;  // connect, bind: where in the guest's memory
+  int length = 0;             // connect, bind: bytes; whatever the guest says
   int backlog = 0;            // listen
 };
 
@@ -35,7 +36,8 @@ class SeccompListener {
   bool is_over() const;
   // The caller still waits; if not, it was killed or a signal took it out of the call.
   bool waits(std::uint64_t id) const;
-  // Ends the call with an errno, or 0. False when nobody waits any more.
+  // Ends the call with an errno, or 0. False when nobody waits any more. ERESTARTSYS (linux/errno.h), for a
+  // caller that has a signal: as the signal's handler was installed, the call ends with EINTR or begins anew.
   bool answer(std::uint64_t id, int error) const;
   // Lets the kernel carry the call out, on what descriptor and address mean by then.
   void let_go_on(std::uint64_t id) const;

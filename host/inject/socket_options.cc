@@ -67,12 +67,13 @@ void carry_options_over(int guest, int far) {
     for (const Option option : numbers6) carry<int>(guest, far, option);
   else
     for (const Option option : numbers4) carry<int>(guest, far, option);
-  carry<linger>(guest, far, {SOL_SOCKET, SO_LINGER});
   carry<timeval>(guest, far, {SOL_SOCKET, SO_RCVTIMEO});
   carry<timeval>(guest, far, {SOL_SOCKET, SO_SNDTIMEO});
   carry_buffer_size(guest, far, SO_SNDBUF, send_size_set);
   carry_buffer_size(guest, far, SO_RCVBUF, receive_size_set);
   ::fcntl(far, F_SETFL, ::fcntl(guest, F_GETFL));
 }
+
+void carry_linger_over(int guest, int far) { carry<linger>(guest, far, {SOL_SOCKET, SO_LINGER}); }
 
 }  // namespace nsrun

@@ -10,7 +10,11 @@ namespace nsrun {
 // A map that knows which of its entries has gone unused the longest. All operations are O(1).
 template <class Key, class Value>
 class LruMap {
+  using Order = std::list<std::pair<Key, Value>>;  // most recently used first
+
  public:
+  using Place = typename Order::iterator;  // of an entry, for as long as it is there
+
   LruMap() = default;
   LruMap(const LruMap&) = delete;  // the index points into the list
 
@@ -22,15 +26,18 @@ class LruMap {
     return &found->second->second;
   }
 
-  // Adds or replaces. The key's address stays the same until it is evicted.
-  const Key& insert(Key key, Value value) {
+  // As find() does.
+  void use(Place place) { order_.splice(order_.begin(), order_, place); }
+
+  // Adds or replaces.
+  Place insert(Key key, Value value) {
     if (Value* present = find(key)) {
       *present = std::move(value);
-      return order_.front().first;
+      return order_.begin();
     }
     order_.emplace_front(std::move(key), std::move(value));
     index_.emplace(order_.front().first, order_.begin());
-    return order_.front().first;
+    return order_.begin();
   }
 
   // Takes out the least recently used entry.
@@ -45,7 +52,6 @@ class LruMap {
   std::size_t size() const { return order_.size(); }
 
  private:
-  using Order = std::list<std::pair<Key, Value>>;  // most recently used first
   Order order_;
   std::unordered_map<Key, typename Order::iterator> index_;
 };

@@ -45,20 +45,23 @@ bool is_zone_transfer(DnsType type) { return type == DnsType::axfr || type == Dn
 NameServer::NameServer(Executor executor, NameServerOptions options)
     : executor_(executor), options_(std::move(options)), upstream_(options_.resolvers, options_.dialer) {}
 
-Task<> NameServer::serve(std::unique_ptr<Connection> guest) {
-  const auto answerer = [this](Bytes query, Transport transport) { return answers(query, transport); };
+Task<> NameServer::serve(std::unique_ptr<Connection> guest, FlowKey key) {
+  Asker asker{key, {}};
+  const auto answerer = [this, &asker](Bytes query, Transport transport) {
+    return answers(query, transport, asker);
+  };
   DnsConversation conversation(executor_, *guest, answerer);
   co_await conversation.run();
 }
 
-Task<DnsAnswers> NameServer::answers(Bytes message, Transport transport) {
+Task<DnsAnswers> NameServer::answers(Bytes message, Transport transport, Asker& asker) {
   DnsAnswers all;
   const auto query = parse_dns_query(message);
   if (const auto faults = query ? faults_of(*query) : nullptr) {
-    all = co_await faulty_answers(message, transport, query->question, *faults);
+    all = co_await faulty_answers(message, transport, query->question, *faults, asker);
     co_return all;
   }
-  if (auto one = co_await answer(message, transport)) all.push_back(std::move(*one));
+  if (auto one = co_await answer(message, transport, asker)) all.push_back(std::move(*one));
   co_return all;
 }
 
@@ -70,7 +73,7 @@ std::shared_ptr<Faults> NameServer::faults_of(const DnsQuery& query) const {
 
 // `faults` are the caller's to keep.
 Task<DnsAnswers> NameServer::faulty_answers(Bytes message, Transport transport, const DnsQuestion& question,
-                                            Faults& faults) {
+                                            Faults& faults, Asker& asker) {
   const auto fate = fate_of_query(faults, question);
   DnsAnswers all;
   if (fate.delay.count() > 0) co_await sleep_for(fate.delay);
@@ -79,14 +82,14 @@ Task<DnsAnswers> NameServer::faulty_answers(Bytes message, Transport transport, 
   if (fate.reply)
     one = encode_dns_reply(message, *fate.reply);
   else
-    one = co_await answer(message, transport);
+    one = co_await answer(message, transport, asker);
   if (!one) co_return all;
   if (fate.flips) flip_bit(*one, *fate.flips);
   all.assign(fate.copies, *one);
   co_return all;
 }
 
-Task<std::optional<DnsBytes>> NameServer::answer(Bytes message, Transport transport) {
+Task<std::optional<DnsBytes>> NameServer::answer(Bytes message, Transport transport, Asker& asker) {
   const auto header = parse_dns_header(message);
   // To answer an answer would be the start of a loop.
   if (!header || header->response) co_return std::nullopt;
@@ -99,11 +102,11 @@ Task<std::optional<DnsBytes>> NameServer::answer(Bytes message, Transport transp
   if (is_zone_transfer(query->question.type))
     co_return encode_dns_reply(message, {.code = DnsCode::not_implemented});
 
-  if (const auto reply = own_reply(query->question)) co_return encode_dns_reply(message, *reply);
+  if (const auto reply = own_reply(query->question, asker)) co_return encode_dns_reply(message, *reply);
   co_return co_await forward(message, *query, transport);
 }
 
-std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question) {
+std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question, Asker& asker) {
   if (question.record_class == internet) {
     if (question.name == host_name) return address_reply(question.type, options_.gateway4, options_.gateway6);
     // RFC 6761 6.3. The guest's own, of course.
@@ -116,10 +119,15 @@ std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question) {
   const auto name = canonical_name(question.name);
   const bool synthetic = options_.policy->gives_synthetic();
   // What is no host name stands for any: only rules that hold for all names permit it.
-  if (!options_.policy->permits_name(name ? *name : std::string{}))
-    return DnsReply{.code = DnsCode::name_error};
+  if (!options_.policy->permits_name(name ? *name : std::string{})) return refuse(question, asker);
   if (!synthetic || question.record_class != internet) return std::nullopt;
   return synthetic_reply(question, name ? *name : std::string{});
+}
+
+DnsReply NameServer::refuse(const DnsQuestion& question, Asker& asker) {
+  if (options_.refused && asker.refused != question.name) options_.refused(asker.key, question.name);
+  asker.refused = question.name;
+  return {.code = DnsCode::name_error};
 }
 
 // `name` is canonical; empty when it has no such form, and then it has no address either.

@@ -13,6 +13,7 @@
 #include "host/names/synthetic_names.h"
 #include "host/names/upstream.h"
 #include "runtime/connection.h"
+#include "runtime/flow.h"
 
 namespace nsrun {
 
@@ -31,6 +32,8 @@ struct NameServerOptions {
   // Where the policy gives synthetic addresses: answers A, AAAA and the PTR of its addresses in place of the
   // world. Not null where there is a policy.
   SyntheticNames* synthetic = nullptr;
+  // Hears of a name that the guest asked for in this conversation and may not ask about. Empty: nobody does.
+  std::function<void(const FlowKey& conversation, const std::string& name)> refused = {};
   // Hears which addresses the world's answers gave for which names. Null: nobody listens.
   RecentNames* recent = nullptr;
 };
@@ -41,21 +44,24 @@ class NameServer {
   // What the options refer to outlives this; this outlives the tasks of serve.
   NameServer(Executor executor, NameServerOptions options);
 
-  // Answers the queries of one guest connection, datagram or stream, until it ends.
-  Task<> serve(std::unique_ptr<Connection> guest);
-
-  // The answer to one message, without faults; nothing for one that deserves none. `message` outlives the
-  // call.
-  Task<std::optional<DnsBytes>> answer(Bytes message, Transport transport);
+  // Answers the queries of one guest connection, datagram or stream, until it ends. `key`: what it is called.
+  Task<> serve(std::unique_ptr<Connection> guest, FlowKey key = {});
 
  private:
+  struct Asker {
+    const FlowKey key;
+    std::string refused;  // the name last refused: one line of a log for A, AAAA and repetitions
+  };
   // Both with the faults of the name that is asked for.
-  Task<DnsAnswers> answers(Bytes message, Transport transport);
+  Task<DnsAnswers> answers(Bytes message, Transport transport, Asker& asker);
   std::shared_ptr<Faults> faults_of(const DnsQuery& query) const;
   Task<DnsAnswers> faulty_answers(Bytes message, Transport transport, const DnsQuestion& question,
-                                  Faults& faults);
+                                  Faults& faults, Asker& asker);
+  // The answer to one message, without faults; nothing for one that deserves none. What is referred to outlives the call.
+  Task<std::optional<DnsBytes>> answer(Bytes message, Transport transport, Asker& asker);
   // Replies of our own; nothing: the world is to be asked.
-  std::optional<DnsReply> own_reply(const DnsQuestion& question);
+  std::optional<DnsReply> own_reply(const DnsQuestion& question, Asker& asker);
+  DnsReply refuse(const DnsQuestion& question, Asker& asker);
   std::optional<DnsReply> synthetic_reply(const DnsQuestion& question, const std::string& name);
   std::optional<DnsReply> pointer_reply(const DnsQuestion& question);
   Task<DnsBytes> forward(Bytes message, const DnsQuery& query, Transport transport);

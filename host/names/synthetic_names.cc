@@ -58,10 +58,10 @@ SyntheticNames::Slot SyntheticNames::slot_for(const std::string& name) {
   if (const Slot* slot = slots_.find(name)) return *slot;
   Slot slot = static_cast<Slot>(names_.size());
   if (names_.size() < capacity_)
-    names_.push_back(nullptr);
+    names_.emplace_back();
   else
     slot = slots_.evict()->second;
-  names_[slot] = &slots_.insert(name, slot);
+  names_[slot] = slots_.insert(name, slot);
   return slot;
 }
 
@@ -82,9 +82,8 @@ std::optional<std::string> SyntheticNames::name_of(const IpAddress& address) {
   const auto slot = slot_of(address);
   const std::lock_guard hold(lock_);
   if (!slot || *slot >= names_.size()) return std::nullopt;
-  const std::string& name = *names_[*slot];
-  slots_.find(name);  // a use
-  return name;
+  slots_.use(names_[*slot]);
+  return names_[*slot]->first;
 }
 
 }  // namespace nsrun

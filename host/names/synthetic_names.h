@@ -39,7 +39,7 @@ class SyntheticNames {
   const std::size_t capacity_;
   std::mutex lock_;  // of all below
   LruMap<std::string, Slot> slots_;
-  std::vector<const std::string*> names_;  // by slot; the names are slots_'s keys
+  std::vector<LruMap<std::string, Slot>::Place> names_;  // by slot
 };
 
 }  // namespace nsrun

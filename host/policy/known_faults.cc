@@ -18,6 +18,7 @@ void KnownFaults::adopt(std::vector<Rule>& rules) {
     by_match_.emplace(match, rule.faults);  // of two with one match the first counts
   }
   for (const auto& [match, gone] : before) gone->replace({});
+  by_match_.merge(before);  // flows that live with them would have them again
 }
 
 }  // namespace nsrun

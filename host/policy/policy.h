@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "runtime/flow.h"
@@ -7,15 +8,15 @@
 
 namespace nsrun {
 
-// What a flow's first bytes must agree with, once it is open.
+// What the asker's first bytes must agree with, once a flow is open (host/inspect).
 enum class Inspection : std::uint8_t {
   none,
   // TLS (whatever else it carries passes): the ClientHello's server name is the flow's name. None, or an
-  // encrypted one, does not agree.
+  // encrypted one, does not agree. Of a flow without a name: permits_server has the say.
   name,
   tls,      // likewise, and it must be TLS
-  http,     // HTTP/1.x, each request's Host is the flow's name
-  refused,  // TLS: no server name that the policy refuses. For flows to addresses, where names are refused
+  http,     // HTTP/1.x, each request's Host is the flow's name, or without one its address
+  refused,  // TLS: permits_server has the say. For flows that no rule is about, where names are refused
 };
 
 // What becomes of a request, and why.
@@ -28,6 +29,8 @@ struct Verdict {
   bool asks = false;                // not decided yet: ask()
   bool logs = false;                // it is to be said as it begins
   Inspection inspection = Inspection::none;
+  // Whether a server name (canonical) that is not the flow's own may be said. Empty: any may.
+  std::function<bool(const std::string&)> permits_server = {};
 };
 
 // Who may go where. Policies are asked once for each flow, before anything is dialled; from any thread.

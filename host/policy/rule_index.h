@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -49,7 +50,9 @@ class RuleIndex {
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
-  using ByName = std::unordered_map<std::string, Entries, Hash, std::equal_to<>>;
+  // Of a hundred thousand names few are in the processor's cache: one that is not here costs one look at
+  // memory.
+  using ByName = boost::unordered_flat_map<std::string, Entries, Hash, std::equal_to<>>;
   struct Networks {  // of one family and length
     bool v4;
     std::uint8_t length;

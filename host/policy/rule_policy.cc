@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint16_t name_service_port = 53;
 constexpr std::uint16_t quic_port = 443;
+constexpr std::uint16_t any_port = 0;  // only rules about all ports are about it
 
 // Port numbers mean nothing to an echo.
 bool is_name_service(const FlowKey& key) {
@@ -71,10 +72,32 @@ Inspection inspection_for(const FlowKey& key, const RuleSet& rules, const RuleSe
   return match.is_by_name() ? Inspection::name : otherwise;
 }
 
+// A rule that refuses a name, before the one that decided, is heeded also where only the flow itself says the
+// name.
+void add_inspection(Verdict& verdict, const FlowKey& key, std::shared_ptr<const RuleSet> rules,
+                    const RuleSet::Decision& decision) {
+  verdict.inspection = inspection_for(key, *rules, decision);
+  const bool is_loose = verdict.inspection == Inspection::none || verdict.inspection == Inspection::refused;
+  // Whoever is asked answers for the name that is asked about.
+  if (is_loose && key.protocol == Protocol::tcp && verdict.asks && !verdict.target.name.empty())
+    verdict.inspection = Inspection::name;
+  if (verdict.inspection == Inspection::none || !rules->refuses_by_name()) return;
+  verdict.permits_server = [rules, decision, port = key.target.port](const std::string& name) {
+    const auto by_name = rules->decide({Protocol::tcp, name, std::nullopt, port});
+    return !refuses(by_name.action) || !by_name.rule || !by_name.rule->match.is_by_name() ||
+           by_name.position > decision.position;
+  };
+}
+
 }  // namespace
 
 RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules)
     : options_(std::move(options)), names_(names), rules_(std::move(rules)) {}
+
+std::string RulePolicy::rule_about(std::string_view name) const {
+  const auto rules = this->rules();
+  return rules->decide({Protocol::tcp, name, std::nullopt, any_port}).text();
+}
 
 Verdict RulePolicy::judge(const FlowKey& key) {
   const auto& address = key.target.address;
@@ -89,7 +112,7 @@ Verdict RulePolicy::judge(const FlowKey& key) {
     if (auto name = names_.name_of(address)) return judge_name(key, std::move(rules), std::move(*name));
     if (gives_synthetic()) return refuse(Refusal::host_unreachable, "unknown-name");
   }
-  return judge_address(key, *rules);
+  return judge_address(key, std::move(rules));
 }
 
 // What was asked about and allowed goes on as it was judged.
@@ -139,7 +162,7 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   Verdict verdict = allow(key, {{}, port}, decision.text());
   verdict.target.name = name;
   verdict.asks = decision.action == Action::ask;
-  verdict.inspection = inspection_for(key, *rules, decision);
+  add_inspection(verdict, key, rules, decision);
   verdict.target.permits = [rules, decision, protocol = key.protocol, port](const IpAddress& address) {
     const Subject resolved{protocol, {}, address, port};
     // Nobody is asked about it, or sent elsewhere, at this late moment: what would be, is not dialled.
@@ -153,7 +176,8 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   return verdict;
 }
 
-Verdict RulePolicy::judge_address(const FlowKey& key, const RuleSet& rules) const {
+Verdict RulePolicy::judge_address(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const {
+  const RuleSet& rules = *shared;
   const Subject subject{key.protocol, {}, key.target.address, key.target.port};
   const auto decision = rules.decide(subject);
   if (refuses(decision.action)) return refuse_by(decision, rules, subject);
@@ -163,7 +187,7 @@ Verdict RulePolicy::judge_address(const FlowKey& key, const RuleSet& rules) cons
 
   Verdict verdict = allow(key, key.target, decision.text());
   verdict.asks = decision.action == Action::ask;
-  verdict.inspection = inspection_for(key, rules, decision);
+  add_inspection(verdict, key, shared, decision);
   add_ways(verdict, rules, subject);
   if (redirected) redirect(verdict, decision.rule->to);
   return verdict;

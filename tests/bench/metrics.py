@@ -216,7 +216,7 @@ class PolicyTimes(Probe):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
             policy.write("rules:\n")
             policy.writelines(f"  - allow: host{n}.zone{n % 977}.example.org:443\n" for n in range(100_000))
-            policy.writelines(f"  - deny: 10.{n >> 8}.{n & 255}.0/24\n" for n in range(10_000))
+            policy.writelines(f"  - deny: 10.{n >> 8}.{n & 255}.0/{24 + n % 9}\n" for n in range(10_000))
             policy.flush()
             nsrun = party.start_argv()[0]
             output = run(f"{nsrun} policy check --time {policy.name}", self.limit(seconds))

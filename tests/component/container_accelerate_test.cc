@@ -1,5 +1,6 @@
 #include <linux/landlock.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -8,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "host/inject/guest_socket.h"
+#include "host/inject/guest_thread.h"
 #include "host/inject/seccomp_listener.h"
 #include "tests/support/container_fake_host.h"
 #include "tests/support/container_skip.h"
@@ -93,6 +95,50 @@ TEST_CASE("a caller that was killed waits no more, and takes no answer") {
   CHECK_FALSE(listener.waits(call.id));
   CHECK_FALSE(listener.answer(call.id, 0));
   CHECK(listener.is_over());
+}
+
+TEST_CASE("a TCP bind that the host lets go on is denied by the kernel, one that it makes is not") {
+  if (cannot_run()) return;
+  constexpr auto binds =
+      "exec python3 -c 'import socket; s = socket.socket(); s.bind((\"\", 4242)); "
+      "print(s.getsockname()[1])' 2>&1";
+  for (const bool lets_go_on : {true, false}) {
+    FakeHost host(accelerated(binds));
+    const auto listener = take_offer(host);
+    const auto call = next_tcp_call(listener);
+    CHECK(call.kind == TrappedCall::Kind::bind);
+    if (lets_go_on) {
+      listener.let_go_on(call.id);
+      CHECK_THAT(host.read_all(), Contains("Permission denied"));
+      continue;
+    }
+    SocketAddress address;
+    CHECK(copy_address(call, address) == 0);
+    const auto socket = copy_descriptor(call.thread, call.descriptor);
+    REQUIRE(socket.has_value());
+    CHECK(::bind(socket->get(), address.get(), address.length) == 0);
+    CHECK(listener.answer(call.id, 0));
+    CHECK_THAT(host.read_all(), Contains("4242"));
+  }
+}
+
+TEST_CASE("a signal does not end a call that the host has heard of, until the host lets it") {
+  if (cannot_run()) return;
+  constexpr auto connects_with_handler =
+      "exec python3 -c 'import signal, socket\n"
+      "def handler(*_): raise SystemExit(\"handled\")\n"
+      "signal.signal(signal.SIGUSR1, handler)\n"
+      "socket.socket().connect((\"192.0.2.1\", 80))' 2>&1";
+  FakeHost host(accelerated(connects_with_handler));
+  const auto listener = take_offer(host);
+  const auto call = next_tcp_call(listener);
+  CHECK_FALSE(has_signal(call.thread));
+  host.send({MessageType::signal, SIGUSR1});
+  while (!has_signal(call.thread)) ::sched_yield();
+  CHECK(listener.waits(call.id));
+  constexpr int restart_system = 512;  // ERESTARTSYS
+  CHECK(listener.answer(call.id, restart_system));
+  CHECK_THAT(host.read_all(), Contains("handled"));
 }
 
 TEST_CASE("a command that is not to be accelerated is not trapped") {

@@ -367,6 +367,21 @@ TEST_CASE("a name the guest may not ask about does not exist, and is told to nob
   });
 }
 
+TEST_CASE("a name the guest may not ask about is told to the record, once for a conversation's repetitions") {
+  Sandbox sandbox;
+  static std::vector<std::string> refused;
+  refused.clear();
+  sandbox.names.permits = [](std::string_view name) { return name == "good.example"; };
+  sandbox.options.refused = [](const FlowKey&, const std::string& name) { refused.push_back(name); };
+  sandbox.server(Protocol::udp, first_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    Guest& guest = box.guest();
+    for (const char* name : {"Evil.example", "good.example", "other.example"})
+      for (const auto type : {DnsType::a, DnsType::aaaa}) co_await answer_to(guest, dns_query(name, type));
+    CHECK(refused == std::vector<std::string>{"evil.example", "other.example"});
+  });
+}
+
 TEST_CASE("the names of forwarded answers' addresses are remembered for the log") {
   Sandbox sandbox;
   sandbox.options.recent = &sandbox.recent;

@@ -1,5 +1,6 @@
 #include "host/policy_reload.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "host/carrier.h"
@@ -16,10 +17,10 @@ using namespace nsrun::test;
 
 namespace {
 
-std::shared_ptr<const RuleSet> rules(const char* allowed, Action otherwise = Action::reject) {
+std::shared_ptr<const RuleSet> allowing(const char* allowed) {
   Rule rule;
   rule.match = Match::parse(allowed).value();
-  return std::make_shared<const RuleSet>(std::vector{rule}, otherwise);
+  return std::make_shared<const RuleSet>(std::vector{rule}, Action::reject);
 }
 
 struct Fate {
@@ -75,9 +76,17 @@ struct Ends final : Events {
   std::vector<std::pair<FlowEnd, std::string>> ends;
 };
 
+HostOptions options_with(std::shared_ptr<const RuleSet> first, RuleLoader loader, Events& events) {
+  HostOptions options;
+  options.rules = std::move(first);
+  options.reload = std::move(loader);
+  options.events = &events;
+  return options;
+}
+
 struct World {
-  explicit World(RuleLoader reload, std::shared_ptr<const RuleSet> first)
-      : sandbox({.rules = std::move(first), .reload = std::move(reload), .events = &events}, loop.executor()) {}
+  World(RuleLoader loader, std::shared_ptr<const RuleSet> first)
+      : sandbox(options_with(std::move(first), std::move(loader), events), loop.executor()) {}
 
   void ask(const FlowKey& key) {
     carrier.begin(std::make_unique<AskedRequest>(loop.executor(), key, fate, near), loop.beside);
@@ -134,7 +143,7 @@ Task<> reload_while_relayed(World& world) {
 // The policy is replaced, and the dial ends before anybody looks at the flow.
 Task<> dial_ends_after_replacement(World& world) {
   world.ask(key);
-  world.sandbox.policy.replace(rules("192.0.2.2"));
+  world.sandbox.policy.replace(allowing("192.0.2.2"));
   world.dialer.go.raise();
   while (world.events.ends.empty()) co_await give_way();
   CHECK_FALSE(world.fate.accepted);
@@ -170,14 +179,14 @@ Task<> name_moves_into_a_denied_network(World& world) {
 }  // namespace
 
 TEST_CASE("a flow that is dialled for is cut when a new policy refuses it, and its asker answered") {
-  World world([] { return rules("192.0.2.2"); }, rules("192.0.2.1"));
+  World world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
   world.loop.run(reload_while_dialling(world));
   REQUIRE(world.events.ends.size() == 1);
   CHECK(world.events.ends[0].first == FlowEnd::policy);
 }
 
 TEST_CASE("a flow that is relayed is cut when a new policy refuses it, with a reset both ways") {
-  World world([] { return rules("192.0.2.2"); }, rules("192.0.2.1"));
+  World world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
   world.loop.run(reload_while_relayed(world));
   REQUIRE(world.events.ends.size() == 1);
   CHECK(world.events.ends[0].first == FlowEnd::policy);
@@ -185,14 +194,14 @@ TEST_CASE("a flow that is relayed is cut when a new policy refuses it, with a re
 }
 
 TEST_CASE("a flow whose dial ends just after the policy was replaced is judged by the new one") {
-  World world([] { return rules("192.0.2.2"); }, rules("192.0.2.1"));
+  World world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
   world.loop.run(dial_ends_after_replacement(world));
   CHECK(world.events.ends[0].first == FlowEnd::policy);
 }
 
 TEST_CASE("rules that cannot be read leave the old ones in force, and flows alone") {
   World world([]() -> Result<std::shared_ptr<const RuleSet>> { return Error{"line 7 is wrong"}; },
-              rules("192.0.2.1"));
+              allowing("192.0.2.1"));
   world.loop.run(reload_fails(world));
 }
 

@@ -8,6 +8,7 @@
 import json
 import os
 import socket
+import struct
 import threading
 
 from support import guest, sandbox, sockets
@@ -180,12 +181,13 @@ class Crowded:
         self.listener.close()
 
 
-def connect_slowly(function):
+def connect_slowly(function, *arguments):
     """[what the function says, how many connections the server had, the ends of the flows]"""
     need_landlock()
     before = dropped_syns()
     with Crowded() as server, sandbox.Running(*ON, "--log", "log", "--",
-                                              *command(function, SERVER4, server.port)) as running:
+                                              *command(function, SERVER4, server.port,
+                                                       *arguments)) as running:
         running.wait_for("ready\n")
         until(lambda: dropped_syns() > before, what="a lost SYN")
         server.relieve()
@@ -223,6 +225,31 @@ def _():
         expect_equal(inside("killed_while_connecting", SILENT4, 50, SERVER4, server.port), True)
 
 
+@test("a guest that keeps nsrun waiting keeps neither packets waiting nor the end")
+def _():
+    with Server(echo) as server, Server(lambda _: threading.Event().wait(60)) as mute:
+        (spoken, seconds), _, _ = connect_slowly("lingering", server.port, mute.port)
+        expect(spoken and seconds < 2, f"{spoken}: ten words and their answers took {seconds:.2f} s")
+
+
+@test("thousands of connects that were given up while they were dialled do not hold up others")
+def _():
+    error, seconds = inside("abandoned", SILENT4, 5000, 50)
+    expect_equal(error, "ECONNREFUSED")
+    expect(seconds < 2, f"a unix connect took {seconds:.2f} s")
+
+
+def reset(connection):
+    connection.recv(100)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@test("an injected socket that its peer has reset is not bound to the host's ports")
+def _():
+    with Server(reset) as server:
+        expect_equal(inside("bound_after_reset", SERVER4, server.port), [True, "EINVAL"])
+
+
 @test("an injected socket cannot be used for anything else, not even by a guest that is root")
 def _():
     for options in (ON, [*ON, "--map-root"]):
@@ -232,7 +259,7 @@ def _():
 def cannot_be_reused(options):
     with Server(echo) as server:
         expect_equal(inside("reconnected", SERVER4, server.port, "127.0.0.1", 80, options=options),
-                     {"injected": True, "disconnect": "ENOTSUP", "connect": "EISCONN", "listen": "EINVAL",
+                     {"injected": True, "disconnect": "ENOTSUP", "connect": "EISCONN", "listen": "EINVAL", "bind": "EINVAL",
                       "fast open": "ENOTSUP", "fast open, sendmsg": "ENOTSUP", "source route": "EPERM",
                       "source route 6": "EPERM", "another interface": "EPERM", "another protocol": "EPERM",
                       "io_uring": "ENOSYS",

@@ -4,16 +4,17 @@
     guest.py ──── nsrun ── late, slow, lossy ──► 192.0.2.10, 2001:db8::10   servers of this theme
                     └───── names gone wrong ───► 192.0.2.53                 a name server
 
-Figures are compared with those of a sandbox without faults. A busy machine only adds to a time: of several round
-trips the lower quartile counts.
+Figures are compared with those of a sandbox without faults; of several round trips the median counts. Milliseconds
+can be measured only where the machine wakes up in time who waits for one: elsewhere such a test is tried a few times.
 """
 import json
+import select
 import statistics
 
 from support import guest, sandbox
 from support.dns import NameServer
 from support.servers import Server, count_and_tell, datagram_echo, echo
-from support.theme import expect, expect_equal, test
+from support.theme import Skip, expect, expect_equal, test
 from support.world import SERVER4
 
 IN_A_WORLD = True
@@ -32,8 +33,31 @@ def expect_close(seen, wanted, margin, what):
     expect(abs(seen - wanted) <= margin, f"{what}: {seen:.4f}, wanted {wanted:.4f} within {margin:.4f}")
 
 
+def lateness():
+    """The median of how late this process is woken up, in seconds"""
+    late = []
+    for _ in range(20):
+        due = guest.time.monotonic() + 0.01
+        select.select([], [], [], 0.01)
+        late.append(guest.time.monotonic() - due)
+    return statistics.median(late)
+
+
+def in_time(measure, tries=4):
+    """What `measure` gives, once it raises nothing; where it does, the machine may be to blame."""
+    for _ in range(tries):
+        before = lateness()
+        try:
+            return measure()
+        except AssertionError:
+            late = max(before, lateness())
+            if late < 0.0005:
+                raise
+    raise Skip(f"this machine wakes up {late * 1000:.1f} ms late: milliseconds cannot be measured")
+
+
 def round_trip(function, port, *faults):
-    return statistics.quantiles(sandbox.inside(function, SERVER4, port, 20, options=under(*faults)), n=4)[0]
+    return statistics.median(sandbox.inside(function, SERVER4, port, 15, options=under(*faults)))
 
 
 def sends(size):
@@ -48,28 +72,41 @@ def sends(size):
 
 # ---- latency and bandwidth are what they say
 
-@test("latency is within 2 ms of what was asked for, over TCP and UDP, both ways and one way")
-def _():
+def check_latency(function, port):
+    plain = round_trip(function, port)
     notes = []
-    with Server(echo) as server, datagram_echo() as port:
-        for function, at in (("round_trips", server.port), ("datagram_round_trips", port)):
-            plain = round_trip(function, at)
-            for faults, wanted in (("latency=20ms", 0.020), ("latency=200ms", 0.200), ("up:latency=70ms", 0.070),
-                                   ("down:latency=30ms", 0.030)):
-                seen = round_trip(function, at, f"{faults} @ *") - plain
-                notes.append(f"{seen * 1000:.1f}")
-                expect_close(seen, wanted, 0.002, f"{function}, {faults}")
-    return " ".join(notes) + " ms"
+    for faults, wanted in (("latency=20ms", 0.020), ("latency=200ms", 0.200), ("up:latency=70ms", 0.070),
+                           ("down:latency=30ms", 0.030)):
+        seen = round_trip(function, port, f"{faults} @ *") - plain
+        expect_close(seen, wanted, 0.002, f"{function}, {faults}")
+        notes.append(f"{seen * 1000:.1f}")
+    return " ".join(notes)
+
+
+@test("latency is within 2 ms of what was asked for over TCP, both ways and one way")
+def _():
+    with Server(echo) as server:
+        return in_time(lambda: check_latency("round_trips", server.port)) + " ms"
+
+
+@test("latency is within 2 ms of what was asked for over UDP, both ways and one way")
+def _():
+    with datagram_echo() as port:
+        return in_time(lambda: check_latency("datagram_round_trips", port)) + " ms"
 
 
 @test("jitter spreads latency evenly over its range")
 def _():
-    with Server(echo) as server:
-        seen = sandbox.inside("round_trips", SERVER4, server.port, 100,
+    def check(port):
+        seen = sandbox.inside("round_trips", SERVER4, port, 100,
                               options=under("down:latency=20ms,down:jitter=10ms @ *"))
-    expect(0.010 <= min(seen) < 0.014, f"least: {min(seen):.4f}")
-    tenths = statistics.quantiles(seen, n=10)
-    expect(0.010 <= tenths[0] < 0.016 and tenths[-1] > 0.025, f"tenths: {tenths}")
+        tenths = statistics.quantiles(seen, n=10)
+        expect(0.010 <= min(seen) < 0.012, f"least: {min(seen):.4f}")
+        expect_close(tenths[4], 0.020, 0.004, "median")
+        expect_close(tenths[-1] - tenths[0], 0.016, 0.005, "from the first tenth to the last")
+
+    with Server(echo) as server:
+        return in_time(lambda: check(server.port))
 
 
 @test("latency delays a download without slowing it down")

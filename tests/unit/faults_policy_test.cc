@@ -87,6 +87,10 @@ TEST_CASE("when a policy is loaded again, live flows have the faults that it now
   CHECK(a->spec()->text == "latency=7ms");
   CHECK(a->next_flow() == 1);
   CHECK(b->spec()->up.latency == 0ms);
+
+  sources.parts.emplace_back(parse_fault_rule("latency=9ms @ b.example").value());
+  CHECK(of(*sources.load().value(), "b.example")->faults == b);
+  CHECK(b->spec()->text == "latency=9ms");
 }
 
 TEST_CASE("the seed is for all faults of a policy") {

@@ -168,7 +168,9 @@ Task<> some_turns() {
   for (int i = 0; i < 10; ++i) co_await give_way();
 }
 
-Task<> fill_a_while(FaultWay& way, std::size_t& entered) { co_await either(fill(way, entered), some_turns()); }
+Task<> fill_a_while(FaultWay& way, std::size_t& entered) {
+  co_await either(fill(way, entered), some_turns());
+}
 
 TEST_CASE("what is under way is bounded, and what is cut is forgotten") {
   Subject subject("stall=0B");

@@ -1,8 +1,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "host/inject/guest_socket.h"
+#include "host/inject/guest_thread.h"
 #include "host/inject/seccomp_listener.h"
 #include "host/inject/shared_descriptors.h"
 #include "host/inject/socket_options.h"
@@ -84,13 +87,47 @@ TEST_CASE("more descriptors than are looked at count as shared") {
   CHECK(has_other_names(socket));
 }
 
+TEST_CASE("where the kernel does not tell a process's children, every socket counts as shared") {
+  constexpr pid_t nobody = 0;  // no such directory in /proc: as without CONFIG_PROC_CHILDREN
+  CHECK(is_shared(nobody, ::getpid(), inode_of(tcp().get())));
+}
+
+TEST_CASE("a thread has a signal from when it is sent until it is taken, unless it is blocked") {
+  sigset_t one, before;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, SIGUSR2);
+  ::pthread_sigmask(SIG_BLOCK, &one, &before);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // Stopped by its tracer before the signal reaches it, which then waits and is not blocked.
+    ::ptrace(PTRACE_TRACEME);
+    ::pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+    ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  REQUIRE(WIFSTOPPED(status));
+  CHECK_FALSE(has_signal(child));
+  ::kill(child, SIGUSR2);
+  CHECK(has_signal(child));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::kill(::getpid(), SIGUSR2);
+  CHECK_FALSE(has_signal(::getpid()));
+  const timespec at_once{};
+  ::sigtimedwait(&one, nullptr, &at_once);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 TEST_CASE("a descriptor is known by its socket and by what exec does to it") {
   const UniqueFd socket = tcp(), other = tcp();
   CHECK(still_names(::getpid(), socket.get(), inode_of(socket.get())));
   CHECK_FALSE(still_names(::getpid(), other.get(), inode_of(socket.get())));
-  CHECK(closes_on_exec(::getpid(), socket.get()));
+  CHECK(closes_on_exec(::getpid(), socket.get(), inode_of(socket.get())) == true);
   ::fcntl(socket.get(), F_SETFD, 0);
-  CHECK_FALSE(closes_on_exec(::getpid(), socket.get()));
+  CHECK(closes_on_exec(::getpid(), socket.get(), inode_of(socket.get())) == false);
+  CHECK(closes_on_exec(::getpid(), other.get(), inode_of(socket.get())) == std::nullopt);
 }
 
 TEST_CASE("a fresh socket is untouched; a bound, listening or filtering one is not") {
@@ -139,9 +176,25 @@ TEST_CASE("options of the guest's replace the dialer's, set or not") {
   CHECK((::fcntl(far.get(), F_GETFL) & O_NONBLOCK) != 0);
 }
 
+TEST_CASE("SO_LINGER is carried over by itself") {
+  const UniqueFd guest = tcp(), far = tcp();
+  const linger wished{1, 5};
+  linger got{};
+  socklen_t size = sizeof got;
+  REQUIRE(::setsockopt(guest.get(), SOL_SOCKET, SO_LINGER, &wished, sizeof wished) == 0);
+  carry_options_over(guest.get(), far.get());
+  REQUIRE(::getsockopt(far.get(), SOL_SOCKET, SO_LINGER, &got, &size) == 0);
+  CHECK(got.l_onoff == 0);
+  carry_linger_over(guest.get(), far.get());
+  REQUIRE(::getsockopt(far.get(), SOL_SOCKET, SO_LINGER, &got, &size) == 0);
+  CHECK(got.l_onoff == 1);
+  CHECK(got.l_linger == 5);
+}
+
 TEST_CASE("connecting a blocking socket does not wait, and leaves it blocking") {
+  Presence presence;
   GuestConnect connect;
-  connect.socket = tcp();
+  connect.socket = GuestFile(tcp(), presence);
   connect.address = SocketAddress(Endpoint{IpAddress::v4(127, 0, 0, 1), 1});
   CHECK(connect_now(connect) != 0);
   CHECK((::fcntl(connect.socket.get(), F_GETFL) & O_NONBLOCK) == 0);

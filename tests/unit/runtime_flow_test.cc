@@ -78,7 +78,7 @@ TEST_CASE("a walk sees every live flow once, whichever end under it") {
 }
 
 TEST_CASE("a flow is cut by who carries it, once, and says why") {
-  struct Carrier : FlowCarrier {
+  struct Carrier final : FlowCarrier {
     void cut() override { ++cuts; }
     int cuts = 0;
   } carrier;

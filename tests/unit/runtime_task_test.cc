@@ -247,3 +247,25 @@ TEST_CASE("run_on awaits its task even when its caller is cancelled, who hears o
   CHECK(ended);
   CHECK(outcome == Outcome::cancelled);
 }
+
+TEST_CASE("run_on passes a cancellation on to its task") {
+  asio::io_context other;
+  auto keeps = asio::make_work_guard(other);
+  std::thread thread([&] { other.run(); });
+  test::Loop loop;
+  Outcome there = Outcome::running, here = Outcome::running;
+  const auto body = [](auto& elsewhere, auto& inner, auto& outer) -> Task<> {
+    Scope scope(co_await asio::this_coro::executor);
+    const auto wait = [](auto& where, auto& how) -> Task<> {
+      co_await run_on(where, note_cancellation(sleep_for(never), how));
+      co_await sleep_for(never);
+    };
+    scope.spawn(note_cancellation(wait(elsewhere, inner), outer));
+    co_await scope.cancel_and_join();
+  };
+  loop.run(body(other, there, here));
+  CHECK(there == Outcome::cancelled);
+  CHECK(here == Outcome::cancelled);
+  keeps.reset();
+  thread.join();
+}

@@ -67,6 +67,12 @@ def raw_connect(descriptor, address, length=None):
     return None if libc.connect(descriptor, address, length) == 0 else name_of(ctypes.get_errno())
 
 
+def raw_bind(descriptor, address, length=None):
+    """bind(2), likewise"""
+    length = len(address) if length is None else length
+    return None if libc.bind(descriptor, address, length) == 0 else name_of(ctypes.get_errno())
+
+
 def address4(host, port):
     return struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + socket.inet_aton(host) + bytes(8)
 
@@ -260,6 +266,55 @@ def interrupted(host, port):
         return [error, error is None and speaks(connection)]
 
 
+def lingering(host, slow_port, port, mute_port):
+    """Gives nsrun the last copy of a socket whose close waits for a minute: it lingers, and has something to send that
+    nobody takes. [whether a connection through the device speaks then, how many seconds that takes]"""
+    through_device = socket.socket()
+    through_device.bind(("", 0))
+    through_device.connect((host, port))
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    waiting = threading.Thread(target=raw_connect, args=(connection.fileno(), address4(host, slow_port)))
+    waiting.start()
+    while not is_asking(waiting.native_id):
+        time.sleep(0.001)
+    raw_connect(999, b"")  # asked after the other
+    connection.bind(("", 0))
+    connection.connect((host, mute_port))
+    while select.select([], [connection], [], 1)[1]:
+        connection.send(bytes(1 << 20), socket.MSG_DONTWAIT)
+    connection.close()
+    print("ready", flush=True)
+    waiting.join()
+    began = time.monotonic()
+    spoken = all(speaks(through_device, f"{number}".encode()) for number in range(10))
+    return [spoken, time.monotonic() - began]
+
+
+def is_asking(thread):
+    """Whether a call of the thread's waits for nsrun"""
+    with open(f"/proc/self/task/{thread}/wchan") as file:
+        return "seccomp" in file.read()
+
+
+def abandoned(silent, count, threads):
+    """Non-blocking connects into silence, whose sockets are closed: [how a unix connect ends then, its seconds]"""
+    def work():
+        for _ in range(count // threads):
+            with socket.socket() as connection:
+                connection.setblocking(False)
+                connection.connect_ex((silent, 80))
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    began = time.monotonic()
+    with socket.socket(socket.AF_UNIX) as one:
+        return [refused_by(one.connect, "\0nobody"), time.monotonic() - began]
+
+
 def sleeps(process):
     with open(f"/proc/{process}/stat") as file:
         return file.read().rsplit(") ", 1)[1][0] == "S"
@@ -288,13 +343,24 @@ def killed_while_connecting(silent, count, host, port):
 
 
 def misused(host, port):
-    """What connect says to nonsense"""
+    """What connect and bind say to nonsense"""
     good = address4(host, port)
     with socket.socket() as connection, open("/dev/null") as file:
         number = connection.fileno()
         return [raw_connect(999, good), raw_connect(file.fileno(), good), raw_connect(number, None, 16),
                 raw_connect(number, good, 1), raw_connect(number, good, 10), raw_connect(number, good, -1),
-                raw_connect(number, good, 1000), raw_connect(number, ctypes.c_void_p(0xdead0000), 16)]
+                raw_connect(number, good, 1000), raw_connect(number, ctypes.c_void_p(0xdead0000), 16),
+                *misbound()]
+
+
+def misbound():
+    foreign, here = address4("198.51.100.77", 0), address4("127.0.0.1", 0)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as one, \
+            socket.socket(socket.AF_UNIX) as other:
+        taken = address4(*server.getsockname())
+        number = one.fileno()
+        return [raw_bind(999, here), raw_bind(number, None, 16), raw_bind(number, here, 1), raw_bind(number, foreign),
+                raw_bind(number, taken), raw_bind(other.fileno(), here), raw_bind(number, here), raw_bind(number, here)]
 
 
 # ---- as an attacker would
@@ -311,6 +377,7 @@ def reconnected(host, port, forbidden, forbidden_port):
         "disconnect": raw_connect(number, struct.pack("=H", socket.AF_UNSPEC) + bytes(14)),
         "connect": raw_connect(number, target),
         "listen": refused_by(connection.listen, 1),
+        "bind": refused_by(connection.bind, ("127.0.0.1", 0)),
         "fast open": refused_by(connection.sendto, b"x", MSG_FASTOPEN, (forbidden, forbidden_port)),
         "fast open, sendmsg": refused_by(connection.sendmsg, [b"x"], [], MSG_FASTOPEN,
                                          (forbidden, forbidden_port)),
@@ -322,6 +389,15 @@ def reconnected(host, port, forbidden, forbidden_port):
         "io_uring": uring,
         "speaks": speaks(connection),
     }
+
+
+def bound_after_reset(host, port):
+    """An injected socket that its peer has reset: [injected, what it says to bind]"""
+    with connected(host, port) as connection:
+        injected = is_injected(connection)
+        connection.sendall(b"reset me")
+        refused_by(connection.recv, 1)
+        return [injected, refused_by(connection.bind, ("127.0.0.1", 0))]
 
 
 def swap_address(host, port, forbidden, forbidden_port, seconds):
@@ -350,7 +426,7 @@ def swap_address(host, port, forbidden, forbidden_port, seconds):
 def swap_descriptor(host, port, forbidden, forbidden_port, seconds):
     """Connects a unix socket, as it seems, while another thread puts an injected socket and another address in
     its place: first to disconnect it, then to connect it elsewhere, or to listen on it. [connects, sockets that
-    were disconnected, what these then said to connect and listen]"""
+    were disconnected, what these then said to connect, listen and bind]"""
     with tempfile.TemporaryDirectory() as directory:
         unix = struct.pack("=H", socket.AF_UNIX) + directory.encode()[:12] + b"\0\0"
         unspecified = struct.pack("=H", socket.AF_UNSPEC) + bytes(14)
@@ -387,6 +463,7 @@ def swap_descriptor(host, port, forbidden, forbidden_port, seconds):
                         disconnected += 1
                     answers.add(raw_connect(injected.fileno(), target))
                     answers.add(refused_by(injected.listen, 1))
+                    answers.add(refused_by(injected.bind, ("127.0.0.1", 0)))
             for one in (injected, decoy):
                 one.close()
             os.close(slot)

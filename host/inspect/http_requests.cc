@@ -1,0 +1,143 @@
+#include "host/inspect/http_requests.h"
+
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+
+#include "host/names/canonical_name.h"
+
+namespace nsrun {
+namespace {
+
+namespace http = boost::beast::http;
+using boost::beast::string_view;
+using Code = boost::system::error_code;
+
+Error disagrees(std::string why) { return {"its HTTP does not agree", errno_code(EACCES), std::move(why)}; }
+
+// What can be shown of what the guest wrote.
+std::string shown(std::string_view text) {
+  constexpr std::size_t most = 253;  // characters: a host name's
+  std::string result(text.substr(0, most));
+  std::erase_if(result, [](char c) { return c <= ' ' || c > '~'; });
+  return result;
+}
+
+// Whether a head, or its beginning, is lines of text that end with CR LF: what is not need not be waited for.
+bool is_text(std::string_view head) {
+  for (std::size_t at = 0; at < head.size(); ++at) {
+    const auto c = static_cast<unsigned char>(head[at]);
+    const bool ends_line = c == '\n' && at > 0 && head[at - 1] == '\r';
+    if (c == 0x7f || (c < ' ' && c != '\t' && c != '\r' && !ends_line)) return false;
+  }
+  return true;
+}
+
+// One form of a host as a request names it, in which an address is that address however it is written.
+std::string canonical_host(std::string_view text) {
+  if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+  if (const auto address = IpAddress::parse(text)) return address->to_string();
+  const auto name = canonical_name(text);
+  return name ? *name : std::string{};
+}
+
+}  // namespace
+
+class HttpRequests::Parser final : public http::basic_parser<true> {
+ public:
+  Parser(const std::string& host, std::uint16_t port) : host_(host), port_(port) {
+    header_limit(longest_head);
+    body_limit(boost::none);
+  }
+
+  // After the head; `head`: its bytes.
+  Result<void> check(std::string_view head) const {
+    if (!wrong_.empty()) return disagrees(wrong_);
+    if (head.find("\n ") != head.npos || head.find("\n\t") != head.npos)
+      return disagrees("a header is folded over two lines");
+    if (hosts_ != 1) return disagrees(hosts_ == 0 ? "a request names no host" : "a request names two hosts");
+    if (lengths_ + codings_ > 1) return disagrees("a request tells its length twice");
+    return {};
+  }
+
+ private:
+  void on_request_impl(http::verb method, string_view, string_view target, int version, Code&) override {
+    if (version != 10 && version != 11) wrong_ = "it is not HTTP/1.0 or 1.1";
+    if (method == http::verb::connect) wrong_ = "CONNECT would lead to another host";
+    if (target.starts_with('/') || (target == "*" && method == http::verb::options)) return;
+    const auto url = boost::urls::parse_absolute_uri({target.data(), target.size()});
+    if (!url || !url->has_authority() || url->has_userinfo())
+      wrong_ = "a request's target is malformed";
+    else
+      check_host(url->encoded_host_and_port());
+  }
+
+  void on_field_impl(http::field field, string_view, string_view value, Code&) override {
+    if (field == http::field::host) {
+      ++hosts_;
+      check_host({value.data(), value.size()});
+    } else if (field == http::field::content_length) {
+      ++lengths_;
+    } else if (field == http::field::transfer_encoding) {
+      ++codings_;
+      if (!boost::beast::iequals(value, "chunked")) wrong_ = "a request has a transfer coding beside chunked";
+    } else if (field == http::field::upgrade) {
+      wrong_ = "Upgrade would end HTTP on this connection";
+    }
+  }
+
+  void check_host(std::string_view value) {
+    const auto bracket = value.rfind(']');
+    const auto colon = value.find(':', bracket == value.npos ? 0 : bracket);
+    const auto port = colon == value.npos ? std::optional(port_) : parse_port(value.substr(colon + 1));
+    if (port == port_ && canonical_host(value.substr(0, colon)) == host_) return;
+    wrong_ =
+        "a request is for " + shown(value) + " and the flow is to " + host_ + ":" + std::to_string(port_);
+  }
+
+  void on_response_impl(int, string_view, int, Code&) override {}
+  void on_header_impl(Code&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
+  std::size_t on_body_impl(string_view body, Code&) override { return body.size(); }
+  void on_chunk_header_impl(std::uint64_t, string_view, Code&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, Code&) override { return body.size(); }
+  void on_finish_impl(Code&) override {}
+
+  const std::string& host_;
+  const std::uint16_t port_;
+  std::string wrong_;  // what does not agree; empty: nothing so far
+  int hosts_ = 0, lengths_ = 0, codings_ = 0;
+};
+
+HttpRequests::HttpRequests(std::string host, std::uint16_t port) : host_(canonical_host(host)), port_(port) {}
+HttpRequests::~HttpRequests() = default;
+HttpRequests::HttpRequests(HttpRequests&&) noexcept = default;
+
+// The parser takes a head line by line, and of a head that is not whole nothing may go on: so it is given
+// whole heads only.
+Result<std::size_t> HttpRequests::agreed(Bytes bytes) {
+  const auto text = as_text(bytes);
+  std::size_t taken = 0;
+  while (taken < text.size()) {
+    if (!parser_ || parser_->is_done()) parser_ = std::make_unique<Parser>(host_, port_);
+    const auto rest = text.substr(taken);
+    const bool is_head = !parser_->is_header_done();
+    const auto end_of_head = is_head ? rest.find("\r\n\r\n") : 0;
+    if (is_head && !is_text(rest.substr(0, end_of_head))) return disagrees("it is not HTTP");
+    if (end_of_head == rest.npos) break;
+    Code why;
+    const std::size_t size = parser_->put({rest.data(), rest.size()}, why);
+    if (why && (is_head || why != http::error::need_more))
+      return disagrees("it cannot be read: " + why.message());
+    // A trailer may hold fields that some would take for the head's.
+    if (is_head || parser_->is_done())
+      if (auto checked = parser_->check(rest.substr(0, is_head ? size : 0)); !checked) return checked.error();
+    taken += size;
+    if (why || size == 0) break;
+  }
+  if (text.size() - taken > longest_head) return disagrees("a line of it is too long");
+  return taken;
+}
+
+}  // namespace nsrun

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "host/dialers/fault_dialer.h"
+#include "host/dialers/via_dialer.h"
+#include "host/host.h"
+
+namespace nsrun {
+
+// How a sandbox's flows get out, for one thread: by the dialer that the target's rule names, or by the
+// sandbox's, and with what goes wrong on the way.
+class WorldDialer final : public Dialer {
+ public:
+  // `flows` owns the tasks of connections with faults; `totals` are of its loop. All outlive the dialer.
+  WorldDialer(Executor executor, const HostOptions& options, Scope& flows, Counters& totals);
+  Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override {
+    return faults_.dial(target);
+  }
+
+ private:
+  const std::unique_ptr<Dialer> usual_;
+  ViaDialer via_;
+  FaultDialer faults_;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,258 @@
+"""Rules by name: what is let through, and what a flow's first bytes have to agree with.
+
+    sandbox                                   world
+    curl, hostile.py ── 198.18.1.0 ── nsrun ──► good.example.test  192.0.2.10  TLS, HTTP, greeters
+                                        ✗       evil.example.test  192.0.2.10  the same server
+                                        └─────► 192.0.2.53         name server, which remembers questions
+"""
+import socket
+
+from support import sandbox
+from support.attempts import attempt
+from support.dns import NameServer
+from support.guest import receive_stream, send_stream
+from support.servers import Server, count_and_tell, datagram_echo, echo, web_server
+from support.theme import expect, expect_equal, need, test
+from support.tls import TlsServer, hello
+from support.world import CLIENT4, SERVER4, SERVER6
+
+IN_A_WORLD = True
+GOOD, EVIL = "good.example.test", "evil.example.test"
+TABLE = {(GOOD, "A"): [SERVER4], (EVIL, "A"): [SERVER4]}
+ONLY_GOOD = ["--allow", GOOD]
+NOT_EVIL = ["--deny", EVIL]
+RESET = {"ECONNRESET", "", "TLS"}  # how it looks to who sent a hello: an error, or the end
+
+
+def of(flows, port):
+    """The one flow to a port."""
+    found = [flow for flow in flows if flow["peer"].endswith(f":{port}")]
+    expect_equal(len(found), 1, f"flows to port {port} of {flows}")
+    return found[0]
+
+
+@test("TLS to an allowed name works, and the record has the name and the address that was dialled")
+def _():
+    with NameServer(TABLE), TlsServer(SERVER4) as server:
+        for name in (GOOD, GOOD.upper(), f"{GOOD}."):
+            seen, flows = attempt("tls_talk", name, server.port, GOOD, options=ONLY_GOOD)
+            expect_equal(seen, "word", name)
+            flow = of(flows, server.port)
+            expect_equal((flow["name"], flow["dialled"], flow["rule"], flow["verdict"]),
+                         (GOOD, f"tcp/{SERVER4}:{server.port}", f"allow {GOOD}", "allow"))
+
+
+@test("another server name on an allowed name's address is reset, and the record says which")
+def _():
+    with NameServer(TABLE), TlsServer(SERVER4) as server:
+        for accelerated in ([], ["--accelerate"]):
+            expect_equal(attempt("tls_talk", GOOD, server.port, EVIL)[0], "word", "without a rule")
+            before = len(server.names)
+            seen, flows = attempt("tls_talk", GOOD, server.port, EVIL, options=ONLY_GOOD + accelerated)
+            expect(seen in RESET, seen)
+            flow = of(flows, server.port)
+            expect_equal((flow["verdict"], flow["end"], flow["bytes_up"]), ("reject", "refused", 0))
+            expect(f"names {EVIL}" in flow["error"], flow["error"])
+            expect_equal(server.names[before:], [], "names that came to the server")
+
+
+@test("no server name, and ECH, are reset")
+def _():
+    with NameServer(TABLE), TlsServer(SERVER4) as server:
+        seen, flows = attempt("tls_talk", GOOD, server.port, None, options=ONLY_GOOD)
+        expect(seen in RESET, seen)
+        expect("names no server" in of(flows, server.port)["error"], flows)
+        with_ech = [hello(GOOD, ech=True).hex()]
+        expect(attempt("say", GOOD, server.port, with_ech)[0].startswith("16"), "not understood by the server")
+        seen, flows = attempt("say", GOOD, server.port, with_ech, options=ONLY_GOOD)
+        expect(seen in RESET, seen)
+        expect("ECH" in of(flows, server.port)["error"], flows)
+
+
+@test("a ClientHello in many segments and records is read as one")
+def _():
+    def pieces(name, record_size, size):
+        text = hello(name, record_size=record_size).hex()
+        return [text[i:i + 2 * size] for i in range(0, len(text), 2 * size)]
+
+    with NameServer(TABLE), TlsServer(SERVER4) as server:
+        for record_size, size in ((None, 1), (None, 7), (1, 100000), (3, 5), (100, 64)):
+            good = pieces(GOOD, record_size, size)
+            expect(attempt("say", GOOD, server.port, good, options=ONLY_GOOD)[0].startswith("16"),
+                   "no answer", record_size, size)
+            seen, flows = attempt("say", GOOD, server.port, pieces(EVIL, record_size, size), options=ONLY_GOOD)
+            expect(seen in RESET, record_size, size, seen)
+            expect(EVIL in of(flows, server.port)["error"], flows)
+
+
+@test("a ClientHello over 16 KiB is reset, a large one below is not")
+def _():
+    with NameServer(TABLE), TlsServer(SERVER4) as server:
+        large, larger = hello(GOOD, padding=14_000), hello(GOOD, padding=17_000)
+        expect(attempt("say", GOOD, server.port, [large.hex()], options=ONLY_GOOD)[0].startswith("16"), "no answer")
+        expect(attempt("say", GOOD, server.port, [larger.hex()])[0].startswith("16"), "too much for the server")
+        seen, flows = attempt("say", GOOD, server.port, [larger.hex()], options=ONLY_GOOD)
+        expect(seen in RESET, seen)
+        expect("too long" in of(flows, server.port)["error"], flows)
+
+
+@test("a hello that the server asks for once more may be repeated, and not for another name")
+def _():
+    with NameServer(TABLE), TlsServer(SERVER4, curve="secp384r1") as server:
+        expect_equal(attempt("tls_talk", GOOD, server.port, GOOD, options=ONLY_GOOD)[0], "word")
+        attempt("second_hello_elsewhere", GOOD, server.port, GOOD, EVIL)
+        expect(EVIL in server.names, "without a rule the server is not fooled", server.names)
+        server.names.clear()
+        _, flows = attempt("second_hello_elsewhere", GOOD, server.port, GOOD, EVIL, options=ONLY_GOOD)
+        expect(EVIL not in server.names, server.names)
+        expect(EVIL in of(flows, server.port)["error"], flows)
+
+
+@test("records in front of a ClientHello, and its SSLv2 form, are reset")
+def _():
+    alert = bytes.fromhex("15030300020100")
+    with NameServer(TABLE), Server(echo) as server:
+        for text in (alert + hello(EVIL), bytes.fromhex("802e01030100150000001000002f")):
+            expect_equal(attempt("say", GOOD, server.port, [text.hex()])[0], text.hex(), "without a rule")
+            seen, _ = attempt("say", GOOD, server.port, [text.hex()], options=ONLY_GOOD)
+            expect(seen in RESET, seen)
+
+
+@test("a server that speaks first does not wait, nor does who says nothing at all")
+def _():
+    def greet(connection):
+        connection.sendall(b"220 hello")
+        connection.sendall(connection.recv(100))
+
+    def leave(connection):
+        connection.sendall(b"bye")
+
+    with NameServer(TABLE), Server(greet) as server:
+        for options in (ONLY_GOOD, ["--allow", f"{GOOD}:{server.port}"], NOT_EVIL):
+            expect_equal(attempt("greeting_then_echo", GOOD, server.port, options=options)[0],
+                         ["220 hello", "word"], options)
+    with NameServer(TABLE), Server(leave) as server:
+        expect_equal(bytes.fromhex(attempt("say", GOOD, server.port, [], options=ONLY_GOOD)[0]), b"bye")
+    with NameServer(TABLE), Server(receive_stream) as server:
+        expect_equal(attempt("say", GOOD, server.port, [], True, options=ONLY_GOOD)[0], "")
+        expect_equal(server.result()[0], 0)
+
+
+@test("streams of an inspected flow are whole, both ways, with their half-closes")
+def _():
+    size = 20_000_000
+    with NameServer(TABLE), Server(count_and_tell) as server:
+        sent, seen = sandbox.inside("upload", GOOD, server.port, size, options=ONLY_GOOD)
+        expect_equal(seen, f"{size} {sent}")
+    with NameServer(TABLE), Server(lambda connection: send_stream(connection, size)) as server:
+        seen = sandbox.inside("download", GOOD, server.port, options=ONLY_GOOD)
+        expect_equal(seen, [size, server.result()])
+
+    def both_ways(connection):
+        with connection.makefile("rb"):
+            sent = send_stream(connection, size)
+            return sent, receive_stream(connection)
+
+    with NameServer(TABLE), Server(both_ways) as server:
+        seen = sandbox.inside("both_ways", GOOD, server.port, size, options=ONLY_GOOD)
+        sent, received = server.result()
+        expect_equal(seen, [received[1], [size, sent]])
+
+
+@test("a reset on either side of an inspected flow is a reset on the other")
+def _():
+    def read(connection):
+        connection.sendall(connection.recv(1))
+        return receive_stream(connection)
+
+    def reset(connection):
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with NameServer(TABLE), Server(read) as server:
+        sandbox.inside("reset_after_a_byte", GOOD, server.port, options=ONLY_GOOD)
+        expect_equal(server.result(), "ECONNRESET")
+    with NameServer(TABLE), Server(reset) as server:
+        expect_equal(sandbox.inside("read_until_error", GOOD, server.port, options=ONLY_GOOD), "ECONNRESET")
+
+
+@test("where a name is denied, its TLS is reset on every address, and others pass")
+def _():
+    with NameServer(TABLE), TlsServer(SERVER4) as server:
+        for host in (SERVER4, GOOD):
+            for accelerated in ([], ["--accelerate"]):
+                options = NOT_EVIL + accelerated
+                expect_equal(attempt("tls_talk", host, server.port, GOOD, options=options)[0], "word", host)
+                seen, flows = attempt("tls_talk", host, server.port, EVIL, options=options)
+                expect(seen in RESET, host, seen)
+                expect(EVIL in of(flows, server.port)["error"], flows)
+
+
+@test("a rule that says tls lets nothing else through")
+def _():
+    with NameServer(TABLE), TlsServer(SERVER4) as server, Server(echo) as other:
+        options = ["--allow", f"tls/{GOOD}"]
+        expect_equal(attempt("tls_talk", GOOD, server.port, GOOD, options=options)[0], "word")
+        seen, flows = attempt("say", GOOD, other.port, [b"word".hex()], options=options)
+        expect(seen in RESET, seen)
+        expect("not TLS" in of(flows, other.port)["error"], flows)
+
+
+@test("a rule that says http has each request be for its host")
+def _():
+    def requests(*hosts):
+        return b"".join(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for host in hosts).hex()
+
+    need("curl")
+    with NameServer(TABLE), web_server(".") as port, Server(echo) as server:
+        options = ["--allow", f"http/{GOOD}"]
+        sandbox.run("curl", "-sSf4", "-o", "/dev/null", "-o", "/dev/null", f"http://{GOOD}:{port}/",
+                    f"http://{GOOD}:{port}/", options=options)
+        expect_equal(attempt("say", GOOD, server.port, [requests(GOOD)], options=options)[0], requests(GOOD))
+        for text in (requests(EVIL), requests(GOOD, EVIL), b"CONNECT x:1 HTTP/1.1\r\n\r\n".hex(), hello(GOOD).hex()):
+            seen, flows = attempt("say", GOOD, server.port, [text], options=options)
+            expect(seen in RESET, text, seen)
+            flow = of(flows, server.port)
+            expect_equal((flow["verdict"], flow["bytes_up"]), ("reject", 0))
+        # One after the other on one connection: the first is answered.
+        seen, flows = attempt("say", GOOD, server.port, [requests(GOOD), requests(EVIL)], options=options)
+        expect(EVIL.encode().hex() not in seen, seen)
+
+
+@test("QUIC to a name is refused, so that clients fall back to TCP")
+def _():
+    with NameServer(TABLE), datagram_echo() as port:
+        expect_equal(sandbox.inside("datagram_error", GOOD, 443, True, options=ONLY_GOOD), "EHOSTUNREACH")
+        expect_equal(sandbox.inside("echo_datagrams", GOOD, port, [100], options=ONLY_GOOD), [True])
+
+
+@test("a question about a name that is not allowed is on record once, with its rule")
+def _():
+    with NameServer(TABLE) as names:
+        seen, flows = attempt("connect_all", [EVIL], 80, options=ONLY_GOOD)
+        expect_equal(names.asked, [], "asked outside")
+    expect_equal(seen, ["no such name"])
+    refused = [flow for flow in flows if flow["name"] == EVIL]
+    expect_equal([(flow["verdict"], flow["end"], flow["rule"], flow["peer"]) for flow in refused],
+                 [("reject", "refused", "default", "10.0.2.3:53")])
+
+
+@test("names with search domains are found, and reverse lookups answered")
+def _():
+    need("dig")
+    with NameServer(TABLE), Server(echo) as server:
+        search = "cp /etc/resolv.conf r; echo search example.test >>r; mount --bind r /etc/resolv.conf; exec \"$@\""
+        done = sandbox.nsrun(*ONLY_GOOD, "--map-root", "--", "sh", "-c", search, "sh",
+                             *sandbox.guest_command("echoed", "good", server.port, "hello"))
+        expect_equal(done.stdout.strip(), '"hello"', done.stderr)
+        script = f"address=$(dig +short {GOOD} A); dig +short -x $address; dig +short -x {SERVER4}"
+        expect_equal(sandbox.run("sh", "-c", script, options=ONLY_GOOD).split(), [f"{GOOD}."])
+
+
+@test("an address that no rule names is reached by no other way than its name")
+def _():
+    with NameServer(TABLE), Server(echo) as server, Server(echo, SERVER6, server.port), \
+            Server(echo, CLIENT4, server.port):
+        seen, flows = attempt("connect_all", [GOOD, SERVER4, SERVER6, CLIENT4], server.port, options=ONLY_GOOD)
+    expect_equal(seen, [None] + ["ECONNREFUSED"] * 3)
+    expect_equal(sorted(flow["verdict"] for flow in flows if flow["protocol"] == "tcp"), ["allow"] + ["reject"] * 3)

@@ -1,0 +1,69 @@
+#include <catch2/catch.hpp>
+
+#include "host/policy/rule_policy.h"
+
+using namespace nsrun;
+
+namespace {
+
+const IpAddress server = IpAddress::v4(192, 0, 2, 10);
+
+// A policy of rules as a command line has them: "allow good.example", "default reject".
+struct Rules {
+  explicit Rules(std::initializer_list<std::pair<Action, const char*>> list,
+                 Action otherwise = Action::allow) {
+    std::vector<Rule> rules;
+    for (const auto& [action, match] : list)
+      rules.push_back({.action = action, .match = Match::parse(match).value()});
+    policy.emplace(RulePolicy::Options{}, names,
+                   std::make_shared<const RuleSet>(std::move(rules), otherwise));
+  }
+  Verdict to(const IpAddress& address, std::uint16_t port = 443, Protocol protocol = Protocol::tcp) {
+    return policy->judge({protocol, {IpAddress::v4(10, 0, 2, 100), 40'000}, {address, port}});
+  }
+  Verdict to_name(const std::string& name) { return to(names.v4_for(name)); }
+
+  SyntheticNames names;
+  std::optional<RulePolicy> policy;
+};
+
+}  // namespace
+
+TEST_CASE("flows that are allowed by name have to say that name, others nothing") {
+  Rules rules({{Action::allow, "good.example"}, {Action::allow, "192.0.2.0/24"}}, Action::reject);
+  CHECK(rules.to_name("good.example").inspection == Inspection::name);
+  CHECK(rules.to(server).inspection == Inspection::none);
+  CHECK(rules.to(rules.names.v4_for("good.example"), 80, Protocol::udp).inspection == Inspection::none);
+  CHECK_FALSE(rules.to_name("evil.example").allowed);
+}
+
+TEST_CASE("a rule says what a flow has to carry, whether it is about names or addresses") {
+  Rules rules({{Action::allow, "tls/good.example"}, {Action::allow, "http/192.0.2.0/24"}}, Action::reject);
+  CHECK(rules.to_name("good.example").inspection == Inspection::tls);
+  CHECK(rules.to(server).inspection == Inspection::http);
+}
+
+TEST_CASE("where names are refused, what a flow says is asked about, unless a rule before has allowed it") {
+  Rules rules(
+      {{Action::allow, "192.0.2.0/28"}, {Action::deny, "*.evil.example"}, {Action::allow, "192.0.2.0/24"}});
+  for (const auto& verdict : {rules.to_name("good.example"), rules.to(IpAddress::v4(192, 0, 2, 99))}) {
+    CHECK(verdict.inspection == Inspection::refused);
+    CHECK(verdict.permits_server("good.example"));
+    CHECK_FALSE(verdict.permits_server("www.evil.example"));
+  }
+  const auto before = rules.to(server);
+  CHECK((before.inspection == Inspection::none || before.permits_server("www.evil.example")));
+}
+
+TEST_CASE("a name that somebody is asked about has to be said") {
+  Rules rules({{Action::ask, "*"}, {Action::deny, "evil.example"}});
+  CHECK(rules.to_name("good.example").inspection == Inspection::name);
+  CHECK(rules.to(server).inspection == Inspection::refused);
+}
+
+TEST_CASE("the record of a refused name has the rule that refuses it") {
+  CHECK(Rules({{Action::deny, "*.evil.example"}}).policy->rule_about("www.evil.example") ==
+        "deny *.evil.example");
+  CHECK(Rules({{Action::allow, "good.example"}}, Action::reject).policy->rule_about("evil.example") ==
+        "default");
+}
