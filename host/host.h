@@ -58,7 +58,9 @@ struct HostOptions {
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
   std::string control;                 // where the control socket is to be (docs/control.md); empty: none
-  bool accelerate = false;             // our agent's offer to have the command's connects answered is taken
+  // Our agent's offer to have the command's connects answered is taken. SIGURG, where it is at its default,
+  // then gets a handler that does nothing: it interrupts the thread that answers.
+  bool accelerate = false;
   std::string resolv_conf = "/etc/resolv.conf";  // the host's, whose servers answer the guest
   Events* events = nullptr;                      // borrowed; outlives the host
   SandboxListener* listener = nullptr;           // borrowed; outlives the host

@@ -31,7 +31,7 @@ Sandbox::Sandbox(HostOptions given, Executor home)
               inquirer.get()},
              synthetic, options.rules ? options.rules : std::make_shared<const RuleSet>()),
       capture([this](const IpAddress& address) { return name_of(address); }) {
-  if (options.learner) learning = std::make_unique<LearningPolicy>(policy, policy, *options.learner);
+  if (options.learner) learning = std::make_unique<LearningPolicy>(policy, *options.learner);
   if (!options.capture.empty()) capture.start(options.capture).value();
 }
 

@@ -16,12 +16,10 @@ namespace nsrun {
 // What a sandbox has once, however many workers carry its network: who may go where, the names, the record.
 // For any thread.
 struct Sandbox {
-  // Throws ErrorException: the capture file cannot be written.
-  // `home`: the first worker's loop.
+  // `home`: the first worker's loop. Throws ErrorException: the capture file cannot be written.
   Sandbox(HostOptions given, Executor home);
 
   Policy& judge() { return learning ? static_cast<Policy&>(*learning) : policy; }
-  NamePolicy& judge_of_names() { return learning ? static_cast<NamePolicy&>(*learning) : policy; }
 
   std::string name_of(const IpAddress& address);  // that the guest means by it, as far as is known
   // A capture runs, or may be begun later.

@@ -7,6 +7,16 @@
 #include "netstack/devices/fault_device.h"
 
 namespace nsrun {
+namespace {
+
+constexpr std::size_t window_of_lossy_devices = 256 << 10;  // bytes: StackOptions::window
+
+std::function<void(const std::string&)> questions_to(Learner* learner) {
+  if (!learner) return {};
+  return [learner](const std::string& name) { learner->saw_question(name); };
+}
+
+}  // namespace
 
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
     : context_(context),
@@ -22,8 +32,9 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .gateway4 = sandbox.options.network.gateway4,
                     .gateway6 = sandbox.options.network.ipv6 ? std::optional(sandbox.options.network.gateway6)
                                                              : std::nullopt,
-                    .policy = &sandbox.judge_of_names(),
+                    .policy = &sandbox.policy,
                     .synthetic = &sandbox.synthetic,
+                    .asked = questions_to(sandbox.options.learner),
                     .refused = [this](const FlowKey& key, const std::string& name) { refused(key, name); },
                     .recent = &sandbox.ledger.names}),
       name_service_(
@@ -43,6 +54,7 @@ void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
     outermost = faulty_.get();
   }
   StackOptions options;
+  if (faulty_) options.window = window_of_lossy_devices;
   options.network = sandbox_.options.network;
   options.latency = sandbox_.options.latency;
   if (workers > 1) options.group = &sandbox_.stacks;

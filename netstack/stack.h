@@ -22,6 +22,9 @@ struct StackOptions {
   std::size_t most_buffers = 4096;           // of 64 KiB, packets and bytes on their way
   // Bytes waiting in all flows, each way: past it a flow may hold only 64 KiB.
   std::size_t ample_bytes = 256 << 20;
+  // That the guest may send ahead on a connection, at most TCP_WND. On a device that loses packets not more
+  // than TCP_OOSEQ_MAX_BYTES: what comes after a gap is lost past it.
+  std::size_t window = 4 << 20;  // bytes
   Latency latency = Latency::automatic;
   StackGroup* group = nullptr;  // the other stacks of this sandbox; outlives this one. Null: there are none
 

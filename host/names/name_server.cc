@@ -120,6 +120,7 @@ std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question, Asker
   const bool synthetic = options_.policy->gives_synthetic();
   // What is no host name stands for any: only rules that hold for all names permit it.
   if (!options_.policy->permits_name(name ? *name : std::string{})) return refuse(question, asker);
+  if (name && options_.asked) options_.asked(*name);
   if (!synthetic || question.record_class != internet) return std::nullopt;
   return synthetic_reply(question, name ? *name : std::string{});
 }

@@ -32,6 +32,8 @@ struct NameServerOptions {
   // Where the policy gives synthetic addresses: answers A, AAAA and the PTR of its addresses in place of the
   // world. Not null where there is a policy.
   SyntheticNames* synthetic = nullptr;
+  // Hears of a name that the guest asked about, and may. Empty: nobody does.
+  std::function<void(const std::string& name)> asked = {};
   // Hears of a name that the guest asked for in this conversation and may not ask about. Empty: nobody does.
   std::function<void(const FlowKey& conversation, const std::string& name)> refused = {};
   // Hears which addresses the world's answers gave for which names. Null: nobody listens.
@@ -57,7 +59,8 @@ class NameServer {
   std::shared_ptr<Faults> faults_of(const DnsQuery& query) const;
   Task<DnsAnswers> faulty_answers(Bytes message, Transport transport, const DnsQuestion& question,
                                   Faults& faults, Asker& asker);
-  // The answer to one message, without faults; nothing for one that deserves none. What is referred to outlives the call.
+  // The answer to one message, without faults; nothing for one that deserves none. What is referred to
+  // outlives the call.
   Task<std::optional<DnsBytes>> answer(Bytes message, Transport transport, Asker& asker);
   // Replies of our own; nothing: the world is to be asked.
   std::optional<DnsReply> own_reply(const DnsQuestion& question, Asker& asker);

@@ -173,10 +173,4 @@ void LearningPolicy::learn(const FlowKey& key, const Verdict& verdict) {
   learner_.saw_flow(key.protocol, verdict.name, key.target);
 }
 
-bool LearningPolicy::permits_name(std::string_view name) const {
-  const bool permitted = names_.permits_name(name);
-  if (permitted && !name.empty()) learner_.saw_question(std::string(name));
-  return permitted;
-}
-
 }  // namespace nsrun

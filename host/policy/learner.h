@@ -5,7 +5,6 @@
 #include <set>
 #include <string>
 
-#include "host/names/name_policy.h"
 #include "host/policy/policy.h"
 #include "host/policy/rule.h"
 
@@ -47,23 +46,19 @@ class Learner {
 };
 
 // A policy whose decisions are learnt from.
-class LearningPolicy final : public Policy, public NamePolicy {
+class LearningPolicy final : public Policy {
  public:
-  // All outlive this.
-  LearningPolicy(Policy& policy, NamePolicy& names, Learner& learner)
-      : policy_(policy), names_(names), learner_(learner) {}
+  // Both outlive this.
+  LearningPolicy(Policy& policy, Learner& learner) : policy_(policy), learner_(learner) {}
 
   Verdict judge(const FlowKey& key) override;
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
   std::uint64_t generation() const override { return policy_.generation(); }
-  bool permits_name(std::string_view name) const override;
-  bool gives_synthetic() const override { return names_.gives_synthetic(); }
 
  private:
   void learn(const FlowKey& key, const Verdict& verdict);
 
   Policy& policy_;
-  NamePolicy& names_;
   Learner& learner_;
 };
 

@@ -37,13 +37,19 @@ TcpConversation::~TcpConversation() {
   acknowledged(0);
 }
 
+std::uint32_t TcpConversation::window() const { return static_cast<std::uint32_t>(core_.options().window); }
+
 bool TcpConversation::accept(const Packet& syn) {
   pbuf* p = copy_of(syn.payload());
   if (!p) return false;
   LwipEntry entry(*this);
-  const bool taken = entry.input_syn(syn, p) != nullptr;
-  if (taken) core_.watch_timers(*this);
-  return taken;
+  tcp_pcb* const taken = entry.input_syn(syn, p);
+  if (!taken) return false;
+  // A SYN's answer announces at most 64 KiB (RFC 7323 2.2), whatever lwIP thinks that it has announced.
+  taken->rcv_wnd = taken->rcv_ann_wnd = std::min(taken->rcv_wnd, window());
+  taken->rcv_ann_right_edge = taken->rcv_nxt + taken->rcv_wnd;
+  core_.watch_timers(*this);
+  return true;
 }
 
 bool TcpConversation::connect() {
@@ -181,7 +187,7 @@ void TcpConversation::consume(std::size_t bytes) {
   // lwIP announces only a multiple of what a window without scaling can be.
   tcp_pcb* pcb_now = entry.pcb();
   const std::uint32_t opened = pcb_now->rcv_nxt + pcb_now->rcv_wnd - pcb_now->rcv_ann_right_edge;
-  if (!emitted_ && opened >= TCP_WND_MAX(pcb_now) / 4) {
+  if (!emitted_ && opened >= std::min(TCP_WND_MAX(pcb_now), window()) / 4) {
     tcp_ack_now(pcb_now);
     tcp_output(pcb_now);
   }

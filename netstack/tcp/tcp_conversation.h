@@ -84,6 +84,7 @@ class TcpConversation final : public Conversation, public LwipFlow {
   void emit(const pbuf* packet) override;
   void left() override;
 
+  std::uint32_t window() const;  // bytes: StackOptions::window
   void append(pbuf* bytes);
   bool coalesce(const pbuf* bytes);
   void drop_inbox();

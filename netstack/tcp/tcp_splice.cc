@@ -25,7 +25,8 @@ TcpSplice::TcpSplice(StackCore& core, TcpConversation& conversation, UniqueFd so
       conversation_(conversation),
       socket_(std::move(socket)),
       record_(std::move(record)),
-      far_asked_(far_asked) {
+      far_asked_(far_asked),
+      socket_ended_(conversation.has_finished()) {
   record_->carried_by(this);
 }
 

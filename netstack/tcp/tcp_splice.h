@@ -44,7 +44,7 @@ class TcpSplice final : public TcpUser, private Pollable {
   const bool far_asked_;
   bool readable_ = true, writable_ = true, hung_up_ = false;
   bool shut_ = false;          // our FIN went to the socket
-  bool socket_ended_ = false;  // its FIN came
+  bool socket_ended_;          // its FIN came, perhaps to whoever carried the flow before us
   bool socket_broke_ = false;  // it told its error
 };
 

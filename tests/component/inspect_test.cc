@@ -1,10 +1,13 @@
 #include "host/inspect/inspect.h"
 
+#include <sys/socket.h>
+
 #include <catch2/catch.hpp>
 #include <random>
 
 #include "host/dialers/memory_pipe.h"
 #include "host/relay.h"
+#include "host/socket_connection.h"
 #include "tests/support/client_hellos.h"
 #include "tests/support/dialers_loop.h"
 
@@ -89,8 +92,15 @@ Task<> send_pieces(Connection& connection, std::size_t size, unsigned seed) {
   connection.finish();
 }
 
-Task<> receive_pieces(Connection& connection, std::size_t size, std::size_t before) {
-  const std::string text = co_await hear(connection, all);
+// Reads slowly, so that writers wait in the middle of what they write.
+Task<> receive_pieces(Connection& connection, std::size_t size, std::size_t before, unsigned seed) {
+  std::mt19937 random(seed);
+  std::string text;
+  for (std::size_t had = all; had != text.size();) {
+    had = text.size();
+    for (auto turns = random() % 40; turns > 0; --turns) co_await give_way();
+    text += co_await hear(connection, random() % 2000 + 1);
+  }
   REQUIRE(text.size() == before + size);
   for (std::size_t at = 0; at < size; ++at)
     if (text[before + at] != static_cast<char>(at * 7 + at / 251)) FAIL("byte " << at << " differs");
@@ -201,16 +211,16 @@ TEST_CASE("nothing is lost or doubled where the relay takes over, whoever speaks
     const std::string hello = client_hello({"good.example"}), word = "word";
     const std::string& first = tls ? hello : word;
     constexpr std::size_t size = 60'000;
-    for (unsigned turns = number % 5; turns > 0; --turns) co_await give_way();
     const auto up = [](Connection& guest, std::string begin, unsigned by) -> Task<> {
+      for (unsigned turns = by * 3; turns > 0; --turns) co_await give_way();
       co_await say(guest, std::move(begin));
       co_await send_pieces(guest, size, by);
     };
     Scope others(in.executor());
     others.spawn(up(*of.guest, first, number));
     others.spawn(send_pieces(*of.server, size, number + 1));
-    others.spawn(receive_pieces(*of.server, size, first.size()));
-    others.spawn(receive_pieces(*of.guest, size, 0));
+    others.spawn(receive_pieces(*of.server, size, first.size(), number));
+    others.spawn(receive_pieces(*of.guest, size, 0, number + 1));
     co_await others.join();
     co_await in.beside.join();
     CHECK(of.events.end == FlowEnd::closed);
@@ -218,6 +228,33 @@ TEST_CASE("nothing is lost or doubled where the relay takes over, whoever speaks
     CHECK(of.events.down == size);
   };
   loop.run(body(loop, flow, seed, is_tls));
+}
+
+TEST_CASE("what the far side says in the very moment of agreement is not lost") {
+  Loop loop;
+  Flow flow(loop.executor());
+  const auto socket_of = [&](std::unique_ptr<Connection>& ours) {
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+    ours = std::make_unique<SocketConnection>(loop.executor(), UniqueFd(pair[0]));
+    return UniqueFd(pair[1]);
+  };
+  UniqueFd guest = socket_of(flow.near), server = socket_of(flow.far);
+  const auto body = [](Loop& in, Flow& of, UniqueFd& at_guest, UniqueFd& at_server) -> Task<> {
+    in.beside.spawn(of.run());
+    co_await give_way();
+    // Both are ready at once, the guest's end first.
+    REQUIRE(::send(at_guest.get(), "word", 4, 0) == 4);
+    REQUIRE(::send(at_server.get(), "hello", 5, 0) == 5);
+    ::shutdown(at_guest.get(), SHUT_WR);
+    ::shutdown(at_server.get(), SHUT_WR);
+    co_await in.beside.join();
+    char buffer[10];
+    CHECK(::recv(at_guest.get(), buffer, sizeof buffer, 0) == 5);
+    CHECK(::recv(at_server.get(), buffer, sizeof buffer, 0) == 4);
+    CHECK(of.events.end == FlowEnd::closed);
+  };
+  loop.run(body(loop, flow, guest, server));
 }
 
 TEST_CASE("of HTTP requests those that agree go on, and the first that does not is the end") {

@@ -45,15 +45,16 @@ def lateness():
 
 def in_time(measure, tries=4):
     """What `measure` gives, once it raises nothing; where it does, the machine may be to blame."""
-    for _ in range(tries):
-        before = lateness()
+    late = []
+    for left in reversed(range(tries)):
+        late.append(lateness())
         try:
             return measure()
         except AssertionError:
-            late = max(before, lateness())
-            if late < 0.0005:
+            late.append(lateness())
+            if left == 0 and max(late) < 0.0005:
                 raise
-    raise Skip(f"this machine wakes up {late * 1000:.1f} ms late: milliseconds cannot be measured")
+    raise Skip(f"this machine wakes up {max(late) * 1000:.1f} ms late: milliseconds cannot be measured")
 
 
 def round_trip(function, port, *faults):
@@ -291,7 +292,7 @@ def _():
 def _():
     size = 4 << 20
     took = {}
-    for fault in (None, "packets:loss=2%", "packets:reorder=5%", "packets:duplicate=5%"):
+    for fault in (None, "packets:loss=1%", "packets:reorder=5%", "packets:duplicate=5%"):
         options = ["--mtu", "1500", *(under(fault) if fault else [])]
         with Server(count_and_tell) as server:
             began = guest.time.monotonic()
@@ -302,7 +303,7 @@ def _():
         with Server(sends(size)) as server:
             received = sandbox.inside("pieces", SERVER4, server.port, options=options)
             expect_equal(sum(got for _, got in received[:-1]), size, f"{fault}, down")
-    expect(took["packets:loss=2%"] > took[None], f"loss makes nothing slower: {took}")
+    expect(took["packets:loss=1%"] > took[None], f"loss makes nothing slower: {took}")
     return " ".join(f"{fault}: {seconds:.2f} s" for fault, seconds in took.items())
 
 

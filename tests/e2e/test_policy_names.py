@@ -5,15 +5,17 @@
                                         ✗       evil.example.test  192.0.2.10  the same server
                                         └─────► 192.0.2.53         name server, which remembers questions
 """
+import os
+import shutil
 import socket
 
 from support import sandbox
-from support.attempts import attempt
+from support.attempts import attempt, records_in
 from support.dns import NameServer
 from support.guest import receive_stream, send_stream
 from support.servers import Server, count_and_tell, datagram_echo, echo, web_server
 from support.theme import expect, expect_equal, need, test
-from support.tls import TlsServer, hello
+from support.tls import TlsServer, certificate, hello
 from support.world import CLIENT4, SERVER4, SERVER6
 
 IN_A_WORLD = True
@@ -21,6 +23,33 @@ GOOD, EVIL = "good.example.test", "evil.example.test"
 TABLE = {(GOOD, "A"): [SERVER4], (EVIL, "A"): [SERVER4]}
 ONLY_GOOD = ["--allow", GOOD]
 NOT_EVIL = ["--deny", EVIL]
+GO = """
+package main
+import ("crypto/tls"; "fmt"; "io"; "net/http"; "os")
+func main() {
+  client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+  answer, err := client.Get(os.Args[1])
+  if err != nil { fmt.Println(err); os.Exit(1) }
+  io.Copy(os.Stdout, answer.Body)
+}
+"""
+JAVA = """
+import java.io.*; import java.net.*; import java.security.cert.X509Certificate; import javax.net.ssl.*;
+public class Fetch {
+  public static void main(String[] words) throws Exception {
+    var all = new X509TrustManager() {
+      public void checkClientTrusted(X509Certificate[] c, String a) {}
+      public void checkServerTrusted(X509Certificate[] c, String a) {}
+      public X509Certificate[] getAcceptedIssuers() { return new X509Certificate[0]; } };
+    var context = SSLContext.getInstance("TLS"); context.init(null, new TrustManager[] {all}, null);
+    var connection = (HttpsURLConnection) new URL(words[0]).openConnection();
+    connection.setSSLSocketFactory(context.getSocketFactory()); connection.setHostnameVerifier((h, s) -> true);
+    connection.getInputStream().transferTo(System.out);
+  }
+}
+"""
+NODE = ("require('https').get(process.argv[1], {rejectUnauthorized: false},"
+        " (answer) => answer.pipe(process.stdout)).on('error', (error) => { console.log(error); process.exit(1); })")
 RESET = {"ECONNRESET", "", "TLS"}  # how it looks to who sent a hello: an error, or the end
 
 
@@ -89,7 +118,8 @@ def _():
 def _():
     with NameServer(TABLE), TlsServer(SERVER4) as server:
         large, larger = hello(GOOD, padding=14_000), hello(GOOD, padding=17_000)
-        expect(attempt("say", GOOD, server.port, [large.hex()], options=ONLY_GOOD)[0].startswith("16"), "no answer")
+        seen, _ = attempt("say", GOOD, server.port, [large.hex()], options=ONLY_GOOD)
+        expect(seen.startswith("16"), "no answer")
         expect(attempt("say", GOOD, server.port, [larger.hex()])[0].startswith("16"), "too much for the server")
         seen, flows = attempt("say", GOOD, server.port, [larger.hex()], options=ONLY_GOOD)
         expect(seen in RESET, seen)
@@ -159,6 +189,21 @@ def _():
         expect_equal(seen, [received[1], [size, sent]])
 
 
+@test("a server that ends before the guest has spoken still gets what the guest says")
+def _():
+    def end_then_listen(connection):
+        connection.shutdown(socket.SHUT_WR)
+        return receive_stream(connection)[0]
+
+    with NameServer(TABLE), Server(end_then_listen) as server:
+        for size in (10, 300_000) * 5:
+            for options in (ONLY_GOOD, NOT_EVIL):
+                done = sandbox.nsrun("--log", "-", *options, "--",
+                                     *sandbox.guest_command("receive_then_send", GOOD, server.port, size))
+                expect_equal(server.result(), size, options)
+                expect_equal(of(records_in(done.stderr), server.port)["end"], "closed")
+
+
 @test("a reset on either side of an inspected flow is a reset on the other")
 def _():
     def read(connection):
@@ -209,7 +254,8 @@ def _():
         sandbox.run("curl", "-sSf4", "-o", "/dev/null", "-o", "/dev/null", f"http://{GOOD}:{port}/",
                     f"http://{GOOD}:{port}/", options=options)
         expect_equal(attempt("say", GOOD, server.port, [requests(GOOD)], options=options)[0], requests(GOOD))
-        for text in (requests(EVIL), requests(GOOD, EVIL), b"CONNECT x:1 HTTP/1.1\r\n\r\n".hex(), hello(GOOD).hex()):
+        connect = b"CONNECT x:1 HTTP/1.1\r\n\r\n".hex()
+        for text in (requests(EVIL), requests(GOOD, EVIL), connect, hello(GOOD).hex()):
             seen, flows = attempt("say", GOOD, server.port, [text], options=options)
             expect(seen in RESET, text, seen)
             flow = of(flows, server.port)
@@ -241,7 +287,8 @@ def _():
 def _():
     need("dig")
     with NameServer(TABLE), Server(echo) as server:
-        search = "cp /etc/resolv.conf r; echo search example.test >>r; mount --bind r /etc/resolv.conf; exec \"$@\""
+        search = ("cp /etc/resolv.conf r; echo search example.test >>r; "
+                  "mount --bind r /etc/resolv.conf; exec \"$@\"")
         done = sandbox.nsrun(*ONLY_GOOD, "--map-root", "--", "sh", "-c", search, "sh",
                              *sandbox.guest_command("echoed", "good", server.port, "hello"))
         expect_equal(done.stdout.strip(), '"hello"', done.stderr)
@@ -255,4 +302,26 @@ def _():
             Server(echo, CLIENT4, server.port):
         seen, flows = attempt("connect_all", [GOOD, SERVER4, SERVER6, CLIENT4], server.port, options=ONLY_GOOD)
     expect_equal(seen, [None] + ["ECONNREFUSED"] * 3)
-    expect_equal(sorted(flow["verdict"] for flow in flows if flow["protocol"] == "tcp"), ["allow"] + ["reject"] * 3)
+    verdicts = sorted(flow["verdict"] for flow in flows if flow["protocol"] == "tcp")
+    expect_equal(verdicts, ["allow"] + ["reject"] * 3)
+
+
+@test("TLS of other libraries than OpenSSL agrees: GnuTLS, Go, Java, node")
+def _():
+    with open("page", "w") as page:
+        page.write("a page\n")
+    with open("fetch.go", "w") as source:
+        source.write(GO)
+    with open("Fetch.java", "w") as source:
+        source.write(JAVA)
+    seen = {}
+    with NameServer(TABLE), web_server(".", certificate=certificate()[0], key=certificate()[1]) as port:
+        url = f"https://{GOOD}:{port}/page"
+        for words in (["curl", "-sSk4", url, url], ["wget", "-4qO-", "--no-check-certificate", url],
+                      ["node", "-e", NODE, url], ["go", "run", "fetch.go", url], ["java", "Fetch.java", url]):
+            if shutil.which(words[0]):
+                environment = {**os.environ, "GOCACHE": os.path.abspath("go"), "GO111MODULE": "off"}
+                done = sandbox.nsrun(*ONLY_GOOD, "--log", "-", "--", *words, env=environment, timeout=80)
+                seen[words[0]] = done.stdout.replace("a page\n", "") == "" and "a page" in done.stdout
+                expect(seen[words[0]], words[0], done.stdout[-300:], done.stderr[-600:])
+    return ", ".join(seen)

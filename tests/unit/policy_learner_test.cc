@@ -107,19 +107,17 @@ TEST_CASE("the file is replaced whole, readable as the umask says, and nothing e
   std::system(("rm -r " + std::string(folder)).c_str());
 }
 
-TEST_CASE("a learning policy remembers what was allowed, by name, and no questions that were refused") {
+TEST_CASE("a learning policy remembers what was allowed, by name") {
   Learner learner;
   SyntheticNames names;
   std::vector<Rule> rules = {make_rule(Action::reject, "bad.example").value()};
   RulePolicy policy({{}, false, true}, names,
                     std::make_shared<const RuleSet>(std::move(rules), Action::allow));
-  LearningPolicy learning(policy, policy, learner);
+  LearningPolicy learning(policy, learner);
   const Endpoint guest = *Endpoint::parse("10.0.2.100:1");
   CHECK(learning.judge({Protocol::tcp, guest, {names.v4_for("good.example"), 443}}).allowed);
   CHECK_FALSE(learning.judge({Protocol::tcp, guest, {names.v4_for("bad.example"), 443}}).allowed);
   CHECK(learning.judge({Protocol::udp, guest, *Endpoint::parse("10.0.2.3:53")}).allowed);
   CHECK_FALSE(learning.judge({Protocol::tcp, guest, *Endpoint::parse("169.254.169.254:80")}).allowed);
-  CHECK(learning.permits_name("asked.example"));
-  CHECK_FALSE(learning.permits_name("bad.example"));
-  CHECK(rules_of(learner) == std::vector<std::string>{"tcp/good.example:443", "dns/asked.example"});
+  CHECK(rules_of(learner) == std::vector<std::string>{"tcp/good.example:443"});
 }

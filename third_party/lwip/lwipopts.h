@@ -66,10 +66,12 @@
 #define TCP_OVERSIZE 0
 /* A window update is worth a packet once a good part of the window is free again. */
 #define TCP_WND_UPDATE_THRESHOLD (512 * 1024)
-/* The device neither loses nor reorders; what a hostile guest sends out of order is bounded. */
+/* The device neither loses nor reorders, unless it is told to; what a hostile guest sends out of order is bounded.
+   As many segments of an MTU of 1500 as there may be bytes: one that finds no room is lost, too, and without
+   selective acknowledgements each costs the guest a round trip. */
 #define TCP_QUEUE_OOSEQ 1
 #define TCP_OOSEQ_MAX_BYTES (256 * 1024)
-#define TCP_OOSEQ_MAX_PBUFS 32
+#define TCP_OOSEQ_MAX_PBUFS 192
 /* lwIP's slow timer runs every 2 * 50 ms: a lost packet on a local device is not worth half a second. */
 #define TCP_TMR_INTERVAL 50
 #define TCP_MSL 1000

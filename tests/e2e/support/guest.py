@@ -431,19 +431,19 @@ def datagram_round_trips(host, port, count):
 def pieces(host, port, text=""):
     """[seconds since the connection was there, bytes] of each read up to the end, or to the error whose name
     comes last"""
-    seen = []
-    with connect(host, port, 30) as connection:
-        began = time.monotonic()
-        try:
+    seen, began, how = [], time.monotonic(), "end"
+    try:
+        with connect(host, port, 30) as connection:
+            began = time.monotonic()
             connection.sendall(text.encode())
             while data := connection.recv(1 << 20):
                 seen.append([time.monotonic() - began, len(data)])
-            return [*seen, [time.monotonic() - began, "end"]]
-        except OSError as error:
-            return [*seen, [time.monotonic() - began, name_of(error)]]
+    except OSError as error:  # a reset may even come before connect() returns
+        how = name_of(error)
+    return [*seen, [time.monotonic() - began, how]]
 
 
-def numbered_datagrams(host, port, count, batch=50, patience=0.2):
+def numbered_datagrams(host, port, count, batch=100, patience=0.2):
     """Sends datagrams with numbers, some at a time; those that come back, in their order"""
     seen = []
     with datagram_socket(host, port) as connection:

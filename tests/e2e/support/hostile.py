@@ -51,12 +51,12 @@ def second_hello_elsewhere(host, port, name, other):
     client = context.wrap_bio(received, sent, server_hostname=name)
     with connect(host, port) as connection:
         try:
-            for _ in range(2):
+            for said in (name, other):
                 try:
                     client.do_handshake()
                 except ssl.SSLWantReadError:
                     pass
-                connection.sendall(sent.read().replace(name.encode(), other.encode()) if _ else sent.read())
+                connection.sendall(sent.read().replace(name.encode(), said.encode()))
                 received.write(connection.recv(65536))
             return "answered"
         except OSError as error:
@@ -77,7 +77,8 @@ def ask_name_server(server, queries, tcp=False):
     """For each query (its question's name as hexadecimal, in wire form): [response code, addresses]"""
     seen = []
     for number, (name, kind) in enumerate(queries):
-        query = struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0) + bytes.fromhex(name) + struct.pack("!HH", kind, 1)
+        head = struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0)
+        query = head + bytes.fromhex(name) + struct.pack("!HH", kind, 1)
         kind_of_socket = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
         try:
             with socket.socket(family_of(server), kind_of_socket) as connection:
@@ -168,7 +169,7 @@ def udp6(final, source_port, port, payload):
 
 
 def send_packets(packets, wait=True):
-    """Puts packets (hexadecimal) on the device as they are, and waits until standard input ends"""
+    """Puts packets (hexadecimal) on the device as they are; then waits for standard input's end"""
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as device:
         for packet in map(bytes.fromhex, packets):
             kind = ETH_P_IP if packet[0] >> 4 == 4 else ETH_P_IPV6

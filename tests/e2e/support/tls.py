@@ -1,4 +1,4 @@
-"""TLS for tests of names: servers that remember which names they were asked for, and ClientHellos made to order."""
+"""TLS for tests of names: servers that remember which names were asked for, and ClientHellos made to order."""
 import os
 import ssl
 import struct
