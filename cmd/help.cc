@@ -6,6 +6,7 @@ const char* help_text() {
   return R"(nsrun gives a command a network of its own, without root.
 
   nsrun [OPTIONS] [--] COMMAND [ARGUMENTS]
+  nsrun ctl SOCKET COMMAND        asks a running one: nsrun ctl --help
 
 Network
   -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside,
@@ -49,7 +50,10 @@ Policy (the first rule that matches decides; with any --allow all else is refuse
 
 Record
       --log FILE            a JSON line for each flow ("-": standard error)
-      --pcap FILE           all packets, as pcapng
+      --pcap FILE           all packets, as pcapng, with names
+      --summary             at the end, who was reached and who was not
+      --control SOCKET      nsrun ctl SOCKET flows|top|stats|publish …|
+                            policy …|capture …: while it runs
 
 Command
       --map-root            root inside, you outside

@@ -129,6 +129,8 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_option("--log", options.log)->take_last();
   app.add_flag("--accelerate{on}", texts.accelerate)->take_last();
   app.add_option("--pcap", options.capture)->take_last();
+  app.add_option("--control", options.control)->take_last();
+  app.add_flag("--summary", options.summary);
   app.add_flag("--map-root", options.map_root);
   app.add_flag("--map-auto", options.map_auto);
   app.add_flag("--pid", options.pid);

@@ -22,7 +22,8 @@ struct RunOptions {
       rules;  // of `policy`, as its files were when nsrun began; null: none were given
   bool host_loopback = false;
   std::string dial = "direct://";
-  std::string log, capture;
+  std::string log, capture, control;
+  bool summary = false;
   Latency latency = Latency::automatic;
   bool map_root = false, map_auto = false;
   bool pid = false, uts = false, ipc = false;

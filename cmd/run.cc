@@ -14,6 +14,7 @@
 #include "host/dialers/dial_url.h"
 #include "host/host.h"
 #include "host/json_log.h"
+#include "host/summary.h"
 
 namespace nsrun {
 namespace {
@@ -25,11 +26,14 @@ int fail(const Error& error) {
   return static_cast<int>(error.exit);
 }
 
-// Puts flows into the log and warnings before the user.
+// Puts flows into the log and the summary, and warnings before the user.
 class Reporter final : public Events {
  public:
-  Reporter(std::unique_ptr<JsonLog> log, bool quiet) : log_(std::move(log)), quiet_(quiet) {}
+  Reporter(std::unique_ptr<JsonLog> log, bool summary, bool quiet) : log_(std::move(log)), quiet_(quiet) {
+    if (summary) summary_.emplace();
+  }
   void flow_ended(const FlowRecord& record) override {
+    if (summary_) summary_->add(record);
     if (!log_) return;
     log_->flow_ended(record);
     if (log_->trouble() && !std::exchange(trouble_told_, true)) warning(log_->trouble()->message());
@@ -37,9 +41,14 @@ class Reporter final : public Events {
   void warning(const std::string& what) override {
     if (!quiet_) std::fprintf(stderr, "nsrun: %s\n", what.c_str());
   }
+  // What was asked for is said, quiet or not.
+  void sum_up() const {
+    if (summary_) std::fprintf(stderr, "nsrun: %s", summary_->text().c_str());
+  }
 
  private:
   std::unique_ptr<JsonLog> log_;
+  std::optional<Summary> summary_;
   const bool quiet_;
   bool trouble_told_ = false;
 };
@@ -67,9 +76,25 @@ class Follower final : public SandboxListener {
   std::optional<int> status_;
 };
 
-// A capture is to show everything, so everything goes through the device.
+// A new policy, or somebody at the control socket, may end flows that live.
+bool may_cut(const RunOptions& options) {
+  return !options.control.empty() || options.policy.sources.has_files();
+}
+
+// A capture is to show everything, so everything goes through the device. So it does where flows may be cut:
+// the guest has the very socket of an accelerated one, unless that was asked for all the same.
 bool accelerates(const RunOptions& options) {
-  return options.acceleration != Acceleration::off && options.capture.empty();
+  if (options.acceleration == Acceleration::off || !options.capture.empty()) return false;
+  return options.acceleration == Acceleration::on || !may_cut(options);
+}
+
+void warn_of_acceleration(const RunOptions& options, Reporter& reporter) {
+  if (options.acceleration != Acceleration::on) return;
+  if (!accelerates(options))
+    reporter.warning("nothing is accelerated: with --pcap everything goes through the device");
+  else if (may_cut(options))
+    reporter.warning(
+        "accelerated connections cannot be cut, nor are they told of: they are the command's own");
 }
 
 Result<AgentOptions> agent_options(const RunOptions& options, std::vector<int> kept_fds) {
@@ -109,6 +134,9 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   host.dialer = [url = options.dial](Executor executor) { return dialer_from_url(url, executor).value(); };
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;
+  host.control = options.control;
+  if (options.policy.sources.has_files())
+    host.reload = [sources = options.policy.sources] { return sources.load(); };
   host.accelerate = accelerates(options);
   host.closed = options.closed;
   host.events = &events;
@@ -135,13 +163,17 @@ void raise_descriptor_limit() {
 }
 
 // Runs the loop until the command has ended, and every flow has been written down; `at_end` is called then.
-int follow_to_the_end(asio::io_context& context, Host& host, const Follower& follower, Process& child,
-                      const std::function<void()>& at_end) {
+int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host& host,
+                      const Follower& follower, Process& child, const std::function<void()>& at_end) {
   asio::cancellation_signal no_more_signals;
-  asio::co_spawn(context,
-                 forward_signals(
-                     context, [&host](int signal) { host.send_signal(signal); }, [&host] { host.hurry(); }),
-                 asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
+  asio::co_spawn(
+      context,
+      forward_signals(context, {.forward = [&host](int signal) { host.send_signal(signal); },
+                                .at_end = [&host] { host.hurry(); },
+                                .reload = options.policy.sources.has_files()
+                                              ? std::function<void()>([&host] { host.reload_policy(); })
+                                              : std::function<void()>()}),
+      asio::bind_cancellation_slot(no_more_signals.slot(), [](std::exception_ptr) {}));
   while (!follower.status()) context.run_one();
   host.close();
   no_more_signals.emit(asio::cancellation_type::terminal);
@@ -164,9 +196,8 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
     if (!opened) return opened.error();
     log = std::move(*opened);
   }
-  Reporter reporter(std::move(log), options.quiet);
-  if (options.acceleration == Acceleration::on && !accelerates(options))
-    reporter.warning("nothing is accelerated: with --pcap everything goes through the device");
+  Reporter reporter(std::move(log), options.summary, options.quiet);
+  warn_of_acceleration(options, reporter);
   Follower follower;
   Lesson lesson(options.policy.learn, options.command);
   auto settings = host_options(options, reporter, follower);
@@ -182,7 +213,8 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   auto child = start(command);
   if (!child) return child.error();
   raise_descriptor_limit();
-  return follow_to_the_end(context, host, follower, *child, [&] {
+  return follow_to_the_end(options, context, host, follower, *child, [&] {
+    reporter.sum_up();
     if (const auto written = lesson.write(); !written) fail(written.error());
   });
 }

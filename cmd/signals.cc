@@ -31,16 +31,20 @@ void hold_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-Task<> forward_signals(asio::io_context& context, std::function<void(int)> forward,
-                       std::function<void()> at_end) {
+Task<> forward_signals(asio::io_context& context, SignalHandlers handlers) {
   const sigset_t set = forwarded();
   Descriptor signals(context, ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   while (co_await readable(signals)) {
     signalfd_siginfo info;
     while (::read(signals.native_handle(), &info, sizeof info) == sizeof info) {
       const auto signal = static_cast<int>(info.ssi_signo);
-      if (info.ssi_code != SI_KERNEL) forward(signal);
-      if (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM) at_end();
+      const bool sent = info.ssi_code != SI_KERNEL;
+      if (sent && signal == SIGHUP && handlers.reload) {
+        handlers.reload();
+        continue;
+      }
+      if (sent) handlers.forward(signal);
+      if (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM) handlers.at_end();
     }
   }
 }

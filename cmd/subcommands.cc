@@ -3,12 +3,13 @@
 #include <array>
 #include <string_view>
 
+#include "cmd/ctl/ctl_command.h"
 #include "cmd/policy/policy_command.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::array subcommands = {Subcommand{"policy", policy_command}};
+constexpr std::array subcommands = {Subcommand{"ctl", ctl_command}, Subcommand{"policy", policy_command}};
 
 }  // namespace
 

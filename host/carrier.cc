@@ -1,6 +1,7 @@
 #include "host/carrier.h"
 
 #include "host/inspect/inspect.h"
+#include "host/policy/rejudge.h"
 #include "host/relay.h"
 
 namespace nsrun {
@@ -13,12 +14,47 @@ void refuse(Request& request, FlowRecord& record, Refusal how, FlowEnd end, std:
   request.refuse(how);
 }
 
+Refusal refusal_of_cut(Protocol protocol) {
+  return protocol == Protocol::tcp ? Refusal::reset : Refusal::prohibited;
+}
+
+void refuse_failed(Request& request, FlowRecord& record, const Error& error) {
+  record.allowed = error.code != denied_by_policy;
+  const auto end = record.allowed ? FlowEnd::failed : FlowEnd::refused;
+  refuse(request, record, refusal_for(error), end, error.message());
+}
+
+void refuse_after_all(Request& request, FlowRecord& record, std::string why) {
+  record.allowed = false;
+  refuse(request, record, refusal_of_cut(request.key().protocol), FlowEnd::policy, std::move(why));
+}
+
+// Has the flow in its hands as long as a task has: while it is judged, dialled, or relayed by coroutines.
+class TaskCutter final : public FlowCarrier {
+ public:
+  TaskCutter(asio::cancellation_signal& cancel, std::unique_ptr<Request>& request)
+      : cancel_(cancel), request_(request) {}
+  // Whoever still waits for an answer gets one.
+  void cut() override {
+    if (request_) request_->refuse(refusal_of_cut(request_->key().protocol));
+    cancel_.emit(asio::cancellation_type::terminal);
+  }
+
+ private:
+  asio::cancellation_signal& cancel_;
+  std::unique_ptr<Request>& request_;
+};
+
 }  // namespace
 
-Task<> Carrier::carry(std::unique_ptr<Request> request) {
-  auto record = ledger_.open(request->key(), asker_, totals_);
+Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signal& cancel) {
+  auto record = ledger_.open(request->key(), asker_, flows_);
+  TaskCutter cutter(cancel, request);
+  record->carried_by(&cutter);
+  const auto generation = policy_.generation();
   Verdict verdict = policy_.judge(request->key());
   if (verdict.asks) verdict = co_await policy_.ask(request->key(), std::move(verdict));
+  if (record->end != FlowEnd::open) co_return;  // it was cut, and its asker answered
   record->rule = verdict.rule;
   record->name = verdict.name;
   if (verdict.logs) ledger_.tell(*record, verdict);
@@ -30,15 +66,19 @@ Task<> Carrier::carry(std::unique_ptr<Request> request) {
   verdict.target.resolved = [&](const Target& target) { record->dialled = target.to_string(); };
 
   auto far = co_await dialer_.dial(verdict.target);
+  if (record->end != FlowEnd::open) co_return;
   if (!far) {
     ledger_.dial_failed(far.error());
-    record->allowed = far.error().code != denied_by_policy;
-    const auto end = record->allowed ? FlowEnd::failed : FlowEnd::refused;
-    co_return refuse(*request, *record, refusal_for(far.error()), end, far.error().message());
+    co_return refuse_failed(*request, *record, far.error());
   }
+  // Another policy than the one that let it pass: not a byte goes before this one has.
+  if (policy_.generation() != generation)
+    if (auto why = refused_now(policy_, *record))
+      co_return refuse_after_all(*request, *record, std::move(*why));
 
   const bool inspected = verdict.inspection != Inspection::none;
   if (auto preparing = request->prepare(**far, inspected)) co_await std::move(*preparing);
+  if (record->end != FlowEnd::open) co_return;
   auto near = request->accept();
   if (!near) co_return record->ended(FlowEnd::reset_by_source);  // the asker left while we dialled
 

@@ -13,16 +13,21 @@ class Carrier {
  public:
   // `asker`: who the requests come from. All outlive the carrier and the tasks of carry(). Policy and ledger
   // are for any thread; the rest belongs to the one that carries.
-  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, Counters& totals, Asker asker)
-      : policy_(policy), dialer_(dialer), ledger_(ledger), totals_(totals), asker_(asker) {}
+  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, LiveFlows& flows, Asker asker)
+      : policy_(policy), dialer_(dialer), ledger_(ledger), flows_(flows), asker_(asker) {}
 
-  Task<> carry(std::unique_ptr<Request> request);
+  // In a task of its own.
+  void begin(std::unique_ptr<Request> request, Scope& tasks) {
+    tasks.spawn_cancellable([&](auto& cancel) { return carry(std::move(request), cancel); });
+  }
+  // `cancel` ends the task that this is.
+  Task<> carry(std::unique_ptr<Request> request, asio::cancellation_signal& cancel);
 
  private:
   Policy& policy_;
   Dialer& dialer_;
   Ledger& ledger_;
-  Counters& totals_;
+  LiveFlows& flows_;
   const Asker asker_;
 };
 

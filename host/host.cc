@@ -53,6 +53,11 @@ void Host::send_signal(int signal) {
   asio::post(*own_context_, [core = core_.get(), signal] { core->send({MessageType::signal, signal}); });
 }
 
+void Host::reload_policy() {
+  if (!is_elsewhere()) return core_->reload();
+  asio::post(*own_context_, [core = core_.get()] { core->reload(); });
+}
+
 void Host::hurry() {
   if (!is_elsewhere()) return core_->hurry();
   asio::post(*own_context_, [core = core_.get()] { core->hurry(); });

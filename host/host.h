@@ -12,7 +12,7 @@
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/command.h"
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 #include "runtime/network.h"
 #include "runtime/task.h"
 
@@ -39,9 +39,13 @@ class SandboxListener {
 // no address that the target does not permit (Target::permits).
 using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
+// Reads the rules where they came from. Called on a thread of its own.
+using RuleLoader = std::function<Result<std::shared_ptr<const RuleSet>>()>;
+
 struct HostOptions {
   NetworkOptions network;
   std::shared_ptr<const RuleSet> rules;  // who may go where; null: all but the host itself (RulePolicy)
+  RuleLoader reload;                     // makes them anew when asked to; empty: they stay as they are
   // Who decides what the rules leave open (ask): a function, or a program (AskingProgram). Neither: it is
   // denied.
   AskFunction ask;
@@ -54,6 +58,7 @@ struct HostOptions {
   Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
+  std::string control;                 // where the control socket is to be (docs/control.md); empty: none
   // Our agent's offer to have the command's connects answered is taken: so that sockets of ours may take their
   // place; because its sandbox is closed (AgentOptions::closed). SIGURG, where it is at its default, then gets a
   // handler that does nothing: it interrupts the thread that answers.
@@ -92,6 +97,8 @@ class Host {
   void resume();
   // Passes a signal to the command of our agent.
   void send_signal(int signal);
+  // Asks HostOptions::reload for other rules; flows that these refuse are cut. A failure is a warning.
+  void reload_policy();
   // Once the command has ended: what it sent last is not passed on any longer, but cut off.
   void hurry();
   Counters counters() const;

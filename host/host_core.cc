@@ -7,7 +7,6 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "host/publish/listener.h"
 #include "netstack/devices/channel_device.h"
 #include "netstack/devices/open_device.h"
 #include "runtime/id_map.h"
@@ -28,8 +27,12 @@ HostCore::HostCore(asio::io_context& context, HostOptions options)
       worker_(context, sandbox_),
       child_gone_(context.get_executor()),
       published_("published"),
-      sockets_(context.get_executor(), [this](Message message) { send(std::move(message)); }) {
-  for (const auto& port : sandbox_.options.publish) listeners_.push_back(bind_published(port).value());
+      sockets_(context.get_executor(), [this](Message message) { send(std::move(message)); }),
+      publisher_(context.get_executor()),
+      policy_reload_(sandbox_) {
+  for (const auto& port : sandbox_.options.publish) publisher_.add(port).value();
+  if (!sandbox_.options.control.empty())
+    control_socket_.emplace(ControlSocket::bind(sandbox_.options.control).value());
 }
 
 Result<void> HostCore::attach(Command& command) {
@@ -87,7 +90,8 @@ Task<> HostCore::run() {
   if (sandbox_.asked) co_await sandbox_.asked->end();
   channel_wait_.reset();
   channel_.reset();
-  listeners_.clear();
+  publisher_.close();
+  control_.reset();
   over_ = true;
   listener_.closed();
 }
@@ -232,6 +236,7 @@ bool HostCore::begin(std::vector<std::unique_ptr<Device>> queues, pid_t child) {
         std::make_unique<WorkerThread>(context_, sandbox_, std::move(queues[i]), queues.size()));
   worker_.tasks().spawn(watch_child(std::move(pidfd)));
   publish();
+  if (control_socket_) serve_control();
   listener_.ready();
   return true;
 }
@@ -252,18 +257,36 @@ Task<> HostCore::watch_child(UniqueFd pidfd) {
 void HostCore::publish() {
   const auto& options = sandbox_.options;
   guest_dialer_.emplace(context_.get_executor(), worker_.stack(), sockets_, options.network);
-  published_flows_.emplace(published_, *guest_dialer_, sandbox_.ledger, worker_.totals(), Asker::client);
+  published_flows_.emplace(published_, *guest_dialer_, sandbox_.ledger, worker_.flows(), Asker::client);
   const ClientSink sink{[this](std::unique_ptr<Request> request) {
-                          worker_.tasks().spawn(published_flows_->carry(std::move(request)));
+                          published_flows_->begin(std::move(request), worker_.tasks());
                         },
                         [this](const Error& error) { sandbox_.ledger.dial_failed(error); }};
   const GuestAddresses guest{options.network.guest4,
                              options.network.ipv6 ? options.network.guest6 : options.network.guest4};
-  for (std::size_t i = 0; i < listeners_.size(); ++i) {
-    const auto& port = options.publish[i];
-    const auto listen = port.protocol == Protocol::tcp ? accept_published : receive_published;
-    worker_.tasks().spawn(listen(context_.get_executor(), listeners_[i].get(), port, guest, sink));
-  }
+  publisher_.begin(worker_.tasks(), guest, sink);
+}
+
+std::vector<FlowLoop> HostCore::loops() {
+  std::vector<FlowLoop> loops{{context_, worker_.flows()}};
+  for (auto& other : others_) loops.push_back({other->worker().context(), other->worker().flows()});
+  return loops;
+}
+
+void HostCore::serve_control() {
+  commands_.emplace(
+      SandboxCommands::Parts{sandbox_, publisher_, policy_reload_, loops(), [this] { return counters(); }});
+  control_.emplace(std::move(*control_socket_), commands_->commands(), worker_.tasks());
+  control_->begin();
+}
+
+void HostCore::reload() {
+  if (worker_.has_begun()) worker_.tasks().spawn(reload_and_tell());
+}
+
+Task<> HostCore::reload_and_tell() {
+  const auto cut = co_await policy_reload_.run(loops());
+  if (!cut) sandbox_.ledger.warning(cut.error().message());
 }
 
 void HostCore::refuse_child(const Error& error) {

@@ -2,8 +2,12 @@
 
 #include <optional>
 
+#include "host/control/control_server.h"
+#include "host/control/sandbox_commands.h"
 #include "host/host.h"
+#include "host/policy_reload.h"
 #include "host/publish/guest_dialer.h"
+#include "host/publish/publisher.h"
 #include "host/publish/sandbox_sockets.h"
 #include "host/sandbox.h"
 #include "host/worker.h"
@@ -30,6 +34,7 @@ class HostCore {
   void send(Message message);
   void resume() { send({MessageType::resume, 0, last_stop_}); }
   void hurry() { is_passing_on_ = false; }
+  void reload();  // of the policy: what comes of it is told only where it fails
   Counters counters();
   void replace_rules(std::shared_ptr<const RuleSet> rules) { sandbox_.policy.replace(std::move(rules)); }
 
@@ -45,8 +50,10 @@ class HostCore {
   void accelerate(Message& message);
   void begin_with_pump(const Message& message);
   void publish();
+  void serve_control();
+  Task<> reload_and_tell();
   void refuse_child(const Error& error);
-  std::size_t workers() const { return 1 + others_.size(); }
+  std::vector<FlowLoop> loops();
   Task<std::size_t> unfinished();
 
   asio::io_context& context_;
@@ -59,8 +66,7 @@ class HostCore {
   Signal child_gone_;
   AllowAll published_;
 
-  std::vector<UniqueFd> listeners_;  // of options.publish, in order
-  UniqueFd channel_;                 // our end of the handshake
+  UniqueFd channel_;  // our end of the handshake
   std::optional<Descriptor> channel_wait_;
   bool ids_mapped_ = false, is_passing_on_ = false;
   pid_t child_ = 0;        // the sandbox's first process, once it has sent its device
@@ -71,6 +77,11 @@ class HostCore {
   SandboxSockets sockets_;
   std::optional<GuestDialer> guest_dialer_;
   std::optional<Carrier> published_flows_;
+  Publisher publisher_;
+  PolicyReload policy_reload_;
+  std::optional<ControlSocket> control_socket_;  // until it is served
+  std::optional<SandboxCommands> commands_;
+  std::optional<ControlServer> control_;
 };
 
 }  // namespace nsrun

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <ctime>
 
@@ -35,10 +34,10 @@ Result<std::unique_ptr<JsonLog>> JsonLog::open(const std::string& path) {
   return std::unique_ptr<JsonLog>(new JsonLog(std::move(file)));
 }
 
-void JsonLog::flow_ended(const FlowRecord& record) {
+boost::json::object describe(const FlowRecord& record) {
   const auto protocol = record.key.protocol;
   boost::json::object line;
-  line["time"] = timestamp(record.began);
+  line["time"] = timestamp(record.began());
   line["flow"] = record.id;
   line["protocol"] = to_string(protocol);
   const bool guest_asked = record.asker == Asker::guest;
@@ -48,7 +47,8 @@ void JsonLog::flow_ended(const FlowRecord& record) {
   line["name"] = record.name;
   line["dialled"] = record.dialled;
   line["rule"] = record.rule;
-  line["verdict"] = record.allowed ? "allow" : record.rejected ? "reject" : "deny";
+  const bool is_judged = record.allowed || record.end != FlowEnd::open;
+  line["verdict"] = record.allowed ? "allow" : record.rejected ? "reject" : is_judged ? "deny" : "pending";
   // Nobody here sees what an injected flow moves.
   const bool is_seen = record.end != FlowEnd::injected;
   line["bytes_up"] = is_seen ? boost::json::value(record.bytes_up) : nullptr;
@@ -62,7 +62,11 @@ void JsonLog::flow_ended(const FlowRecord& record) {
                             .count();
   line["end"] = to_string(record.end);
   if (!record.why.empty()) line["error"] = record.why;
-  const std::string text = boost::json::serialize(line) + "\n";
+  return line;
+}
+
+void JsonLog::flow_ended(const FlowRecord& record) {
+  const std::string text = boost::json::serialize(describe(record)) + "\n";
   if (::write(file_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) && !trouble_)
     trouble_ = errno_error("cannot write to the log, which is not complete");
 }

@@ -1,19 +1,23 @@
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "runtime/fd.h"
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 #include "runtime/result.h"
 
 namespace nsrun {
 
+// A flow in words, as the log and the control socket have it. Fields: time, flow, protocol, asker ("guest",
+// or "client" of a published port), guest and peer (the two ends as the guest sees them), name, dialled,
+// rule, verdict, bytes_up, bytes_down, packets_up, packets_down (not tcp), duration_ms, end, error.
+boost::json::object describe(const FlowRecord& record);
+
 // One JSON object a line for each flow that ended (NDJSON), in one write(2): the file is whole whenever nsrun
-// ends, however it ends. Fields: time, flow, protocol, asker ("guest", or "client" of a published port),
-// guest and peer (the two ends as the guest sees them), name, dialled, rule, verdict, bytes_up, bytes_down,
-// packets_up, packets_down (not tcp), duration_ms, end, error.
+// ends, however it ends.
 class JsonLog final : public Events {
  public:
   // `path`: a file to append to, or "-" for standard error.

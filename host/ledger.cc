@@ -2,8 +2,8 @@
 
 namespace nsrun {
 
-std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key, Asker asker, Counters& totals) {
-  return std::make_unique<FlowRecord>(++last_id_, key, *this, totals, asker);
+std::unique_ptr<FlowRecord> Ledger::open(const FlowKey& key, Asker asker, LiveFlows& flows) {
+  return std::make_unique<FlowRecord>(++last_id_, key, *this, flows, asker);
 }
 
 void Ledger::tell(const FlowRecord& record, const Verdict& verdict) {

@@ -7,7 +7,7 @@
 
 #include "host/names/recent_names.h"
 #include "host/policy/policy.h"
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 #include "runtime/result.h"
 
 namespace nsrun {
@@ -19,8 +19,8 @@ class Ledger final : public Events {
   // `events` outlives the ledger and every record.
   explicit Ledger(Events& events) : events_(events) {}
 
-  // `totals`: of the thread that carries the flow.
-  std::unique_ptr<FlowRecord> open(const FlowKey& key, Asker asker, Counters& totals);
+  // `flows`: of the thread that carries the flow.
+  std::unique_ptr<FlowRecord> open(const FlowKey& key, Asker asker, LiveFlows& flows);
   // The name lately resolved to this address, for the record: a hint.
   std::string name_of(const IpAddress& address) { return names.name_of(address); }
   // A rule wants it said that this flow begins, or is refused.

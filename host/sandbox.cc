@@ -29,9 +29,15 @@ Sandbox::Sandbox(HostOptions given, Executor home)
       inquirer(inquirer_of(options, asked.get(), ledger)),
       policy({options.network, options.host_loopback, options.dialer_resolves_names || options.learner,
               inquirer.get()},
-             synthetic, options.rules ? options.rules : std::make_shared<const RuleSet>()) {
+             synthetic, options.rules ? options.rules : std::make_shared<const RuleSet>()),
+      capture([this](const IpAddress& address) { return name_of(address); }) {
   if (options.learner) learning = std::make_unique<LearningPolicy>(policy, *options.learner);
-  if (!options.capture.empty()) capture = CaptureFile::create(options.capture).value();
+  if (!options.capture.empty()) capture.start(options.capture).value();
+}
+
+std::string Sandbox::name_of(const IpAddress& address) {
+  if (SyntheticNames::covers(address)) return synthetic.name_of(address).value_or("");
+  return ledger.name_of(address);
 }
 
 }  // namespace nsrun

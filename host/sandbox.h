@@ -21,6 +21,10 @@ struct Sandbox {
 
   Policy& judge() { return learning ? static_cast<Policy&>(*learning) : policy; }
 
+  std::string name_of(const IpAddress& address);  // that the guest means by it, as far as is known
+  // A capture runs, or may be begun later.
+  bool may_capture() const { return !options.capture.empty() || !options.control.empty(); }
+
   const HostOptions options;
   Events no_events;
   Ledger ledger;
@@ -29,7 +33,7 @@ struct Sandbox {
   SyntheticNames synthetic;
   RulePolicy policy;
   std::unique_ptr<LearningPolicy> learning;  // in front of `policy`; null: nobody learns
-  std::unique_ptr<CaptureFile> capture;      // null: none
+  Capture capture;
   StackGroup stacks;
 };
 

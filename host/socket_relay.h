@@ -1,7 +1,7 @@
 #pragma once
 
 #include "runtime/fd.h"
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 #include "runtime/task.h"
 
 namespace nsrun {

@@ -23,7 +23,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
       sandbox_(sandbox),
       tasks_(context.get_executor(),
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
-      world_(context.get_executor(), sandbox.options, tasks_, totals_),
+      world_(context.get_executor(), sandbox.options, tasks_, flows_.totals),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -44,11 +44,11 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
             return name_server_.serve(std::move(guest), {target.protocol, target.source, target.endpoint});
           }),
       dialer_(sandbox.options.network, name_service_, world_),
-      flows_(sandbox.judge(), dialer_, sandbox.ledger, totals_, Asker::guest) {}
+      carrier_(sandbox.judge(), dialer_, sandbox.ledger, flows_, Asker::guest) {}
 
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   device_ = std::move(queue);
-  if (sandbox_.capture) capturing_ = std::make_unique<CapturingDevice>(*device_, *sandbox_.capture);
+  if (sandbox_.may_capture()) capturing_ = std::make_unique<CapturingDevice>(*device_, sandbox_.capture);
   Device* outermost = capturing_ ? capturing_.get() : device_.get();
   if (auto faults = sandbox_.policy.rules()->packet_faults()) {
     faulty_ = std::make_unique<FaultDevice>(*outermost, std::move(faults));
@@ -80,11 +80,11 @@ void Worker::refused(const FlowKey& key, const std::string& name) {
 
 Result<void> Worker::accelerate(Message message, pid_t agent) {
   if (injector_) return {};
-  moved_.emplace(context_, *stack_, tasks_, totals_);
+  moved_.emplace(context_, *stack_, tasks_, flows_, sandbox_.judge());
   auto injector = InjectorThread::start(
       context_, std::move(message), sandbox_.options.network, agent, *moved_,
       {sandbox_.judge(), sandbox_.ledger, injected_, [this](Executor executor, Scope& flows) {
-         return std::make_unique<WorldDialer>(executor, sandbox_.options, flows, injected_);
+         return std::make_unique<WorldDialer>(executor, sandbox_.options, flows, injected_.totals);
        }});
   if (!injector) return moved_.reset(), injector.error();
   injector_ = std::move(*injector);
@@ -92,8 +92,8 @@ Result<void> Worker::accelerate(Message message, pid_t agent) {
 }
 
 Counters Worker::counted() const {
-  Counters sum = totals_;
-  sum += injected_;
+  Counters sum = flows_.totals;
+  sum += injected_.totals;
   return sum;
 }
 

@@ -35,23 +35,23 @@ class Worker {
   // Every flow ends, and then the stack.
   Task<> end();
 
-  void carry(std::unique_ptr<Request> request) { tasks_.spawn(flows_.carry(std::move(request))); }
+  void carry(std::unique_ptr<Request> request) { carrier_.begin(std::move(request), tasks_); }
   bool has_begun() const { return stack_ != nullptr; }
   Stack& stack() { return *stack_; }
   Scope& tasks() { return tasks_; }
   asio::io_context& context() { return context_; }
   // Takes what waits at the device; how many flows hold something of the guest's that was not passed on yet.
   std::size_t unfinished() { return stack_ ? stack_->unfinished() : 0; }
-  Counters& totals() { return totals_; }
-  Counters counted() const;  // all there is to count here; for any thread
+  LiveFlows& flows() { return flows_; }  // not those that the injector has in its hands
+  Counters counted() const;              // all there is to count here; for any thread
 
  private:
   void refused(const FlowKey& key, const std::string& name);
 
   asio::io_context& context_;
   Sandbox& sandbox_;
-  Counters totals_, injected_;  // injected_: the injector's thread's
-  Counters refused_queries_;    // records without a flow of their own
+  LiveFlows flows_, injected_;  // injected_: the injector's thread's
+  LiveFlows refused_queries_;   // records without a flow of their own
   Scope tasks_;
   WorldDialer world_;
   DirectDialer upstream_;  // to the host's resolvers: no policy between
@@ -59,7 +59,7 @@ class Worker {
   NameServer name_server_;
   FunctionDialer name_service_;
   NameServiceDialer dialer_;
-  Carrier flows_;
+  Carrier carrier_;
   std::unique_ptr<Device> device_, capturing_, faulty_;
   std::unique_ptr<Stack> stack_;
   std::optional<MovedFlows> moved_;

@@ -4,7 +4,7 @@
 
 #include "runtime/bytes.h"
 #include "runtime/fd.h"
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 #include "runtime/task.h"
 
 namespace nsrun {

@@ -3,7 +3,6 @@
 #include <sys/random.h>
 
 #include <cstring>
-#include <utility>
 
 namespace nsrun {
 
@@ -37,6 +36,8 @@ std::string_view to_string(FlowEnd end) {
       return "failed";
     case FlowEnd::sandbox_ended:
       return "sandbox_ended";
+    case FlowEnd::policy:
+      return "policy";
     case FlowEnd::injected:
       return "injected";
   }
@@ -46,66 +47,6 @@ std::string_view to_string(FlowEnd end) {
 std::string Target::to_string() const {
   const std::string where = name.empty() ? endpoint.to_string() : name + ":" + std::to_string(endpoint.port);
   return std::string(nsrun::to_string(protocol)) + "/" + where;
-}
-
-Counters& Counters::operator+=(const Counters& other) {
-  tcp.connections += other.tcp.connections;
-  tcp.bytes_up += other.tcp.bytes_up;
-  tcp.bytes_down += other.tcp.bytes_down;
-  for (auto [total, more] : {std::pair(&udp, &other.udp), std::pair(&icmp, &other.icmp)}) {
-    total->flows += more->flows;
-    total->packets_up += more->packets_up;
-    total->packets_down += more->packets_down;
-    total->bytes_up += more->bytes_up;
-    total->bytes_down += more->bytes_down;
-  }
-  relays_from_guest += other.relays_from_guest;
-  return *this;
-}
-
-FlowRecord::FlowRecord(std::uint64_t id_, const FlowKey& key_, Events& events, Counters& totals, Asker asker_)
-    : id(id_), key(key_), asker(asker_), events_(events), totals_(&totals) {
-  if (key.protocol == Protocol::tcp) totals_->tcp.connections += 1;
-  if (key.protocol == Protocol::udp) totals_->udp.flows += 1;
-  if (key.protocol == Protocol::icmp) totals_->icmp.flows += 1;
-}
-
-void FlowRecord::relayed_from_guest() {
-  if (!std::exchange(relayed_from_guest_, true)) totals_->relays_from_guest += 1;
-}
-
-void FlowRecord::guest_finished() {
-  if (std::exchange(relayed_from_guest_, false)) totals_->relays_from_guest -= 1;
-}
-
-FlowRecord::~FlowRecord() {
-  guest_finished();
-  ended(FlowEnd::sandbox_ended);
-  events_.flow_ended(*this);
-}
-
-void FlowRecord::moved_up(std::uint64_t bytes, std::uint64_t packets) {
-  bytes_up += bytes;
-  packets_up += packets;
-  if (key.protocol == Protocol::tcp) {
-    totals_->tcp.bytes_up += bytes;
-  } else {
-    auto& total = key.protocol == Protocol::udp ? totals_->udp : totals_->icmp;
-    total.bytes_up += bytes;
-    total.packets_up += packets;
-  }
-}
-
-void FlowRecord::moved_down(std::uint64_t bytes, std::uint64_t packets) {
-  bytes_down += bytes;
-  packets_down += packets;
-  if (key.protocol == Protocol::tcp) {
-    totals_->tcp.bytes_down += bytes;
-  } else {
-    auto& total = key.protocol == Protocol::udp ? totals_->udp : totals_->icmp;
-    total.bytes_down += bytes;
-    total.packets_down += packets;
-  }
 }
 
 }  // namespace nsrun

@@ -55,8 +55,9 @@ Scope::~Scope() {
   std::abort();
 }
 
-void Scope::spawn(Task<> task) {
-  const auto child = children_.emplace(children_.end());
+void Scope::spawn(Task<> task) { start(add(), std::move(task)); }
+
+void Scope::start(Place child, Task<> task) {
   auto ended = [this, child](std::exception_ptr failure) {
     children_.erase(child);
     if (children_.empty()) empty_.cancel();

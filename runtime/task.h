@@ -49,6 +49,12 @@ class Scope {
   Scope(const Scope&) = delete;
 
   void spawn(Task<> task);
+  // The task that `begin(cancel)` makes; `cancel` ends it, as long as it lives.
+  template <class Begin>
+  void spawn_cancellable(Begin begin) {
+    const auto child = add();
+    start(child, begin(child->cancellation));
+  }
   void cancel();             // each task unwinds with operation_aborted, when it next runs
   Task<> join();             // until no task is left
   Task<> cancel_and_join();  // to the end even when the caller is cancelled meanwhile
@@ -59,6 +65,10 @@ class Scope {
   struct Child {
     asio::cancellation_signal cancellation;
   };
+  using Place = std::list<Child>::iterator;
+  Place add() { return children_.emplace(children_.end()); }
+  void start(Place child, Task<> task);
+
   Executor executor_;
   Report report_;
   std::list<Child> children_;

@@ -41,7 +41,7 @@ InjectorThread::InjectorThread(asio::io_context& home, Parts parts)
           context_.get_executor(),
           [&ledger = parts.ledger](const std::string& what) { ledger.warning("a connect failed: " + what); }),
       dialer_(parts.dialer(context_.get_executor(), tasks_)),
-      flows_(parts.policy, *dialer_, parts.ledger, parts.totals, Asker::guest) {}
+      flows_(parts.policy, *dialer_, parts.ledger, parts.flows, Asker::guest) {}
 
 Result<std::unique_ptr<InjectorThread>> InjectorThread::start(asio::io_context& home, Message accelerate,
                                                               const NetworkOptions& network, pid_t agent,
@@ -54,9 +54,9 @@ Result<std::unique_ptr<InjectorThread>> InjectorThread::start(asio::io_context& 
 
 Result<void> InjectorThread::begin(Message accelerate, Injector::Options options) {
   MovedFlows& moved = options.moved;
-  auto injector = Injector::start(
-      std::move(accelerate), std::move(options), tasks_,
-      [this](std::unique_ptr<Request> request) { tasks_.spawn(flows_.carry(std::move(request))); });
+  auto injector =
+      Injector::start(std::move(accelerate), std::move(options), tasks_,
+                      [this](std::unique_ptr<Request> request) { flows_.begin(std::move(request), tasks_); });
   if (!injector) return injector.error();
   injector_ = std::move(*injector);
   moved.on_arrival([this](const FlowKey& key, MovedRequest syn) {

@@ -16,7 +16,7 @@ class InjectorThread {
   struct Parts {
     Policy& policy;
     Ledger& ledger;
-    Counters& totals;  // the thread's to write
+    LiveFlows& flows;  // the thread's alone
     std::function<std::unique_ptr<Dialer>(Executor executor, Scope& flows)> dialer;
   };
   // `home`: whose thread makes, ends and destroys it; that of `moved`. `accelerate` is the child's message.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "host/policy/rejudge.h"
 #include "host/relay.h"
 #include "host/socket_connection.h"
 
@@ -66,8 +67,14 @@ void MovedFlows::settle(std::unique_ptr<Request> syn) {
 }
 
 void MovedFlows::carry(std::unique_ptr<Connection> near, UniqueFd far, std::unique_ptr<FlowRecord> record) {
-  record->carried_by(totals_);
+  record->enter(flows_);
   if (!near) return record->ended(FlowEnd::reset_by_source);
+  // A new policy has looked at the flows of this loop, perhaps, while this was on its way here.
+  if (auto why = refused_now(policy_, *record)) {
+    record->why = std::move(*why);
+    record->ended(FlowEnd::policy);
+    return near->reset();
+  }
   auto socket = std::make_unique<SocketConnection>(tasks_.executor(), std::move(far));
   tasks_.spawn(relay(std::move(near), std::move(socket), std::move(record)));
 }

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "host/inject/moved_request.h"
+#include "host/policy/policy.h"
 #include "netstack/stack.h"
 
 namespace nsrun {
@@ -14,9 +15,9 @@ namespace nsrun {
 class MovedFlows {
  public:
   using Arrival = std::function<void(const FlowKey& key, MovedRequest syn)>;
-  // `totals` counts what `tasks` carry. All outlive it.
-  MovedFlows(asio::io_context& home, Stack& stack, Scope& tasks, Counters& totals)
-      : home_(home), stack_(stack), tasks_(tasks), totals_(totals) {}
+  // `flows`: of the stack's loop. All outlive it.
+  MovedFlows(asio::io_context& home, Stack& stack, Scope& tasks, LiveFlows& flows, Policy& policy)
+      : home_(home), stack_(stack), tasks_(tasks), flows_(flows), policy_(policy) {}
 
   // Hears of each SYN that was expected.
   void on_arrival(Arrival arrival) { arrival_ = std::move(arrival); }
@@ -46,7 +47,8 @@ class MovedFlows {
   asio::io_context& home_;
   Stack& stack_;
   Scope& tasks_;
-  Counters& totals_;
+  LiveFlows& flows_;
+  Policy& policy_;
   Arrival arrival_;
   std::unordered_set<FlowKey> expected_;
   std::deque<Refused> refused_;  // before their SYN came

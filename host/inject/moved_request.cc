@@ -106,6 +106,7 @@ void MovedConnection::reset() {
 }
 
 bool MovedConnection::carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool) {
+  record->leave();
   auto go_on = [&flows = flows_, there = std::move(there_), socket = std::move(far),
                 flow = std::move(record)]() mutable {
     there->end();

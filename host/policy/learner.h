@@ -53,6 +53,7 @@ class LearningPolicy final : public Policy {
 
   Verdict judge(const FlowKey& key) override;
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
+  std::uint64_t generation() const override { return policy_.generation(); }
 
  private:
   void learn(const FlowKey& key, const Verdict& verdict);

@@ -38,6 +38,8 @@ class Policy {
  public:
   virtual ~Policy() = default;
   virtual Verdict judge(const FlowKey& key) = 0;
+  // Which policy it is that judges now, counted from 0: it may have been replaced.
+  virtual std::uint64_t generation() const { return 0; }
   // Has somebody else decide. `undecided` is judge's verdict, as it stands if the answer is yes.
   virtual Task<Verdict> ask(const FlowKey& key, Verdict undecided) {
     (void)key;

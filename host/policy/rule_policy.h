@@ -43,8 +43,13 @@ class RulePolicy final : public Policy, public NamePolicy {
   }
 
   std::shared_ptr<const RuleSet> rules() const { return rules_.load(); }
-  // From here on; flows that live were judged by others.
-  void replace(std::shared_ptr<const RuleSet> rules) { rules_.store(std::move(rules)); }
+  // From here on. Flows that live were judged by others: refused_now (host/policy/rejudge.h) says of each
+  // whether these refuse it.
+  void replace(std::shared_ptr<const RuleSet> rules) {
+    rules_.store(std::move(rules));
+    generation_ += 1;
+  }
+  std::uint64_t generation() const override { return generation_; }
 
  private:
   Verdict judge_gateway(const FlowKey& key, const RuleSet& rules) const;
@@ -54,6 +59,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   const Options options_;
   SyntheticNames& names_;
   std::atomic<std::shared_ptr<const RuleSet>> rules_;
+  std::atomic<std::uint64_t> generation_ = 0;
 };
 
 }  // namespace nsrun

@@ -97,6 +97,7 @@ UdpSplice::UdpSplice(StackCore& core, DatagramConversation& conversation, Unique
       socket_(std::move(socket)),
       record_(std::move(record)),
       far_asked_(far_asked) {
+  record_->carried_by(this);
   const int on = 1;
   if (core_.device().segments_udp()) ::setsockopt(socket_.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
   core_.poller().add(socket_.get(), EPOLLIN | EPOLLET, *this);

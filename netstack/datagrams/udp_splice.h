@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "netstack/datagrams/datagram_conversation.h"
+#include "runtime/flow_record.h"
 
 namespace nsrun {
 
@@ -14,7 +15,7 @@ namespace nsrun {
 // way (UDP_GRO, recvmmsg). Order within the flow is kept.
 //
 // Budget: one sendmmsg for each batch and flow; one recvmmsg and one device write for up to 64 KiB.
-class UdpSplice final : private Pollable {
+class UdpSplice final : public FlowCarrier, private Pollable {
  public:
   UdpSplice(StackCore& core, DatagramConversation& conversation, UniqueFd socket,
             std::unique_ptr<FlowRecord> record, bool far_asked);
@@ -26,6 +27,7 @@ class UdpSplice final : private Pollable {
   // receive buffer holds.
   void turn();
   void ended(FlowEnd how) { record_->ended(how); }
+  void cut() override { conversation_.end(FlowEnd::policy); }
 
  private:
   // A datagram, or several of `segment` bytes each (0: one), on its way to the socket: in the buffer that the

@@ -26,6 +26,7 @@ class TcpConnection final : public Connection, private TcpUser {
  private:
   void turn() override;
   void conversation_gone() override;
+  void cut() override { reset(); }
   Error broken(const char* doing) const;
 
   StackCore& core_;

@@ -3,6 +3,7 @@
 #include "netstack/conversation.h"
 #include "netstack/tcp/lwip_tcp.h"
 #include "netstack/tcp/tcp_guard.h"
+#include "runtime/flow_record.h"
 
 namespace nsrun {
 
@@ -10,7 +11,7 @@ class TcpConversation;
 
 // Who carries a conversation's bytes on: a Connection for anybody (tcp_connection.h), or a splice to a kernel
 // socket (tcp_splice.h).
-class TcpUser {
+class TcpUser : public FlowCarrier {
  public:
   virtual ~TcpUser() = default;
   // Once a batch, after anything changed. It may end the conversation.

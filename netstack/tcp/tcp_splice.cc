@@ -26,7 +26,9 @@ TcpSplice::TcpSplice(StackCore& core, TcpConversation& conversation, UniqueFd so
       socket_(std::move(socket)),
       record_(std::move(record)),
       far_asked_(far_asked),
-      socket_ended_(conversation.has_finished()) {}
+      socket_ended_(conversation.has_finished()) {
+  record_->carried_by(this);
+}
 
 // The splice belongs to its conversation: conversation_gone() ends it.
 void TcpSplice::start(StackCore& core, TcpConversation& conversation, UniqueFd socket,
@@ -166,6 +168,11 @@ void TcpSplice::end(FlowEnd how) {
   record_->ended(how);
   conversation_.end();  // detaches us
   leave();
+}
+
+void TcpSplice::cut() {
+  reset_socket();
+  end(FlowEnd::policy);
 }
 
 void TcpSplice::conversation_gone() {

@@ -22,6 +22,7 @@ class TcpSplice final : public TcpUser, private Pollable {
 
   void turn() override;
   void conversation_gone() override;
+  void cut() override;
 
  private:
   TcpSplice(StackCore& core, TcpConversation& conversation, UniqueFd socket,

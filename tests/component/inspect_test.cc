@@ -43,7 +43,7 @@ struct Flow {
   }
 
   Task<> run() {
-    auto record = std::make_unique<FlowRecord>(1, FlowKey{}, events, totals);
+    auto record = std::make_unique<FlowRecord>(1, FlowKey{}, events, flows);
     record->allowed = true;
     auto rest = co_await inspect(std::move(near), *far, verdict, *record);
     agreed = rest != nullptr;
@@ -51,7 +51,7 @@ struct Flow {
   }
 
   LastFlow events;
-  Counters totals;
+  LiveFlows flows;
   Verdict verdict{.allowed = true, .inspection = Inspection::name};
   std::unique_ptr<Connection> guest, near, far, server;
   bool agreed = false;

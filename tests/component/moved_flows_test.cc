@@ -52,11 +52,12 @@ class Home {
 
   asio::io_context context{1};
   Events events;
-  Counters totals;
+  LiveFlows live;
+  AllowAll policy{"all"};
   Scope tasks{context.get_executor()};
   test::MemoryDevice device{true};
   Stack stack{context, device, {}, [](std::unique_ptr<Request>) {}, events};
-  MovedFlows flows{context, stack, tasks, totals};
+  MovedFlows flows{context, stack, tasks, live, policy};
   std::optional<MovedRequest> arrived;
   std::thread thread;
 

@@ -36,9 +36,9 @@ std::pair<UniqueFd, UniqueFd> tcp_pair() {
 
 struct Relayed {
   std::pair<UniqueFd, UniqueFd> client = tcp_pair(), server = tcp_pair();  // first: the test's; second: ours
-  Counters totals;
+  LiveFlows flows;
   Events events;
-  FlowRecord record{1, {}, events, totals, Asker::client};
+  FlowRecord record{1, {}, events, flows, Asker::client};
 
   Task<> relay(Executor executor) {
     co_await relay_sockets(executor, std::move(client.second), std::move(server.second), record);

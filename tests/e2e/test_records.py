@@ -5,15 +5,17 @@
                     ├──► log: a JSON line for each flow
                     └──► pcapng file, for tshark
 """
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 
 from support import guest, sandbox
 from support.dns import NameServer
 from support.servers import Server, count_and_tell, datagram_echo, echo
-from support.theme import expect, expect_equal, need, test
+from support.theme import expect, expect_equal, need, test, until
 from support.world import SERVER4, SILENT4
 
 IN_A_WORLD = True
@@ -125,6 +127,53 @@ def _():
     expect_fields(flow, bytes_up=0, bytes_down=0, end="sandbox_ended")
 
 
+@test("flows that have ended are on record when nsrun is killed")
+def _():
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink("log")
+    with Server(echo) as server, sandbox.start("bash", options=["--log", "log"]) as shell:
+        for _ in range(20):
+            shell.ask(f"exec 3<>/dev/tcp/{SERVER4}/{server.port}; echo hello >&3; read line <&3; exec 3>&-")
+        until(lambda: len(open("log").readlines()) == 20, what="20 lines")
+        shell.ask(f"exec 3<>/dev/tcp/{SERVER4}/{server.port}")
+        shell.signal(signal.SIGKILL)
+        expect_equal(shell.status(), -signal.SIGKILL)
+    expect_equal({(flow["bytes_up"], flow["end"]) for flow in map(json.loads, open("log"))}, {(6, "closed")})
+
+
+@test("flows that live when nsrun is told to end are on record with what they moved")
+def _():
+    for options in ((), ("--workers=2",)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("log")
+        with Server(echo) as server, sandbox.start("bash", options=["--log", "log", *options]) as shell:
+            for number in (3, 4, 5):
+                shell.ask(f"exec {number}<>/dev/tcp/{SERVER4}/{server.port}; echo hello >&{number}; read line <&{number}")
+            shell.ask("trap - TERM")
+            shell.signal(signal.SIGTERM)
+            expect_equal(shell.status(), 128 + signal.SIGTERM)
+        found = [json.loads(line) for line in open("log")]
+        expect_equal([(flow["bytes_up"], flow["bytes_down"]) for flow in found], [(6, 6)] * 3)
+        expect({flow["end"] for flow in found} <= {"closed", "sandbox_ended", "reset_by_source"}, found)
+
+
+@test("--summary tells at the end who was reached and who was not, those first")
+def _():
+    with NameServer({("www.example.test", "A"): [SERVER4]}), Server(echo) as server:
+        script = "; ".join(" ".join([*sandbox.PYTHON, sandbox.GUEST, words]) for words in (
+            f"echoed '[\"{SERVER4}\", {server.port}, \"hello\"]'",
+            f"echoed '[\"{SERVER4}\", {server.port}, \"hello\"]'",
+            "connect_error '[\"169.254.169.254\", 80]'",
+            f"connect_error '[\"{SERVER4}\", 9]'"))
+        done = sandbox.nsrun("--summary", "--quiet", "--", "sh", "-c", script)
+    lines = [line.split() for line in done.stderr.splitlines()]
+    expect_equal(lines[0], ["nsrun:", "4", "flows,", "1", "refused"])
+    expect_equal(lines[2:], [["reject", "1", "0", "0", "tcp/169.254.169.254:80"],
+                             ["failed", "1", "0", "0", f"tcp/{SERVER4}:9"],
+                             ["allow", "2", "10", "10", f"tcp/{SERVER4}:{server.port}"]])
+    expect_equal(sandbox.nsrun("--summary", "--", "true").stderr, "nsrun: 0 flows, 0 refused\n")
+
+
 @test("--log - writes to standard error, and a log is added to, never overwritten")
 def _():
     with open("old-log", "w") as file:
@@ -163,3 +212,19 @@ def _():
     expect_equal(len(read("-Y", f"tcp.flags.syn == 1 && tcp.port == {server.port}").splitlines()), 2, "SYNs")
     expect_equal(len(read("-Y", f"udp.port == {port}").splitlines()), 2, "datagrams")
     expect_equal(read("-Y", "_ws.malformed"), "", "malformed packets")
+
+
+@test("a capture says the names of addresses, and which a connection was for")
+def _():
+    need("tshark")
+    for options in ((), ("--allow", "www.example.test")):
+        with NameServer({("www.example.test", "A"): [SERVER4]}), Server(echo) as server:
+            sandbox.run(*sandbox.guest_command("echoed", "www.example.test", server.port, "hello"),
+                        options=["--pcap", "names.pcapng", *options])
+        read = lambda *words: subprocess.run(["tshark", "-r", "names.pcapng", "-T", "fields", *words],
+                                             capture_output=True, text=True, check=True).stdout.split("\n")
+        commented = read("-Y", "frame.comment", "-e", "tcp.flags.syn", "-e", "frame.comment")
+        expect_equal([line.split() for line in commented if line], [["1", "www.example.test"]], options)
+        hosts = read("-N", "n", "-Y", "tcp.flags.syn == 1 && tcp.flags.ack == 0", "-e", "ip.dst_host",
+                     "-e", "ipv6.dst_host")
+        expect_equal(hosts[0].split(), ["www.example.test"], options)

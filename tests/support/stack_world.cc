@@ -217,7 +217,7 @@ std::unique_ptr<Far> StackWorld::carry(std::unique_ptr<Request> request) {
 std::unique_ptr<Far> StackWorld::carry(std::unique_ptr<Connection> near, const FlowKey& key, bool far_asked) {
   const auto transport = near->transport();
   auto [inner, outer] = socket_pair(transport, far_buffer);
-  auto record = std::make_unique<FlowRecord>(1, key, *this, totals_);
+  auto record = std::make_unique<FlowRecord>(1, key, *this, flows);
   if (setting.path == Path::fast) {
     if (!near->carry_on(inner, record, far_asked)) throw std::runtime_error("the fast path was refused");
   } else {

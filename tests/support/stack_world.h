@@ -80,13 +80,13 @@ class StackWorld final : public Events {
   Scope scope;
   std::deque<Seen> others;  // what no GuestTcp heard
   std::vector<FlowEnd> ends;
+  LiveFlows flows;
   std::size_t bad_sums = 0;
   int far_buffer = 0;  // bytes of the far sockets' buffers; 0: the kernel's choice
 
  private:
   void hear();
 
-  Counters totals_;
   std::map<std::pair<Endpoint, Endpoint>, std::unique_ptr<GuestTcp>> guests_;
 };
 

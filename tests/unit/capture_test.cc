@@ -49,10 +49,10 @@ TEST_CASE("what passes a capturing device is in the file, in its direction, and 
   char path[] = "/tmp/nsrun-capture-XXXXXX";
   const UniqueFd made(::mkstemp(path));
   REQUIRE(made);
-  auto file = CaptureFile::create(path);
-  REQUIRE(file.has_value());
+  Capture capture;
+  REQUIRE(capture.start(path).has_value());
   MemoryDevice memory(true);
-  CapturingDevice device(memory, **file);
+  CapturingDevice device(memory, capture);
   CHECK(device.fd() == memory.fd());
   CHECK(device.offloads());
 
@@ -86,7 +86,46 @@ TEST_CASE("what passes a capturing device is in the file, in its direction, and 
 }
 
 TEST_CASE("a capture file that cannot be made says which") {
-  const auto file = CaptureFile::create("/nonexistent/capture.pcapng");
-  REQUIRE(!file.has_value());
-  CHECK(file.error().message().find("/nonexistent/capture.pcapng") != std::string::npos);
+  Capture capture;
+  const auto started = capture.start("/nonexistent/capture.pcapng");
+  REQUIRE(!started.has_value());
+  CHECK_FALSE(capture.is_running());
+  CHECK(started.error().message().find("/nonexistent/capture.pcapng") != std::string::npos);
+}
+
+TEST_CASE("names that are known are in a capture, once for each address, and on each SYN of the guest's") {
+  char path[] = "/tmp/nsrun-capture-XXXXXX";
+  const UniqueFd made(::mkstemp(path));
+  REQUIRE(made);
+  const auto named = *IpAddress::parse("192.0.2.1");
+  Capture capture([&](const IpAddress& address) { return address == named ? "www.example" : ""; });
+  REQUIRE(capture.start(path).has_value());
+  MemoryDevice memory(true);
+  CapturingDevice device(memory, capture);
+  const Endpoint guest = *Endpoint::parse("10.0.2.100:40000");
+  const auto send = [&](const char* target, std::uint8_t flags) {
+    memory.send({tcp_packet(guest, *Endpoint::parse(target), {.flags = flags}), {}});
+    Offload offload;
+    Octets room(70'000);
+    std::size_t size = 0;
+    CHECK(device.read(offload, room, size) == Device::ReadStatus::packet);
+  };
+  send("192.0.2.2:80", flag::syn);
+  send("192.0.2.1:80", flag::syn);
+  send("192.0.2.1:80", flag::ack);
+  send("192.0.2.1:80", flag::syn);
+  CHECK(capture.stop());
+  CHECK_FALSE(capture.stop());
+
+  std::vector<std::uint32_t> types;
+  std::vector<bool> comments;
+  for (const auto& block : blocks(path)) {
+    types.push_back(block.type);
+    if (block.type == 6) comments.push_back(block.body.find("www.example") != std::string::npos);
+    if (block.type == 4)
+      CHECK(block.body.find(std::string("\xc0\0\2\1www.example\0", 16)) != std::string::npos);
+  }
+  ::unlink(path);
+  CHECK(types == std::vector<std::uint32_t>{0x0A0D0D0A, 1, 6, 4, 6, 6, 6});
+  CHECK(comments == std::vector<bool>{false, true, false, true});
 }

@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 
 using namespace nsrun;
 
@@ -46,23 +47,60 @@ TEST_CASE("a target reads as its protocol and where it is, by name when it has o
 
 TEST_CASE("a flow's end is reported once, when its record goes, as it was first named") {
   Listener events;
-  Counters totals;
+  LiveFlows flows;
   {
-    FlowRecord record(1, tcp_key, events, totals);
+    FlowRecord record(1, tcp_key, events, flows);
     record.ended(FlowEnd::reset_by_target);
     record.ended(FlowEnd::closed);
     CHECK(events.ends.empty());
   }
   CHECK(events.ends == std::vector{FlowEnd::reset_by_target});
-  { const FlowRecord unnamed(2, tcp_key, events, totals); }
+  { const FlowRecord unnamed(2, tcp_key, events, flows); }
   CHECK(events.ends.back() == FlowEnd::sandbox_ended);
+}
+
+TEST_CASE("a walk sees every live flow once, whichever end under it") {
+  Listener events;
+  LiveFlows flows;
+  std::vector<std::unique_ptr<FlowRecord>> records;
+  for (std::uint64_t id = 0; id < 5; ++id)
+    records.push_back(std::make_unique<FlowRecord>(id, tcp_key, events, flows));
+  records[3].reset();
+  std::vector<std::uint64_t> seen;
+  LiveFlows::Walk walk(flows), other(flows);
+  while (const FlowRecord* flow = walk.next()) {
+    seen.push_back(flow->id);
+    if (flow->id == 0) records[0].reset(), records[1].reset();
+    if (flow->id == 2) records.push_back(std::make_unique<FlowRecord>(5, tcp_key, events, flows));
+  }
+  CHECK(seen == std::vector<std::uint64_t>{0, 2, 4, 5});
+  CHECK(other.next()->id == 2);
+}
+
+TEST_CASE("a flow is cut by who carries it, once, and says why") {
+  struct Carrier final : FlowCarrier {
+    void cut() override { ++cuts; }
+    int cuts = 0;
+  } carrier;
+  Listener events;
+  LiveFlows flows;
+  FlowRecord record(1, tcp_key, events, flows);
+  record.cut("nobody carries it");
+  CHECK(record.end == FlowEnd::open);
+  record.carried_by(&carrier);
+  record.cut("no longer allowed");
+  record.cut("twice");
+  record.ended(FlowEnd::closed);
+  CHECK(carrier.cuts == 1);
+  CHECK(record.end == FlowEnd::policy);
+  CHECK(record.why == "no longer allowed");
 }
 
 TEST_CASE("what a flow moves is counted for it and in the totals of its protocol") {
   Listener events;
-  Counters totals;
+  LiveFlows flows;
   {
-    FlowRecord stream(1, tcp_key, events, totals), datagrams(2, udp_key, events, totals);
+    FlowRecord stream(1, tcp_key, events, flows), datagrams(2, udp_key, events, flows);
     stream.moved_up(1000);
     stream.moved_up(24);
     stream.moved_down(5);
@@ -73,14 +111,14 @@ TEST_CASE("what a flow moves is counted for it and in the totals of its protocol
     CHECK(datagrams.packets_up == 3);
     CHECK(datagrams.packets_down == 1);
   }
-  CHECK(totals.tcp.connections == 1);
-  CHECK(totals.tcp.bytes_up == 1024);
-  CHECK(totals.tcp.bytes_down == 5);
-  CHECK(totals.udp.flows == 1);
-  CHECK(totals.udp.bytes_up == 300);
-  CHECK(totals.udp.packets_up == 3);
-  CHECK(totals.udp.packets_down == 1);
-  CHECK(totals.icmp.flows == 0);
+  CHECK(flows.totals.tcp.connections == 1);
+  CHECK(flows.totals.tcp.bytes_up == 1024);
+  CHECK(flows.totals.tcp.bytes_down == 5);
+  CHECK(flows.totals.udp.flows == 1);
+  CHECK(flows.totals.udp.bytes_up == 300);
+  CHECK(flows.totals.udp.packets_up == 3);
+  CHECK(flows.totals.udp.packets_down == 1);
+  CHECK(flows.totals.icmp.flows == 0);
 }
 
 TEST_CASE("flows that differ in one part only have different hashes") {

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace nsrun {
+
+// `nsrun ctl SOCKET …`: asks a running nsrun (docs/control.md). argv[0] is "ctl". The exit status.
+int ctl_command(int argc, char** argv);
+
+}  // namespace nsrun

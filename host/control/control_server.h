@@ -1,0 +1,33 @@
+#pragma once
+
+#include "host/control/control_commands.h"
+#include "host/control/control_socket.h"
+
+namespace nsrun {
+
+// Serves the control socket: a line of JSON asks, a line answers. On one loop, which it never keeps waiting:
+// a client that does not read its answers waits alone.
+class ControlServer {
+ public:
+  static constexpr std::size_t longest_request = 64 << 10;  // bytes; a longer line ends the connection
+  static constexpr std::size_t most_clients = 16;           // at once; more are turned away
+  static constexpr auto patience = 30s;  // for a client to take its answer; then it is left
+
+  // `tasks` end before this does.
+  ControlServer(ControlSocket socket, ControlCommands commands, Scope& tasks)
+      : socket_(std::move(socket)), commands_(std::move(commands)), tasks_(tasks) {}
+  void begin() { tasks_.spawn(accept()); }
+
+ private:
+  Task<> accept();
+  Task<> serve(UniqueFd client);
+  Task<bool> answer_lines(Descriptor& client, std::string& received);  // false: the client is to go
+  Task<bool> send(Descriptor& client, boost::json::object answer);     // likewise
+
+  ControlSocket socket_;
+  ControlCommands commands_;
+  Scope& tasks_;
+  std::size_t clients_ = 0;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "host/publish/listener.h"
+
+namespace nsrun {
+
+// The published ports of one sandbox, which may come and go while it runs. On one loop.
+class Publisher {
+ public:
+  explicit Publisher(Executor executor) : executor_(executor) {}
+
+  // Listens from now on; clients wait until begin(). An error where the port is in use, here or elsewhere.
+  Result<void> add(const PublishedPort& port);
+  // From here on clients are taken. The listeners' tasks live in `tasks`, which end before this does.
+  void begin(Scope& tasks, GuestAddresses guest, ClientSink sink);
+  // Nobody listens there when this is done. TCP connections go on; a UDP port's clients end with it. False:
+  // there was no such port.
+  Task<bool> remove(PublishedPort port);
+  std::vector<PublishedPort> list() const;
+  // Once the tasks have ended: what never began to be listened at is closed as well.
+  void close() { listeners_.clear(); }
+
+ private:
+  struct Listener {
+    PublishedPort port;
+    UniqueFd socket;
+    asio::cancellation_signal* cancel = nullptr;  // while a task listens
+    std::vector<std::shared_ptr<Signal>> awaiting_end = {};
+  };
+  using Place = std::list<Listener>::iterator;
+  void start(Place listener);
+  Task<> listen(Place listener);
+
+  Executor executor_;
+  std::list<Listener> listeners_;
+  Scope* tasks_ = nullptr;  // once begun
+  GuestAddresses guest_;
+  ClientSink sink_;
+};
+
+}  // namespace nsrun
