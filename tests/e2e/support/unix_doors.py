@@ -133,7 +133,8 @@ def named_inside(root):
         os.setresgid(6, 6, 6)
         os.setresuid(5, 5, 5)
 
-    result = {"names": sorted(seen), "unshared": elsewhere(unshared), "network": elsewhere(lambda: unshared(CLONE_NEWNET))}
+    result = {"names": sorted(seen), "unshared": elsewhere(unshared),
+              "network": elsewhere(lambda: unshared(CLONE_NEWNET))}
     if root:
         result |= {"chroot": elsewhere(in_chroot)}
     if root == "auto":
