@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "host/policy/rule_index.h"
-#include "runtime/flow.h"
+#include "runtime/flow_record.h"
 
 namespace nsrun::testing {
 
