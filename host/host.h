@@ -59,9 +59,9 @@ struct HostOptions {
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
   std::string control;                 // where the control socket is to be (docs/control.md); empty: none
-  // Our agent's offer to have the command's connects answered is taken: so that sockets of ours may take their
-  // place; because its sandbox is closed (AgentOptions::closed). SIGURG, where it is at its default, then gets a
-  // handler that does nothing: it interrupts the thread that answers.
+  // Our agent's offer to have the command's connects answered is taken: so that sockets of ours may take
+  // their place; because its sandbox is closed (AgentOptions::closed). SIGURG, where it is at its default,
+  // then gets a handler that does nothing: it interrupts the thread that answers.
   bool accelerate = false, closed = false;
   // The host's, whose servers answer the guest. Empty: nobody is asked, and names have no other records than
   // the synthetic addresses they get.

@@ -10,7 +10,8 @@
 #include "tests/support/container_fake_host.h"
 #include "tests/support/container_skip.h"
 
-// What the agent makes of a closed sandbox. tests/e2e/test_side_doors.py and test_unix_doors.py try to get out of one.
+// What the agent makes of a closed sandbox. tests/e2e/test_side_doors.py and test_unix_doors.py try to get
+// out of one.
 
 using namespace nsrun;
 using Catch::Contains;
