@@ -17,7 +17,7 @@
 //   ◄──────────────────── ids_mapped ───            /proc/PID/{uid,gid}_map are written
 //   ── device (its fds) ────────────────►           the network is set up; the host builds its stack
 //   ◄──────────────────────────── go ───            packets flow: the command may start
-//   ── accelerate (fds) ────────────────►           with --accelerate: connects are asked of the host
+//   ── accelerate (fds) ────────────────►           accelerated or closed: connects are asked of the host
 //   ── started ─────────────────────────►           exec succeeded
 //   ◄─ signal / resume / make_sockets ──            while it runs
 //   ── sockets (fds) / stopped ─────────►
