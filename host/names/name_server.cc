@@ -117,13 +117,16 @@ std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question, Asker
   }
   if (!options_.policy) return std::nullopt;
 
-  const auto name = canonical_name(question.name);
-  const bool synthetic = options_.policy->gives_synthetic();
   // What is no host name stands for any: only rules that hold for all names permit it.
-  if (!options_.policy->permits_name(name ? *name : std::string{})) return refuse(question, asker);
-  if (name && options_.asked) options_.asked(*name);
-  if (!synthetic || question.record_class != internet) return std::nullopt;
-  return synthetic_reply(question, name ? *name : std::string{});
+  const auto canonical = canonical_name(question.name);
+  const std::string name = canonical ? *canonical : std::string{};
+  if (!options_.policy->permits_name(name)) return refuse(question, asker);
+  if (canonical && options_.asked) options_.asked(name);
+  std::optional<DnsReply> reply;
+  if (options_.policy->gives_synthetic() && question.record_class == internet)
+    reply = synthetic_reply(question, name);
+  if (!reply && !options_.policy->tells_outside(name)) reply.emplace();  // no records
+  return reply;
 }
 
 DnsReply NameServer::refuse(const DnsQuestion& question, Asker& asker) {

@@ -33,6 +33,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
 
   bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
+  bool tells_outside(std::string_view name) const override { return rules()->tells_outside(name); }
   // Which rule has a name that may not be asked about be so, for the record.
   std::string rule_about(std::string_view name) const;
   bool gives_synthetic() const override { return options_.always_names || rules()->needs_names(); }

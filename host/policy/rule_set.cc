@@ -75,13 +75,16 @@ std::shared_ptr<PacketFaults> RuleSet::packet_faults() const {
   return nullptr;
 }
 
-bool RuleSet::permits_name(std::string_view name) const {
+std::optional<Action> RuleSet::opening(std::string_view name) const {
+  std::optional<Action> found;
   for (const auto position : decisions_.about(name)) {
     const Rule& rule = rules_[position];
-    if (opens(rule.action)) return true;
-    if (!rule.match.protocol && rule.match.ports.is_all()) return false;
+    const bool is_whole = !rule.match.protocol && rule.match.ports.is_all();
+    if (rule.action == Action::ask) found = Action::ask;
+    if (rule.action == Action::allow || rule.action == Action::redirect) return Action::allow;
+    if (is_whole) return found;
   }
-  return opens(otherwise_);
+  return opens(otherwise_) ? otherwise_ : found;
 }
 
 }  // namespace nsrun

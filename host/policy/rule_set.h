@@ -42,7 +42,9 @@ class RuleSet {
   std::shared_ptr<PacketFaults> packet_faults() const;
 
   // Whether any flow to this name could be allowed: then the guest may ask for it.
-  bool permits_name(std::string_view name) const;
+  bool permits_name(std::string_view name) const { return opening(name).has_value(); }
+  // Whether one could be without anybody being asked: then others may hear of it.
+  bool tells_outside(std::string_view name) const { return opening(name) == Action::allow; }
   // Whether flows must be known by their names: some rule is about names, or not everything is allowed.
   bool needs_names() const { return needs_names_; }
   // Whether somebody has to be asked about some flow.
@@ -55,6 +57,8 @@ class RuleSet {
   Action default_action() const { return otherwise_; }
 
  private:
+  // How flows to this name could be allowed: allow, only ask, or nothing.
+  std::optional<Action> opening(std::string_view name) const;
   const Rule* find(const RuleIndex& index, const Subject& subject) const;
   Decision at(std::optional<RuleIndex::Position> position) const;
 

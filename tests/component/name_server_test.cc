@@ -367,6 +367,24 @@ TEST_CASE("a name the guest may not ask about does not exist, and is told to nob
   });
 }
 
+TEST_CASE("a name that somebody is yet to be asked about has an address, and is told to nobody") {
+  Sandbox sandbox;
+  sandbox.names.synthetic = true;
+  sandbox.names.asks = true;
+  sandbox.server(Protocol::udp, first_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    Guest& guest = box.guest();
+    const DnsBytes address = co_await answer_to(guest, dns_query("a.example", DnsType::a));
+    CHECK(parse_dns_addresses(address).size() == 1);
+    for (const int type : {15, 16, 33}) {
+      const auto question = dns_query("secret.a.example", static_cast<DnsType>(type));
+      const DnsBytes answer = co_await answer_to(guest, question);
+      CHECK(code_of(answer) == DnsCode::no_error);
+    }
+    CHECK(box.world.dialled.empty());
+  });
+}
+
 TEST_CASE("a name the guest may not ask about is told to the record, once for a conversation's repetitions") {
   Sandbox sandbox;
   static std::vector<std::string> refused;

@@ -80,9 +80,10 @@ Task<DnsBytes> answer_to(Guest& guest, DnsBytes query);
 // Permits the names that a test permits.
 struct NamesPermitted final : NamePolicy {
   bool permits_name(std::string_view name) const override { return !permits || permits(name); }
+  bool tells_outside(std::string_view) const override { return !asks; }
   bool gives_synthetic() const override { return synthetic; }
   std::function<bool(std::string_view)> permits;  // empty: all
-  bool synthetic = false;
+  bool synthetic = false, asks = false;
 };
 
 struct Sandbox {

@@ -210,6 +210,13 @@ TEST_CASE("names may be asked about where a flow to them may be allowed, or a ru
   World reversed("deny dns/secret.example; default allow");
   CHECK_FALSE(reversed.policy.permits_name("secret.example"));
   CHECK(reversed.policy.permits_name("other.example"));
+  // What a program or a person has yet to allow is told to nobody meanwhile.
+  World asking("allow a.example:443; ask b.example; default reject");
+  CHECK(asking.policy.tells_outside("a.example"));
+  CHECK(asking.policy.permits_name("b.example"));
+  CHECK_FALSE(asking.policy.tells_outside("b.example"));
+  CHECK_FALSE(asking.policy.permits_name("c.example"));
+  CHECK_FALSE(World("default ask").policy.tells_outside("a.example"));
   // Denied on one port alone: it may still be asked about.
   CHECK(World("deny a.example:25; default allow").policy.permits_name("a.example"));
 }
