@@ -6,18 +6,11 @@
 #include <memory>
 #include <string>
 
+#include "runtime/releases.h"
 #include "runtime/result.h"
 
 namespace nsrun {
 
-// libnl's objects, given back when their owner goes.
-template <auto release>
-struct Releases {
-  template <class T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
 using NetlinkSocket = std::unique_ptr<nl_sock, Releases<nl_socket_free>>;
 using NetlinkAddress = std::unique_ptr<nl_addr, Releases<nl_addr_put>>;
 using Link = std::unique_ptr<rtnl_link, Releases<rtnl_link_put>>;

@@ -8,6 +8,8 @@
 #include <array>
 #include <memory>
 
+#include "host/tls/openssl.h"
+
 // Records are counted here, since where a hello ends decides which bytes may go on; what is in it is read by
 // OpenSSL, as far as a server would before it chooses anything.
 
@@ -36,15 +38,8 @@ std::size_t number(Bytes bytes, std::size_t at, std::size_t size) {
 
 Error no_hello(const char* why) { return {std::string("its TLS cannot be read: ") + why}; }
 
-template <auto free_it>
-struct Freer {
-  template <class T>
-  void operator()(T* object) const {
-    free_it(object);
-  }
-};
-using Context = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
-using Connection = std::unique_ptr<SSL, Freer<SSL_free>>;
+using Context = tls::SslContext;
+using Connection = tls::Ssl;
 
 struct Seen {
   bool whole = false;

@@ -177,8 +177,10 @@ Task<> receive_published(Executor executor, int socket, PublishedPort port, Gues
     header.msg_controllen = sizeof control;
     const ssize_t got = ::recvmsg(socket, &header, MSG_DONTWAIT);
     if (got < 0) {
-      if (errno == EAGAIN && !co_await readable(bound)) co_return;
-      continue;  // other errors are an earlier datagram's, come back (udp(7))
+      if (errno != EAGAIN) continue;  // an earlier datagram's error, come back (udp(7))
+      const bool is_bound = co_await readable(bound);
+      if (!is_bound) co_return;
+      continue;
     }
     from.length = header.msg_namelen;
     local.keep(header);
