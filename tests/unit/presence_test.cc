@@ -51,7 +51,8 @@ TEST_CASE("a thread that was written off while it was away touches nothing when 
     std::atomic<bool> went_on = false;
   };
   auto& own = *new Own;
-  new std::thread([&own, wait = own.call_ends.get_future()] {
+  static std::thread* sleeper;  // kept: it is never joined
+  sleeper = new std::thread([&own, wait = own.call_ends.get_future()] {
     own.presence.arrive();
     own.presence.away([&] {
       own.away.set_value(static_cast<pid_t>(::syscall(SYS_gettid)));

@@ -69,9 +69,10 @@ TEST_CASE("a walk sees every live flow once, whichever end under it") {
   std::vector<std::uint64_t> seen;
   LiveFlows::Walk walk(flows), other(flows);
   while (const FlowRecord* flow = walk.next()) {
-    seen.push_back(flow->id);
-    if (flow->id == 0) records[0].reset(), records[1].reset();
-    if (flow->id == 2) records.push_back(std::make_unique<FlowRecord>(5, tcp_key, events, flows));
+    const auto id = flow->id;
+    seen.push_back(id);
+    if (id == 0) records[0].reset(), records[1].reset();
+    if (id == 2) records.push_back(std::make_unique<FlowRecord>(5, tcp_key, events, flows));
   }
   CHECK(seen == std::vector<std::uint64_t>{0, 2, 4, 5});
   CHECK(other.next()->id == 2);
