@@ -9,6 +9,7 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <vector>
 
 using namespace nsrun;
 
@@ -51,13 +52,13 @@ TEST_CASE("a thread that was written off while it was away touches nothing when 
     std::atomic<bool> went_on = false;
   };
   auto& own = *new Own;
-  static std::thread* sleeper;  // kept: it is never joined
-  sleeper = new std::thread([&own, wait = own.call_ends.get_future()] {
+  static std::vector<std::thread*> kept;  // it is never joined
+  kept.push_back(new std::thread([&own, wait = own.call_ends.get_future()] {
     own.presence.arrive();
     own.presence.away([&] {
       own.away.set_value(static_cast<pid_t>(::syscall(SYS_gettid)));
       wait.wait();
-    });
+    }));
     own.went_on = true;
   });
   const pid_t thread = own.away.get_future().get();
