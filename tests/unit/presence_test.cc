@@ -52,15 +52,15 @@ TEST_CASE("a thread that was written off while it was away touches nothing when 
     std::atomic<bool> went_on = false;
   };
   auto& own = *new Own;
-  static std::vector<std::thread*> kept;  // it is never joined
+  static auto& kept = *new std::vector<std::thread*>;  // it is never joined
   kept.push_back(new std::thread([&own, wait = own.call_ends.get_future()] {
     own.presence.arrive();
     own.presence.away([&] {
       own.away.set_value(static_cast<pid_t>(::syscall(SYS_gettid)));
       wait.wait();
-    }));
+    });
     own.went_on = true;
-  });
+  }));
   const pid_t thread = own.away.get_future().get();
   CHECK(own.presence.write_off());
   own.call_ends.set_value();
