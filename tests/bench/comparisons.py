@@ -72,6 +72,8 @@ GROUPS = {
     "start": Group(("start",), ("nsrun", "loopback", "pasta"), (Ratio("start", "nsrun", "pasta", least=4),)),
     "policy": Group(("policy",), ("nsrun",),
                     (Ratio("judge", "nsrun", "", most=2.0), Ratio("load", "nsrun", "", most=1000))),
+    "rules": Group(("up", "down", "crr"), ("rules", "nsrun"),
+                   each(("up", "down"), "rules", "nsrun", least=0.97) + (Ratio("crr", "rules", "nsrun"),)),
     "veth": Group(("up", "down", "rr"), ("veth", "nsrun"),
                   each(("up", "down", "rr"), "veth", "nsrun", least=0.7)),
     "latency": Group(("rr", "crr"), ("nsrun", "latency=low", "latency=cpu"),

@@ -82,6 +82,7 @@ VARIANTS = {
     "accelerate": "--accelerate",
     "veth": "--device=veth",
     "log": "--log /dev/null",
+    "rules": f"--allow {GATEWAY}",
 }
 
 
