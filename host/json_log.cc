@@ -44,9 +44,9 @@ boost::json::object describe(const FlowRecord& record) {
   line["asker"] = guest_asked ? "guest" : "client";
   line["guest"] = text_of(guest_asked ? record.key.source : record.key.target, protocol);
   line["peer"] = text_of(guest_asked ? record.key.target : record.key.source, protocol);
-  line["name"] = record.name;
+  line["name"] = record.name.str();
   line["dialled"] = record.dialled;
-  line["rule"] = record.rule;
+  line["rule"] = record.rule.str();
   const bool is_judged = record.allowed || record.end != FlowEnd::open;
   line["verdict"] = record.allowed ? "allow" : record.rejected ? "reject" : is_judged ? "deny" : "pending";
   // Nobody here sees what an injected flow moves.
@@ -61,7 +61,7 @@ boost::json::object describe(const FlowRecord& record) {
                             std::chrono::steady_clock::now() - record.began_steady)
                             .count();
   line["end"] = to_string(record.end);
-  if (!record.why.empty()) line["error"] = record.why;
+  if (!record.why.empty()) line["error"] = record.why.str();
   return line;
 }
 

@@ -10,8 +10,8 @@ void Ledger::tell(const FlowRecord& record, const Verdict& verdict) {
   const auto& [protocol, endpoint] = std::tie(record.key.protocol, record.key.target);
   const Target asked{protocol, endpoint, record.name};
   const char* fate = verdict.allowed ? "allowed" : verdict.refusal == Refusal::drop ? "denied" : "rejected";
-  warning("flow " + std::to_string(record.id) + ": " + asked.to_string() + " " + fate + " (" + verdict.rule +
-          ")");
+  warning("flow " + std::to_string(record.id) + ": " + asked.to_string() + " " + fate + " (" +
+          verdict.rule.str() + ")");
 }
 
 // Errors that carry advice are about this machine: the advice is the same each time, and so told once.

@@ -22,7 +22,7 @@ class Ledger final : public Events {
   // `flows`: of the thread that carries the flow.
   std::unique_ptr<FlowRecord> open(const FlowKey& key, Asker asker, LiveFlows& flows);
   // The name lately resolved to this address, for the record: a hint.
-  std::string name_of(const IpAddress& address) { return names.name_of(address); }
+  SharedText name_of(const IpAddress& address) { return names.name_of(address); }
   // A rule wants it said that this flow begins, or is refused.
   void tell(const FlowRecord& record, const Verdict& verdict);
   // A failure of ours rather than the target's (no descriptors left, pings forbidden) is said once.

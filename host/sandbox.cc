@@ -35,8 +35,8 @@ Sandbox::Sandbox(HostOptions given, Executor home)
   if (!options.capture.empty()) capture.start(options.capture).value();
 }
 
-std::string Sandbox::name_of(const IpAddress& address) {
-  if (SyntheticNames::covers(address)) return synthetic.name_of(address).value_or("");
+SharedText Sandbox::name_of(const IpAddress& address) {
+  if (SyntheticNames::covers(address)) return synthetic.name_of(address).value_or(SharedText{});
   return ledger.name_of(address);
 }
 

@@ -21,7 +21,7 @@ struct Sandbox {
 
   Policy& judge() { return learning ? static_cast<Policy&>(*learning) : policy; }
 
-  std::string name_of(const IpAddress& address);  // that the guest means by it, as far as is known
+  SharedText name_of(const IpAddress& address);  // that the guest means by it, as far as is known
   // A capture runs, or may be begun later.
   bool may_capture() const { return !options.capture.empty() || !options.control.empty(); }
 

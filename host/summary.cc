@@ -11,9 +11,9 @@ std::string peer_of(const FlowRecord& record) {
   const bool guest_asked = record.asker == Asker::guest;
   const Endpoint& peer = guest_asked ? record.key.target : record.key.source;
   if (record.key.protocol == Protocol::icmp)
-    return record.name.empty() ? peer.address.to_string() : record.name;
+    return record.name.empty() ? peer.address.to_string() : record.name.str();
   if (!guest_asked) return "clients of port " + std::to_string(record.key.target.port);
-  return record.name.empty() ? peer.to_string() : record.name + ":" + std::to_string(peer.port);
+  return record.name.empty() ? peer.to_string() : record.name.str() + ":" + std::to_string(peer.port);
 }
 
 std::string_view verdict_of(const FlowRecord& record) {

@@ -7,6 +7,7 @@
 
 #include "runtime/counters.h"
 #include "runtime/flow.h"
+#include "runtime/shared_text.h"
 
 // What is known of a flow while it lives and when it has ended.
 
@@ -108,10 +109,10 @@ class FlowRecord {
   bool relayed_from_guest_ = false, is_listed_ = true;
 
  public:
-  std::string name;     // the host name the source meant, where it is known
+  SharedText name;      // the host name the source meant, where it is known
   std::string dialled;  // Target::to_string() of what was dialled; its address where a name is resolved here
-  std::string rule;     // which rule decided
-  std::string why;      // the error behind a refusal or a failure
+  SharedText rule;      // which rule decided
+  SharedText why;       // the error behind a refusal or a failure
   Counter bytes_up, bytes_down, packets_up, packets_down;
   const std::chrono::steady_clock::time_point began_steady = std::chrono::steady_clock::now();
 

@@ -9,7 +9,7 @@ Task<std::unique_ptr<Connection>> inspect(std::unique_ptr<Connection> near, Conn
                                           const Verdict& verdict, FlowRecord& record) {
   const auto& target = record.key.target;
   if (verdict.inspection == Inspection::http) {
-    const auto host = verdict.name.empty() ? target.address.to_string() : verdict.name;
+    const auto host = verdict.name.empty() ? target.address.to_string() : verdict.name.str();
     co_return std::make_unique<InspectedRequests>(std::move(near), HttpRequests(host, target.port), record);
   }
   TlsExpectation expected{.only_tls = verdict.inspection == Inspection::tls,

@@ -8,10 +8,10 @@ void RecentNames::remember(const IpAddress& address, const std::string& name) {
   if (names_.size() > capacity) names_.evict();
 }
 
-std::string RecentNames::name_of(const IpAddress& address) {
+SharedText RecentNames::name_of(const IpAddress& address) {
   const std::lock_guard hold(lock_);
-  const std::string* name = names_.find(address);
-  return name ? *name : std::string{};
+  const SharedText* name = names_.find(address);
+  return name ? *name : SharedText{};
 }
 
 }  // namespace nsrun

@@ -5,6 +5,7 @@
 
 #include "host/names/lru_map.h"
 #include "runtime/address.h"
+#include "runtime/shared_text.h"
 
 namespace nsrun {
 
@@ -18,11 +19,11 @@ class RecentNames {
   static constexpr std::size_t capacity = 4096;  // addresses; then the least recently used is forgotten
 
   void remember(const IpAddress& address, const std::string& name);
-  std::string name_of(const IpAddress& address);  // empty: unknown
+  SharedText name_of(const IpAddress& address);  // empty: unknown
 
  private:
   std::mutex lock_;
-  LruMap<IpAddress, std::string> names_;
+  LruMap<IpAddress, SharedText> names_;
 };
 
 }  // namespace nsrun

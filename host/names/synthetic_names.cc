@@ -61,7 +61,7 @@ SyntheticNames::Slot SyntheticNames::slot_for(const std::string& name) {
     names_.emplace_back();
   else
     slot = slots_.evict()->second;
-  names_[slot] = slots_.insert(name, slot);
+  names_[slot] = {slots_.insert(name, slot), name};
   return slot;
 }
 
@@ -78,12 +78,12 @@ IpAddress SyntheticNames::v6_for(const std::string& name) {
   return IpAddress::v6_from(bytes);
 }
 
-std::optional<std::string> SyntheticNames::name_of(const IpAddress& address) {
+std::optional<SharedText> SyntheticNames::name_of(const IpAddress& address) {
   const auto slot = slot_of(address);
   const std::lock_guard hold(lock_);
   if (!slot || *slot >= names_.size()) return std::nullopt;
-  slots_.use(names_[*slot]);
-  return names_[*slot]->first;
+  slots_.use(names_[*slot].place);
+  return names_[*slot].text;
 }
 
 }  // namespace nsrun

@@ -8,6 +8,7 @@
 
 #include "host/names/lru_map.h"
 #include "runtime/address.h"
+#include "runtime/shared_text.h"
 
 namespace nsrun {
 
@@ -30,7 +31,7 @@ class SyntheticNames {
 
   // The name an address stands for; nothing for one never handed out. Counts as a use of the name: a flow
   // that asks keeps its address from being given to another name.
-  std::optional<std::string> name_of(const IpAddress& address);
+  std::optional<SharedText> name_of(const IpAddress& address);
 
  private:
   using Slot = std::uint32_t;  // a name's place; its addresses follow from it
@@ -39,7 +40,11 @@ class SyntheticNames {
   const std::size_t capacity_;
   std::mutex lock_;  // of all below
   LruMap<std::string, Slot> slots_;
-  std::vector<LruMap<std::string, Slot>::Place> names_;  // by slot
+  struct Name {
+    LruMap<std::string, Slot>::Place place;
+    SharedText text;
+  };
+  std::vector<Name> names_;  // by slot
 };
 
 }  // namespace nsrun

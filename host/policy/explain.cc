@@ -106,8 +106,8 @@ class Explainer {
     Match shown = asked_;
     shown.protocol = subject_.protocol;
     done.subject = shown.to_string();
-    const Rule* rule = find(verdict.rule);
-    done.because = words_for(verdict.rule, rule);
+    const Rule* rule = find(verdict.rule.str());
+    done.because = words_for(verdict.rule.str(), rule);
     if (rule) done.where = rule->where;
     if (verdict.allowed) {
       done.target = verdict.target.to_string();

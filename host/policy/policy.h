@@ -4,6 +4,7 @@
 #include <string>
 
 #include "runtime/flow.h"
+#include "runtime/shared_text.h"
 #include "runtime/task.h"
 
 namespace nsrun {
@@ -24,8 +25,8 @@ struct Verdict {
   bool allowed = false;
   Refusal refusal = Refusal::drop;  // when not allowed
   Target target = {};               // when allowed: what to dial
-  std::string name = {};            // the host name the asker means, allowed or not; empty: an address
-  std::string rule = {};            // which rule decided, for the record
+  SharedText name = {};             // the host name the asker means, allowed or not; empty: an address
+  SharedText rule = {};             // which rule decided, for the record
   bool asks = false;                // not decided yet: ask()
   bool logs = false;                // it is to be said as it begins
   Inspection inspection = Inspection::none;

@@ -16,7 +16,7 @@ std::optional<IpAddress> address_dialled(const FlowRecord& flow) {
 
 std::optional<std::string> refused_now(Policy& policy, const FlowRecord& flow) {
   const Verdict verdict = policy.judge(flow.key);
-  if (!verdict.allowed) return "the policy changed: " + verdict.rule;
+  if (!verdict.allowed) return "the policy changed: " + verdict.rule.str();
   const auto address = address_dialled(flow);
   if (address && verdict.target.permits && !verdict.target.permits(*address))
     return "the policy changed: " + address->to_string() + " is refused";

@@ -15,11 +15,11 @@ bool is_name_service(const FlowKey& key) {
   return key.protocol != Protocol::icmp && key.target.port == name_service_port;
 }
 
-Verdict refuse(Refusal how, std::string rule, std::string name = {}) {
+Verdict refuse(Refusal how, SharedText rule, SharedText name = {}) {
   return {.refusal = how, .name = std::move(name), .rule = std::move(rule)};
 }
 
-Verdict allow(const FlowKey& key, const Endpoint& endpoint, std::string rule) {
+Verdict allow(const FlowKey& key, const Endpoint& endpoint, SharedText rule) {
   Verdict verdict{.allowed = true, .rule = std::move(rule)};
   verdict.target = {key.protocol, endpoint, {}, key.source};
   return verdict;
@@ -33,8 +33,7 @@ Refusal refusal_of(Action action, Protocol protocol) {
 bool refuses(Action action) { return action == Action::deny || action == Action::reject; }
 
 Verdict refuse_by(const RuleSet::Decision& decision, const RuleSet& rules, const Subject& subject) {
-  Verdict verdict =
-      refuse(refusal_of(decision.action, subject.protocol), decision.text(), std::string(subject.name));
+  Verdict verdict = refuse(refusal_of(decision.action, subject.protocol), rules.text(decision), subject.name);
   verdict.logs = rules.log(subject) != nullptr;
   return verdict;
 }
@@ -94,16 +93,16 @@ void add_inspection(Verdict& verdict, const FlowKey& key, std::shared_ptr<const 
 RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules)
     : options_(std::move(options)), names_(names), rules_(std::move(rules)) {}
 
-std::string RulePolicy::rule_about(std::string_view name) const {
+SharedText RulePolicy::rule_about(std::string_view name) const {
   const auto rules = this->rules();
-  return rules->decide({Protocol::tcp, name, std::nullopt, any_port}).text();
+  return rules->text(rules->decide({Protocol::tcp, name, std::nullopt, any_port}));
 }
 
 Verdict RulePolicy::judge(const FlowKey& key) {
   const auto& address = key.target.address;
   if (options_.network.is_name_server(address)) {
-    if (is_name_service(key)) return allow(key, key.target, std::string(name_service_rule));
-    return refuse(Refusal::reset, std::string(name_service_rule));
+    if (is_name_service(key)) return allow(key, key.target, name_service_rule);
+    return refuse(Refusal::reset, name_service_rule);
   }
   auto rules = this->rules();
   if (options_.network.is_gateway(address)) return judge_gateway(key, *rules);
@@ -121,7 +120,7 @@ Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
   if (undecided.name.empty()) question.address = key.target.address;
   Answer answer;
   if (options_.inquirer) answer = co_await options_.inquirer->ask(std::move(question));
-  undecided.rule += ": " + std::string(to_string(answer.action));
+  undecided.rule = undecided.rule.str() + ": " + std::string(to_string(answer.action));
   if (answer.action == Action::allow) co_return undecided;
   undecided.allowed = false;
   undecided.refusal = refusal_of(answer.action, key.protocol);
@@ -139,8 +138,8 @@ Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) cons
   if (refuses(decision.action)) return refuse_by(decision, rules, as_gateway);
 
   if (!options_.host_loopback && !names_loopback(decision.rule, gateway))
-    return refuse(Refusal::reset, "host-loopback", std::string(host_name));
-  Verdict verdict = allow(key, {loopback, port}, decision.rule ? decision.text() : "host-loopback");
+    return refuse(Refusal::reset, "host-loopback", host_name);
+  Verdict verdict = allow(key, {loopback, port}, decision.rule ? rules.text(decision) : "host-loopback");
   verdict.name = host_name;
   verdict.asks = decision.action == Action::ask;
   add_ways(verdict, rules, as_gateway);
@@ -149,9 +148,9 @@ Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) cons
 }
 
 Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules,
-                               std::string name) const {
+                               SharedText name) const {
   const auto port = key.target.port;
-  const Subject subject{key.protocol, name, std::nullopt, port};
+  const Subject subject{key.protocol, name.str(), std::nullopt, port};
   const auto decision = rules->decide(subject);
   if (refuses(decision.action)) return refuse_by(decision, *rules, subject);
   // QUIC hides its server's name from us, and clients fall back to TCP.
@@ -159,8 +158,8 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   if (key.protocol == Protocol::udp && port == quic_port && by_name && !decision.rule->match.protocol)
     return refuse(Refusal::prohibited, "quic", std::move(name));
 
-  Verdict verdict = allow(key, {{}, port}, decision.text());
-  verdict.target.name = name;
+  Verdict verdict = allow(key, {{}, port}, rules->text(decision));
+  verdict.target.name = name.str();
   verdict.asks = decision.action == Action::ask;
   add_inspection(verdict, key, rules, decision);
   verdict.target.permits = [rules, decision, protocol = key.protocol, port](const IpAddress& address) {
@@ -185,7 +184,7 @@ Verdict RulePolicy::judge_address(const FlowKey& key, std::shared_ptr<const Rule
   if (is_protected(key.target.address) && !redirected && !rules.names_protected(subject))
     return refuse(Refusal::prohibited, "protected-address");
 
-  Verdict verdict = allow(key, key.target, decision.text());
+  Verdict verdict = allow(key, key.target, rules.text(decision));
   verdict.asks = decision.action == Action::ask;
   add_inspection(verdict, key, shared, decision);
   add_ways(verdict, rules, subject);

@@ -35,7 +35,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
   bool tells_outside(std::string_view name) const override { return rules()->tells_outside(name); }
   // Which rule has a name that may not be asked about be so, for the record.
-  std::string rule_about(std::string_view name) const;
+  SharedText rule_about(std::string_view name) const;
   bool gives_synthetic() const override { return options_.always_names || rules()->needs_names(); }
   std::shared_ptr<Faults> faults_of(std::string_view name) const override {
     const auto rules = this->rules();
@@ -54,7 +54,7 @@ class RulePolicy final : public Policy, public NamePolicy {
 
  private:
   Verdict judge_gateway(const FlowKey& key, const RuleSet& rules) const;
-  Verdict judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules, std::string name) const;
+  Verdict judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules, SharedText name) const;
   Verdict judge_address(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const;
 
   const Options options_;

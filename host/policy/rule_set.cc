@@ -44,6 +44,8 @@ RuleSet::RuleSet(std::vector<Rule> rules, Action otherwise)
                                             : log_;
     index.add(i, match);
   }
+  for (const Rule& rule : rules_) texts_.emplace_back(rule.to_string());
+  texts_.emplace_back("default");
 }
 
 RuleSet::Decision RuleSet::at(std::optional<RuleIndex::Position> position) const {

@@ -6,6 +6,7 @@
 #include "host/policy/rule.h"
 #include "host/policy/rule_index.h"
 #include "netstack/devices/packet_faults.h"
+#include "runtime/shared_text.h"
 
 namespace nsrun {
 
@@ -21,9 +22,12 @@ class RuleSet {
     RuleIndex::Position position = last;  // of the rule that decides
     Action action = Action::allow;
     const Rule* rule = nullptr;  // null: the default
-    std::string text() const { return rule ? rule->to_string() : "default"; }
   };
   Decision decide(const Subject& subject) const;
+  // What the record says of it: the rule, or "default".
+  const SharedText& text(const Decision& decision) const {
+    return texts_[decision.rule ? decision.position : rules_.size()];
+  }
   // Once the name that `decision` was made for is resolved: whether a rule before the deciding one, or for a
   // decision by default any rule, is about the address. It then decides in its place.
   Decision decide_address(const Subject& resolved, const Decision& decision) const;
@@ -63,6 +67,7 @@ class RuleSet {
   Decision at(std::optional<RuleIndex::Position> position) const;
 
   const std::vector<Rule> rules_;
+  std::vector<SharedText> texts_;  // of each, and of the default
   const Action otherwise_;
   RuleIndex decisions_, via_, fault_, log_;
   bool needs_names_ = false, refuses_by_name_ = false, asks_ = false;
