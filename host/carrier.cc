@@ -62,8 +62,8 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   verdict.target.mapped = request->wants_mapped();
   record->allowed = true;
   if (record->name.empty()) record->name = ledger_.name_of(request->key().target.address);
-  record->dialled = verdict.target.to_string();
-  verdict.target.resolved = [&](const Target& target) { record->dialled = target.to_string(); };
+  record->dials(verdict.target);
+  verdict.target.resolved = [&](const Target& target) { record->dials(target); };
 
   auto far = co_await dialer_.dial(verdict.target);
   if (record->end != FlowEnd::open) co_return;

@@ -45,7 +45,7 @@ boost::json::object describe(const FlowRecord& record) {
   line["guest"] = text_of(guest_asked ? record.key.source : record.key.target, protocol);
   line["peer"] = text_of(guest_asked ? record.key.target : record.key.source, protocol);
   line["name"] = record.name.str();
-  line["dialled"] = record.dialled;
+  line["dialled"] = record.dialled();
   line["rule"] = record.rule.str();
   const bool is_judged = record.allowed || record.end != FlowEnd::open;
   line["verdict"] = record.allowed ? "allow" : record.rejected ? "reject" : is_judged ? "deny" : "pending";

@@ -49,11 +49,10 @@ StackCore::StackCore(asio::io_context& context, Device& device, const StackOptio
 StackCore::~StackCore() {
   poller_descriptor_.release();  // the poller closes it
   // Conversations look into the core while they go: the table goes while the rest still stands.
-  for (auto& [key, conversation] : flows_) {
-    if (strays_) options_.group->release(key, strays_->queue);
+  for (auto& conversation : flows_.take_all()) {
+    if (strays_) options_.group->release(conversation->key, strays_->queue);
     removed_.push_back(std::move(conversation));
   }
-  flows_.clear();
   for (auto& conversation : aside_) removed_.push_back(std::move(conversation));
   aside_.clear();
   for (auto& conversation : removed_) conversation->removed_ = true;
@@ -168,7 +167,7 @@ std::size_t StackCore::unfinished() {
     if (is_idle()) break;
   }
   std::size_t count = 0;
-  for (const auto& [key, flow] : flows_) count += flow->is_unfinished();
+  for (const Conversation* flow : flows_) count += flow->is_unfinished();
   for (const auto& flow : aside_) count += flow->is_unfinished();
   return count;
 }
@@ -274,10 +273,7 @@ const IpAddress& StackCore::router_for(const IpAddress& source) const {
 
 // ---- flows
 
-Conversation* StackCore::find(const FlowKey& key) {
-  const auto found = flows_.find(key);
-  return found == flows_.end() ? nullptr : found->second.get();
-}
+Conversation* StackCore::find(const FlowKey& key) { return flows_.find(key); }
 
 bool StackCore::has(const FlowKey& key) {
   return find(key) || (strays_ && options_.group->is_elsewhere(key, strays_->queue));
@@ -286,7 +282,7 @@ bool StackCore::has(const FlowKey& key) {
 void StackCore::insert(std::unique_ptr<Conversation> conversation) {
   const FlowKey& key = conversation->key;
   if (strays_) options_.group->claim(key, strays_->queue);
-  flows_.insert_or_assign(key, std::move(conversation));
+  flows_.insert(std::move(conversation));
 }
 
 void StackCore::expect(const FlowKey& key) {
@@ -302,11 +298,9 @@ void StackCore::expect_no_more(const FlowKey& key) {
 void StackCore::remove(Conversation& conversation) {
   if (conversation.removed_) return;
   conversation.removed_ = true;
-  const auto found = flows_.find(conversation.key);
-  if (found != flows_.end() && found->second.get() == &conversation) {
+  if (auto taken = flows_.take(conversation)) {
     if (strays_) options_.group->release(conversation.key, strays_->queue);
-    removed_.push_back(std::move(found->second));
-    flows_.erase(found);
+    removed_.push_back(std::move(taken));
   } else {
     const auto same = [&](const auto& other) { return other.get() == &conversation; };
     const auto aside = std::find_if(aside_.begin(), aside_.end(), same);
@@ -318,10 +312,8 @@ void StackCore::remove(Conversation& conversation) {
 }
 
 void StackCore::set_aside(Conversation& conversation) {
-  const auto found = flows_.find(conversation.key);
   if (strays_) options_.group->release(conversation.key, strays_->queue);
-  aside_.push_back(std::move(found->second));
-  flows_.erase(found);
+  aside_.push_back(flows_.take(conversation));
 }
 
 void StackCore::replace(Conversation& old, std::unique_ptr<Conversation> fresh) {

@@ -1,13 +1,12 @@
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "netstack/conversation.h"
 #include "netstack/datagrams/reassembly.h"
+#include "netstack/flow_table.h"
 #include "netstack/idle_spin.h"
 #include "netstack/poller.h"
 #include "netstack/stack.h"
@@ -124,7 +123,7 @@ class StackCore final : private Pollable {
   Timer timer_;
   Reassembly reassembly_;
 
-  boost::unordered_flat_map<FlowKey, std::unique_ptr<Conversation>, std::hash<FlowKey>> flows_;
+  FlowTable flows_;
   boost::unordered_flat_set<FlowKey, std::hash<FlowKey>> expected_;  // where there is a group
   std::vector<std::unique_ptr<Conversation>> removed_, aside_;
   BufferPtr last_resort_;  // packets are read into it when no other buffer is to be had

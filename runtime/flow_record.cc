@@ -81,6 +81,16 @@ std::chrono::system_clock::time_point FlowRecord::began() const {
          std::chrono::duration_cast<std::chrono::system_clock::duration>(age);
 }
 
+void FlowRecord::dials(const Target& target) {
+  has_dialled_ = true;
+  dialled_ = target.endpoint;
+  dialled_name_ = name == target.name ? name : SharedText(target.name);
+}
+
+std::string FlowRecord::dialled() const {
+  return has_dialled_ ? Target{key.protocol, dialled_, dialled_name_}.to_string() : "";
+}
+
 void FlowRecord::cut(std::string reason) {
   if (end != FlowEnd::open || !carrier_) return;
   why = std::move(reason);

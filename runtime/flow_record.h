@@ -89,6 +89,12 @@ class FlowRecord {
     if (end == FlowEnd::open) end = how;
   }
   std::chrono::system_clock::time_point began() const;
+  // What is being dialled; of a name that is resolved here each address. Null: nothing was.
+  void dials(const Target& target);
+  const Endpoint* dialled_address() const {
+    return has_dialled_ && dialled_name_.empty() ? &dialled_ : nullptr;
+  }
+  std::string dialled() const;  // Target::to_string(); empty: nothing was
   // Who ends it, should it be cut; null: nobody can just now.
   void carried_by(FlowCarrier* carrier) { carrier_ = carrier; }
   // On its way to another thread it is in no list, and in nobody's hands: leave() on this one, enter() there.
@@ -106,18 +112,19 @@ class FlowRecord {
 
  private:
   // Here for their size: a record lives as long as its flow.
-  bool relayed_from_guest_ = false, is_listed_ = true;
+  bool relayed_from_guest_ = false, is_listed_ = true, has_dialled_ = false;
 
  public:
-  SharedText name;      // the host name the source meant, where it is known
-  std::string dialled;  // Target::to_string() of what was dialled; its address where a name is resolved here
-  SharedText rule;      // which rule decided
-  SharedText why;       // the error behind a refusal or a failure
+  SharedText name;  // the host name the source meant, where it is known
+  SharedText rule;  // which rule decided
+  SharedText why;   // the error behind a refusal or a failure
   Counter bytes_up, bytes_down, packets_up, packets_down;
   const std::chrono::steady_clock::time_point began_steady = std::chrono::steady_clock::now();
 
  private:
   friend class LiveFlows;
+  Endpoint dialled_;
+  SharedText dialled_name_;  // empty: an address was
   Events& events_;
   LiveFlows* flows_;
   FlowCarrier* carrier_ = nullptr;

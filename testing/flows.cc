@@ -32,7 +32,7 @@ Flow flow_of(const FlowRecord& record) {
           .target = record.key.target,
           .allowed = record.allowed,
           .rule = record.rule,
-          .dialled = record.dialled,
+          .dialled = record.dialled(),
           .error = record.why,
           .end = record.end,
           .bytes_up = record.bytes_up,

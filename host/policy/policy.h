@@ -51,7 +51,7 @@ class Policy {
 // Whatever asks may go where it asks to: for requests that the user made possible, as published ports are.
 class AllowAll final : public Policy {
  public:
-  explicit AllowAll(std::string rule) : rule_(std::move(rule)) {}
+  explicit AllowAll(SharedText rule) : rule_(std::move(rule)) {}
   Verdict judge(const FlowKey& key) override {
     Verdict verdict{.allowed = true, .rule = rule_};
     verdict.target = {key.protocol, key.target, {}, key.source};
@@ -59,7 +59,7 @@ class AllowAll final : public Policy {
   }
 
  private:
-  const std::string rule_;
+  const SharedText rule_;
 };
 
 }  // namespace nsrun

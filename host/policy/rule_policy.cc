@@ -6,6 +6,9 @@
 namespace nsrun {
 namespace {
 
+// What decided where no rule of the user's did.
+const SharedText name_service{name_service_rule}, loopback_of_host{"host-loopback"}, loopback_name{host_name};
+
 constexpr std::uint16_t name_service_port = 53;
 constexpr std::uint16_t quic_port = 443;
 constexpr std::uint16_t any_port = 0;  // only rules about all ports are about it
@@ -101,8 +104,8 @@ SharedText RulePolicy::rule_about(std::string_view name) const {
 Verdict RulePolicy::judge(const FlowKey& key) {
   const auto& address = key.target.address;
   if (options_.network.is_name_server(address)) {
-    if (is_name_service(key)) return allow(key, key.target, name_service_rule);
-    return refuse(Refusal::reset, name_service_rule);
+    if (is_name_service(key)) return allow(key, key.target, name_service);
+    return refuse(Refusal::reset, name_service);
   }
   auto rules = this->rules();
   if (options_.network.is_gateway(address)) return judge_gateway(key, *rules);
@@ -138,9 +141,9 @@ Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) cons
   if (refuses(decision.action)) return refuse_by(decision, rules, as_gateway);
 
   if (!options_.host_loopback && !names_loopback(decision.rule, gateway))
-    return refuse(Refusal::reset, "host-loopback", host_name);
-  Verdict verdict = allow(key, {loopback, port}, decision.rule ? rules.text(decision) : "host-loopback");
-  verdict.name = host_name;
+    return refuse(Refusal::reset, loopback_of_host, loopback_name);
+  Verdict verdict = allow(key, {loopback, port}, decision.rule ? rules.text(decision) : loopback_of_host);
+  verdict.name = loopback_name;
   verdict.asks = decision.action == Action::ask;
   add_ways(verdict, rules, as_gateway);
   if (decision.action == Action::redirect) redirect(verdict, decision.rule->to);
