@@ -1,57 +1,21 @@
 #include "cmd/run.h"
 
-#include <sys/resource.h>
-
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <cstdio>
 #include <cstdlib>
 #include <optional>
 
 #include "cmd/lesson.h"
+#include "cmd/reporter.h"
 #include "cmd/signals.h"
 #include "container/agent.h"
 #include "container/descriptors.h"
 #include "host/dialers/dial_url.h"
 #include "host/host.h"
-#include "host/json_log.h"
-#include "host/summary.h"
 
 namespace nsrun {
 namespace {
 
 constexpr auto longest_goodbye = 1s;  // for flows to end once the command has
-
-int fail(const Error& error) {
-  std::fprintf(stderr, "nsrun: %s\n", error.message().c_str());
-  return static_cast<int>(error.exit);
-}
-
-// Puts flows into the log and the summary, and warnings before the user.
-class Reporter final : public Events {
- public:
-  Reporter(std::unique_ptr<JsonLog> log, bool summary, bool quiet) : log_(std::move(log)), quiet_(quiet) {
-    if (summary) summary_.emplace();
-  }
-  void flow_ended(const FlowRecord& record) override {
-    if (summary_) summary_->add(record);
-    if (!log_) return;
-    log_->flow_ended(record);
-    if (log_->trouble() && !std::exchange(trouble_told_, true)) warning(log_->trouble()->message());
-  }
-  void warning(const std::string& what) override {
-    if (!quiet_) std::fprintf(stderr, "nsrun: %s\n", what.c_str());
-  }
-  // What was asked for is said, quiet or not.
-  void sum_up() const {
-    if (summary_) std::fprintf(stderr, "nsrun: %s", summary_->text().c_str());
-  }
-
- private:
-  std::unique_ptr<JsonLog> log_;
-  std::optional<Summary> summary_;
-  const bool quiet_;
-  bool trouble_told_ = false;
-};
 
 // Follows the command to its end.
 class Follower final : public SandboxListener {
@@ -153,15 +117,6 @@ Command command_for(const AgentOptions& agent) {
   return command;
 }
 
-// A flow is a descriptor here: the soft limit of most shells, 1024, is for other programs. The command,
-// started before, keeps what it had.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 // Runs the loop until the command has ended, and every flow has been written down; `at_end` is called then.
 int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host& host,
                       const Follower& follower, Process& child, const std::function<void()>& at_end) {
@@ -190,13 +145,9 @@ int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host
 Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   const auto agent = agent_options(options, std::move(kept_fds));
   if (!agent) return agent.error();
-  std::unique_ptr<JsonLog> log;
-  if (!options.log.empty()) {
-    auto opened = JsonLog::open(options.log);
-    if (!opened) return opened.error();
-    log = std::move(*opened);
-  }
-  Reporter reporter(std::move(log), options.summary, options.quiet);
+  auto opened = Reporter::open(options.log, options.summary, options.quiet);
+  if (!opened) return opened.error();
+  Reporter& reporter = **opened;
   warn_of_acceleration(options, reporter);
   Follower follower;
   Lesson lesson(options.policy.learn, options.command);
@@ -212,7 +163,7 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds) {
   hold_signals();
   auto child = start(command);
   if (!child) return child.error();
-  raise_descriptor_limit();
+  raise_descriptor_limit();  // the command, started before, keeps what it had
   return follow_to_the_end(options, context, host, follower, *child, [&] {
     reporter.sum_up();
     if (const auto written = lesson.write(); !written) fail(written.error());

@@ -49,6 +49,7 @@ class TaskCutter final : public FlowCarrier {
 
 Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signal& cancel) {
   auto record = ledger_.open(request->key(), asker_, flows_);
+  record->asker_name = request->asker();
   TaskCutter cutter(cancel, request);
   record->carried_by(&cutter);
   const auto generation = policy_.generation();

@@ -32,7 +32,7 @@ HostCore::HostCore(asio::io_context& context, HostOptions options)
       policy_reload_(sandbox_) {
   for (const auto& port : sandbox_.options.publish) publisher_.add(port).value();
   if (!sandbox_.options.control.empty())
-    control_socket_.emplace(ControlSocket::bind(sandbox_.options.control).value());
+    control_socket_.emplace(bind_control(sandbox_.options.control).value());
 }
 
 Result<void> HostCore::attach(Command& command) {
@@ -258,10 +258,13 @@ void HostCore::publish() {
   const auto& options = sandbox_.options;
   guest_dialer_.emplace(context_.get_executor(), worker_.stack(), sockets_, options.network);
   published_flows_.emplace(published_, *guest_dialer_, sandbox_.ledger, worker_.flows(), Asker::client);
-  const ClientSink sink{[this](std::unique_ptr<Request> request) {
-                          published_flows_->begin(std::move(request), worker_.tasks());
-                        },
-                        [this](const Error& error) { sandbox_.ledger.dial_failed(error); }};
+  const ClientSink sink{.key = {},
+                        .request =
+                            [this](std::unique_ptr<Request> request) {
+                              published_flows_->begin(std::move(request), worker_.tasks());
+                            },
+                        .trouble = [this](const Error& error) { sandbox_.ledger.dial_failed(error); },
+                        .place = {}};
   const GuestAddresses guest{options.network.guest4,
                              options.network.ipv6 ? options.network.guest6 : options.network.guest4};
   publisher_.begin(worker_.tasks(), guest, sink);

@@ -79,7 +79,7 @@ class HostCore {
   std::optional<Carrier> published_flows_;
   Publisher publisher_;
   PolicyReload policy_reload_;
-  std::optional<ControlSocket> control_socket_;  // until it is served
+  std::optional<UnixSocket> control_socket_;  // until it is served
   std::optional<SandboxCommands> commands_;
   std::optional<ControlServer> control_;
 };

@@ -41,9 +41,12 @@ boost::json::object describe(const FlowRecord& record) {
   line["flow"] = record.id;
   line["protocol"] = to_string(protocol);
   const bool guest_asked = record.asker == Asker::guest;
+  const std::string source =
+      record.asker_name.empty() ? text_of(record.key.source, protocol) : record.asker_name.str();
+  const std::string target = text_of(record.key.target, protocol);
   line["asker"] = guest_asked ? "guest" : "client";
-  line["guest"] = text_of(guest_asked ? record.key.source : record.key.target, protocol);
-  line["peer"] = text_of(guest_asked ? record.key.target : record.key.source, protocol);
+  if (record.asker != Asker::forwarded) line["guest"] = guest_asked ? source : target;
+  line["peer"] = guest_asked ? target : source;
   line["name"] = record.name.str();
   line["dialled"] = record.dialled();
   line["rule"] = record.rule.str();

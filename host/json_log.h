@@ -12,7 +12,8 @@
 namespace nsrun {
 
 // A flow in words, as the log and the control socket have it. Fields: time, flow, protocol, asker ("guest",
-// or "client" of a published port), guest and peer (the two ends as the guest sees them), name, dialled,
+// or "client"), guest and peer (the two ends as the guest sees them; of what is forwarded there is no guest,
+// and the peer is the client), name, dialled,
 // rule, verdict, bytes_up, bytes_down, packets_up, packets_down (not tcp), duration_ms, end, error.
 boost::json::object describe(const FlowRecord& record);
 

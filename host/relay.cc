@@ -104,7 +104,7 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
     co_return;
   }
   ResetUnfinished state{*near, *far, datagrams, datagrams};
-  const Asker other = record->asker == Asker::guest ? Asker::client : Asker::guest;
+  const Asker other = record->asker == Asker::client ? Asker::guest : Asker::client;
   const Direction up{*near,
                      *far,
                      state.up,

@@ -153,7 +153,7 @@ Task<> pump(PipePool& pool, Way way, FlowRecord& record) {
 Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord& record) {
   Descriptor a(executor, near.release()), b(executor, far.release());
   ResetUnfinished state{a, b};
-  const Asker other = record.asker == Asker::guest ? Asker::client : Asker::guest;
+  const Asker other = record.asker == Asker::client ? Asker::guest : Asker::client;
   auto& pool = asio::use_service<PipePool>(executor.context());
   co_await both(pump(pool,
                      {a, b, state.up, record.asker, &FlowRecord::moved_up, FlowEnd::reset_by_source,

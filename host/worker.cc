@@ -23,7 +23,7 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
       sandbox_(sandbox),
       tasks_(context.get_executor(),
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
-      world_(context.get_executor(), sandbox.options, tasks_, flows_.totals),
+      world_(context.get_executor(), sandbox.options.dialer, tasks_, flows_.totals),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -84,7 +84,7 @@ Result<void> Worker::accelerate(Message message, pid_t agent) {
   auto injector = InjectorThread::start(
       context_, std::move(message), sandbox_.options.network, agent, *moved_,
       {sandbox_.judge(), sandbox_.ledger, injected_, [this](Executor executor, Scope& flows) {
-         return std::make_unique<WorldDialer>(executor, sandbox_.options, flows, injected_.totals);
+         return std::make_unique<WorldDialer>(executor, sandbox_.options.dialer, flows, injected_.totals);
        }});
   if (!injector) return moved_.reset(), injector.error();
   injector_ = std::move(*injector);

@@ -11,7 +11,8 @@ namespace nsrun {
 class WorldDialer final : public Dialer {
  public:
   // `flows` owns the tasks of connections with faults; `totals` are of its loop. All outlive the dialer.
-  WorldDialer(Executor executor, const HostOptions& options, Scope& flows, Counters& totals);
+  // `usual`: makes the dialer of flows whose rule names none; empty: direct.
+  WorldDialer(Executor executor, const DialerFactory& usual, Scope& flows, Counters& totals);
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override {
     return faults_.dial(target);
   }

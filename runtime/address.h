@@ -84,6 +84,7 @@ struct SocketAddress {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
   int family() const { return storage.ss_family; }
+  bool is_ip() const { return family() == AF_INET || family() == AF_INET6; }
   Endpoint endpoint() const;  // :: port 0 for other families
 };
 

@@ -58,6 +58,8 @@ class Request {
  public:
   virtual ~Request() = default;
   virtual const FlowKey& key() const = 0;
+  // Who asks, for the record, where key().source cannot say it: "vsock://3:1025".
+  virtual SharedText asker() const { return {}; }
   // The asker has an IPv6 socket and takes such a one only, even to IPv4 (Target::mapped).
   virtual bool wants_mapped() const { return false; }
   // The far side has answered, with this. A request whose asker has to be made ready for such an end gives a

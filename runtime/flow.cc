@@ -45,6 +45,7 @@ std::string_view to_string(FlowEnd end) {
 }
 
 std::string Target::to_string() const {
+  if (name.find("://") != name.npos) return name;
   const std::string where = name.empty() ? endpoint.to_string() : name + ":" + std::to_string(endpoint.port);
   return std::string(nsrun::to_string(protocol)) + "/" + where;
 }

@@ -15,8 +15,9 @@ namespace nsrun {
 enum class Protocol : std::uint8_t { tcp, udp, icmp };
 std::string_view to_string(Protocol protocol);
 
-// Who asked for a flow: the guest, or a client of a published port.
-enum class Asker : std::uint8_t { guest, client };
+// Who asked for a flow: the guest, a client of a published port, or, where there is no guest, a client of
+// whatever is forwarded.
+enum class Asker : std::uint8_t { guest, client, forwarded };
 
 // Who asks for what. For icmp (echo) the source's port is the echo identifier and the target's port is 0.
 struct FlowKey {
@@ -34,8 +35,9 @@ class Faults;  // host/faults
 // Where a dialer is to go: an address, or a name that the dialer (or a proxy behind it) resolves.
 struct Target {
   Protocol protocol = Protocol::tcp;
-  Endpoint endpoint;     // its address is meaningless when `name` is set
-  std::string name;      // canonical host name; empty: `endpoint` says all
+  Endpoint endpoint;  // its address is meaningless when `name` is set
+  // A canonical host name, or of an endpoint that is none of IP its URL; empty: `endpoint` says all.
+  std::string name;
   Endpoint source = {};  // who asks; used only by dialers that can keep a source address
   bool mapped = false;   // IPv4 by way of an IPv6 socket, which shows it as ::ffff:a.b.c.d; where it is easy
 

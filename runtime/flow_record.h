@@ -115,9 +115,10 @@ class FlowRecord {
   bool relayed_from_guest_ = false, is_listed_ = true, has_dialled_ = false;
 
  public:
-  SharedText name;  // the host name the source meant, where it is known
-  SharedText rule;  // which rule decided
-  SharedText why;   // the error behind a refusal or a failure
+  SharedText asker_name;  // who asked, where key.source cannot say it; empty elsewhere
+  SharedText name;        // the host name the source meant, where it is known
+  SharedText rule;        // which rule decided
+  SharedText why;         // the error behind a refusal or a failure
   Counter bytes_up, bytes_down, packets_up, packets_down;
   const std::chrono::steady_clock::time_point began_steady = std::chrono::steady_clock::now();
 

@@ -8,14 +8,20 @@
 #include <boost/json/serialize.hpp>
 #include <cerrno>
 
-#include "host/control/control_socket.h"
 #include "host/control/peer.h"
+#include "host/listen/unix_socket.h"
 
 namespace nsrun {
 
 Result<ControlClient> ControlClient::connect(const std::string& path) {
-  auto socket = connect_control(path);
-  if (!socket) return socket.error();
+  auto socket = connect_unix(path, "the control socket");
+  if (!socket) {
+    Error error = socket.error();
+    const int code = error.code.value();
+    if (code == ECONNREFUSED || code == ENOENT)
+      error.advice = "is an nsrun running with --control " + path + "?";
+    return error;
+  }
   if (auto known = check_peer(socket->get()); !known)
     return Error{"what listens at " + path +
                  " is no nsrun of this account and user namespace, or runs in a sandbox"};

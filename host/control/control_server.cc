@@ -45,6 +45,10 @@ Task<> send_all(Descriptor& client, std::string& line, bool& sent) {
 
 }  // namespace
 
+Result<UnixSocket> bind_control(const std::string& path) {
+  return UnixSocket::bind(path, {.what = "the control socket"});
+}
+
 Task<> ControlServer::accept() {
   ask_for_senders(socket_.fd());
   Descriptor listening(tasks_.executor(), ::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 3));

@@ -1,9 +1,12 @@
 #pragma once
 
 #include "host/control/control_commands.h"
-#include "host/control/control_socket.h"
+#include "host/listen/unix_socket.h"
 
 namespace nsrun {
+
+// The socket at which it is served, for its owner alone.
+Result<UnixSocket> bind_control(const std::string& path);
 
 // Serves the control socket: a line of JSON asks, a line answers. On one loop, which it never keeps waiting:
 // a client that does not read its answers waits alone.
@@ -14,7 +17,7 @@ class ControlServer {
   static constexpr auto patience = 30s;  // for a client to take its answer; then it is left
 
   // `tasks` end before this does.
-  ControlServer(ControlSocket socket, ControlCommands commands, Scope& tasks)
+  ControlServer(UnixSocket socket, ControlCommands commands, Scope& tasks)
       : socket_(std::move(socket)), commands_(std::move(commands)), tasks_(tasks) {}
   void begin() { tasks_.spawn(accept()); }
 
@@ -24,7 +27,7 @@ class ControlServer {
   Task<bool> answer_lines(Descriptor& client, std::string& received);  // false: the client is to go
   Task<bool> send(Descriptor& client, boost::json::object answer);     // likewise
 
-  ControlSocket socket_;
+  UnixSocket socket_;
   ControlCommands commands_;
   Scope& tasks_;
   std::size_t clients_ = 0;

@@ -1,10 +1,6 @@
 #include "host/control/sandbox_commands.h"
 
-#include <unistd.h>
-
 #include <boost/json/array.hpp>
-
-#include "host/control/flow_requests.h"
 
 namespace nsrun {
 namespace {
@@ -20,36 +16,25 @@ json::object in_words(const PublishedPort& port) {
           {"guest_port", port.guest_port}};
 }
 
-json::object in_words(const Counters::Datagram& counters) {
-  return {{"flows", std::uint64_t{counters.flows}},
-          {"bytes_up", std::uint64_t{counters.bytes_up}},
-          {"bytes_down", std::uint64_t{counters.bytes_down}},
-          {"packets_up", std::uint64_t{counters.packets_up}},
-          {"packets_down", std::uint64_t{counters.packets_down}}};
-}
-
 Result<std::vector<PublishedPort>> ports_of(const json::object& request) {
   const auto text = text_field(request, "port");
   if (!text) return text.error();
   return parse_publish(*text);
 }
 
-Task<> count(LiveFlows& flows, std::size_t& live) {
-  LiveFlows::Walk walk(flows);
-  while (const FlowRecord* flow = walk.next()) live += flow->end == FlowEnd::open;
-  co_return;
-}
-
 }  // namespace
+
+SandboxCommands::SandboxCommands(Parts parts)
+    : parts_(std::move(parts)),
+      flows_(parts_.loops, parts_.counters,
+             [this](json::object& stats) { stats["capturing"] = parts_.sandbox.capture.is_running(); }),
+      faults_(parts_.sandbox, parts_.reload) {}
 
 ControlCommands SandboxCommands::commands() {
   ControlCommands commands;
   const auto add = [&](const char* name, Task<Answer> (SandboxCommands::*command)(Request)) {
     commands.add(name, [this, command](Request request) { return (this->*command)(std::move(request)); });
   };
-  add("flows", &SandboxCommands::flows);
-  add("flows.cut", &SandboxCommands::cut);
-  add("stats", &SandboxCommands::stats);
   add("publish.add", &SandboxCommands::publish_add);
   add("publish.remove", &SandboxCommands::publish_remove);
   add("publish.list", &SandboxCommands::publish_list);
@@ -57,41 +42,9 @@ ControlCommands SandboxCommands::commands() {
   add("policy.reload", &SandboxCommands::policy_reload);
   add("capture.start", &SandboxCommands::capture_start);
   add("capture.stop", &SandboxCommands::capture_stop);
+  flows_.add_to(commands);
   faults_.add_to(commands);
   return commands;
-}
-
-Task<SandboxCommands::Answer> SandboxCommands::flows(Request request) {
-  const auto after = number_field(request, "after", 0);
-  if (!after) co_return after.error();
-  auto found = co_await list_flows(parts_.loops, *after);
-  co_return json::value(std::move(found));
-}
-
-Task<SandboxCommands::Answer> SandboxCommands::cut(Request request) {
-  const auto number = number_field(request, "flow", 0);
-  if (!number) co_return number.error();
-  const bool done = co_await cut_flow(parts_.loops, *number);
-  if (!done) co_return Error{"no flow has the number " + std::to_string(*number) + ", or it has ended"};
-  co_return json::value(json::object{{"flow", *number}});
-}
-
-Task<SandboxCommands::Answer> SandboxCommands::stats(Request) {
-  const Counters total = parts_.counters();
-  std::size_t live = 0;
-  for (const auto& loop : parts_.loops) co_await run_on(loop.context, count(loop.flows, live));
-  json::object tcp{{"flows", std::uint64_t{total.tcp.connections}},
-                   {"bytes_up", std::uint64_t{total.tcp.bytes_up}},
-                   {"bytes_down", std::uint64_t{total.tcp.bytes_down}}};
-  const auto up = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_).count();
-  co_return json::value(json::object{{"pid", ::getpid()},
-                                     {"uptime_s", up},
-                                     {"workers", parts_.loops.size()},
-                                     {"live_flows", live},
-                                     {"tcp", std::move(tcp)},
-                                     {"udp", in_words(total.udp)},
-                                     {"icmp", in_words(total.icmp)},
-                                     {"capturing", parts_.sandbox.capture.is_running()}});
 }
 
 // All of a range or none of it.

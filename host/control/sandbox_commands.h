@@ -1,12 +1,11 @@
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <vector>
 
 #include "host/control/control_commands.h"
 #include "host/control/fault_commands.h"
-#include "host/flow_loop.h"
+#include "host/control/flow_commands.h"
 #include "host/policy_reload.h"
 #include "host/publish/publisher.h"
 #include "host/sandbox.h"
@@ -25,15 +24,12 @@ class SandboxCommands {
     std::function<Counters()> counters;  // of all flows
   };
   // The parts outlive this, and this the commands.
-  explicit SandboxCommands(Parts parts) : parts_(std::move(parts)), faults_(parts_.sandbox, parts_.reload) {}
+  explicit SandboxCommands(Parts parts);
   ControlCommands commands();
 
  private:
   using Answer = ControlCommands::Answer;
   using Request = boost::json::object;
-  Task<Answer> flows(Request request);
-  Task<Answer> cut(Request request);
-  Task<Answer> stats(Request request);
   Task<Answer> publish_add(Request request);
   Task<Answer> publish_remove(Request request);
   Task<Answer> publish_list(Request request);
@@ -44,8 +40,8 @@ class SandboxCommands {
   Task<Answer> capture_stop(Request request);
 
   const Parts parts_;
+  FlowCommands flows_;
   FaultCommands faults_;
-  const Clock::time_point began_ = Clock::now();
 };
 
 }  // namespace nsrun

@@ -8,7 +8,7 @@
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/socks5_dialer.h"
-#include "host/dialers/unix_dialer.h"
+#include "host/endpoints/endpoint_dialer.h"
 
 namespace nsrun {
 namespace {
@@ -20,7 +20,6 @@ struct Parts {
   Target proxy;  // tcp: host and port; the port is the scheme's own when the URL has none
   bool has_host = false;
   std::optional<Credentials> credentials;
-  std::string path;
 };
 
 using Maker = Made (*)(Parts parts, Executor executor);
@@ -62,26 +61,15 @@ Made make_http(Parts parts, Executor executor) {
                                              std::move(parts.credentials));
 }
 
-Made make_unix(Parts parts, Executor executor) {
-  if (parts.path.size() < 2) return misuse("a unix socket without a path", "unix:///path");
-  return std::make_unique<UnixDialer>(executor, std::move(parts.path));
-}
-
 constexpr std::array schemes = {
     Scheme{"direct", "direct://", 0, false, make_direct},
     Scheme{"socks5", "socks5://[user[:password]@]host[:1080]", 1080, false, make_socks5},
     Scheme{"socks5h", "socks5h://[user[:password]@]host[:1080]", 1080, true, make_socks5h},
     Scheme{"http", "http://[user:password@]host[:80]", 80, true, make_http},
-    Scheme{"unix", "unix:///path", 0, true, make_unix},
 };
 
-std::string_view scheme_name(std::string_view url) {
-  const auto colon = url.find("://");
-  return colon == url.npos ? std::string_view{} : url.substr(0, colon);
-}
-
 const Scheme* find_scheme(std::string_view url) {
-  const auto name = scheme_name(url);
+  const auto name = scheme_of(url);
   const auto found =
       std::find_if(schemes.begin(), schemes.end(), [&](const Scheme& s) { return s.name == name; });
   return found == schemes.end() ? nullptr : found;
@@ -89,12 +77,8 @@ const Scheme* find_scheme(std::string_view url) {
 
 std::string accepted_forms() {
   std::string all;
-  for (const auto& scheme : schemes) all += (all.empty() ? "" : ", ") + std::string(scheme.form);
-  return all;
-}
-
-bool has_control_character(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
+  for (const auto& scheme : schemes) all += std::string(scheme.form) + ", ";
+  return all + EndpointUrl::forms();
 }
 
 Target proxy_target(const boost::urls::url_view& url, std::uint16_t port) {
@@ -113,7 +97,6 @@ std::optional<Parts> take_apart(std::string_view text, const Scheme& scheme) {
   const auto url = boost::urls::parse_uri({text.data(), text.size()});
   if (!url || url->has_query() || url->has_fragment()) return std::nullopt;
   Parts parts;
-  parts.path = url->path();
   parts.has_host = !url->host().empty();
   if (url->has_userinfo()) parts.credentials = Credentials{url->user(), url->password()};
   // Not port_number(), which takes what is above 65535 modulo that.
@@ -123,8 +106,8 @@ std::optional<Parts> take_apart(std::string_view text, const Scheme& scheme) {
   const bool needs_host = scheme.port != 0;
   if (odd_port || parts.has_host != needs_host) return std::nullopt;
   if (!needs_host && (url->has_userinfo() || url->has_port())) return std::nullopt;
-  if (scheme.name != "unix" && !(parts.path.empty() || parts.path == "/")) return std::nullopt;
-  if (has_control_character(parts.path) || has_control_character(url->host())) return std::nullopt;
+  if (!(url->path().empty() || url->path() == "/")) return std::nullopt;
+  if (has_control_character(url->host())) return std::nullopt;
   if (needs_host) parts.proxy = proxy_target(*url, port.value_or(scheme.port));
   return parts;
 }
@@ -132,9 +115,13 @@ std::optional<Parts> take_apart(std::string_view text, const Scheme& scheme) {
 }  // namespace
 
 Made dialer_from_url(std::string_view url, Executor executor) {
+  if (EndpointUrl::is_scheme(scheme_of(url))) {
+    const auto endpoint = EndpointUrl::parse(url);
+    return endpoint ? endpoint_dialer(*endpoint, executor) : endpoint.error();
+  }
   const auto* scheme = find_scheme(url);
   if (!scheme) {
-    const auto name = std::string(scheme_name(url));
+    const std::string name(scheme_of(url));
     return misuse(name.empty() ? "it is no URL" : "the scheme '" + name + "' is unknown", accepted_forms());
   }
   auto parts = take_apart(url, *scheme);
@@ -144,14 +131,7 @@ Made dialer_from_url(std::string_view url, Executor executor) {
 
 bool resolves_names(std::string_view url) {
   const auto* scheme = find_scheme(url);
-  return scheme && scheme->resolves_names;
-}
-
-std::string without_password(std::string_view url) {
-  const auto begin = url.find("://");
-  const auto end = url.rfind('@');
-  if (begin == url.npos || end == url.npos || end < begin + 3) return std::string(url);
-  return std::string(url.substr(0, begin + 3)) + std::string(url.substr(end + 1));
+  return scheme ? scheme->resolves_names : EndpointUrl::is_scheme(scheme_of(url));
 }
 
 }  // namespace nsrun

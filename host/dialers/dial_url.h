@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "host/dialers/resolving_dialer.h"
+#include "host/endpoints/url_text.h"
 
 namespace nsrun {
 
@@ -12,18 +13,15 @@ namespace nsrun {
 //   socks5://[user[:password]@]host[:1080]     a proxy; names are resolved here
 //   socks5h://…                                a proxy; names are resolved there
 //   http://[user:password@]host[:80]           a proxy, by CONNECT; names are resolved there
-//   unix:///path                               one unix socket, whatever the target
+//   an endpoint (host/endpoints/endpoint_url.h)   that one, whatever the target
 //
 // User, password and path may be percent-encoded (RFC 3986 2.1). A proxy's own name is not
 // checked. Errors end nsrun with ExitCode::usage and do not repeat
 // the password.
 Result<std::unique_ptr<Dialer>> dialer_from_url(std::string_view url, Executor executor);
 
-// Whether that dialer takes names as they are (socks5h, http, unix), so that nothing need be resolved on the
-// host. False for a URL that is none of ours.
+// Whether that dialer takes names as they are (socks5h, http, endpoints), so that nothing need be resolved on
+// the host. False for a URL that is none of ours.
 bool resolves_names(std::string_view url);
-
-// The URL as it may be shown: without its user and password.
-std::string without_password(std::string_view url);
 
 }  // namespace nsrun

@@ -1,11 +1,9 @@
 #include "host/dialers/unix_dialer.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
-
-#include <cstring>
 
 #include "host/dialers/connect_socket.h"
+#include "host/listen/unix_socket.h"
 #include "host/socket_connection.h"
 
 namespace nsrun {
@@ -16,34 +14,28 @@ namespace {
 constexpr auto full_backlog_retry = 20ms;
 constexpr int full_backlog_attempts = 250;  // so 5 s, then ETIMEDOUT
 
-Result<SocketAddress> unix_address(const std::string& path) {
-  SocketAddress address;
-  auto* un = reinterpret_cast<sockaddr_un*>(&address.storage);
-  if (path.empty() || path.size() >= sizeof un->sun_path)
-    return Error{"cannot connect to the unix socket '" + path + "'", errno_code(ENAMETOOLONG),
-                 "its path must have 1 to 107 bytes", ExitCode::usage};
-  un->sun_family = AF_UNIX;
-  std::memcpy(un->sun_path, path.data(), path.size());
-  address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
-  return address;
-}
-
 }  // namespace
 
-UnixDialer::UnixDialer(Executor executor, std::string path) : executor_(executor), path_(std::move(path)) {}
+UnixDialer::UnixDialer(Executor executor, std::string path, Transport transport)
+    : executor_(executor), path_(std::move(path)), transport_(transport) {}
 
 Task<Result<std::unique_ptr<Connection>>> UnixDialer::dial(const Target& target) {
-  if (target.protocol != Protocol::tcp)
+  const bool streams = transport_ == Transport::stream;
+  if ((target.protocol == Protocol::tcp) != streams || target.protocol == Protocol::icmp)
     co_return Error{"cannot carry " + target.to_string() + " over the unix socket " + path_,
                     errno_code(EPROTONOSUPPORT)};
-  const auto address = unix_address(path_);
+  const auto address = unix_address(path_, "the unix socket");
   if (!address) co_return address.error();
   const auto doing = "cannot connect to the unix socket " + path_;
   for (int attempt = 0; attempt < full_backlog_attempts; ++attempt) {
-    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    UniqueFd socket(
+        ::socket(AF_UNIX, (streams ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket) co_return errno_error(doing);
+    const sockaddr unnamed{.sa_family = AF_UNIX, .sa_data = {}};
+    if (!streams && ::bind(socket.get(), &unnamed, sizeof unnamed.sa_family) < 0)
+      co_return errno_error(doing);
     auto connected = co_await connect_socket(executor_, std::move(socket), *address, doing);
-    if (connected) co_return std::make_unique<SocketConnection>(executor_, std::move(*connected));
+    if (connected) co_return std::make_unique<SocketConnection>(executor_, std::move(*connected), transport_);
     if (connected.error().code != errno_code(EAGAIN)) co_return connected.error();
     co_await sleep_for(full_backlog_retry);
   }

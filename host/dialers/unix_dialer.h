@@ -6,15 +6,17 @@
 
 namespace nsrun {
 
-// Every stream target is the one unix socket at `path`.
+// Every target of that transport is the one unix socket at `path`. A datagram socket of ours has a name of
+// the kernel's choosing (autobind, unix(7)), so that it can be answered.
 class UnixDialer final : public Dialer {
  public:
-  UnixDialer(Executor executor, std::string path);
+  UnixDialer(Executor executor, std::string path, Transport transport = Transport::stream);
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
 
  private:
   Executor executor_;
-  std::string path_;
+  const std::string path_;
+  const Transport transport_;
 };
 
 }  // namespace nsrun

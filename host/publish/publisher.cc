@@ -2,10 +2,17 @@
 
 #include <algorithm>
 
+#include "host/listen/bind.h"
+
 namespace nsrun {
 
 Result<void> Publisher::add(const PublishedPort& port) {
-  auto socket = bind_published(port);
+  const bool all = port.listen.address == IpAddress{};
+  const std::string doing = "cannot publish port " + std::to_string(port.listen.port) + " (" +
+                            std::string(to_string(port.protocol)) + ")" +
+                            (all ? "" : " on " + port.listen.address.to_string());
+  auto socket =
+      bind_ip(port.protocol, port.listen, doing, "another program listens there; publish another host port");
   if (!socket) return socket.error();
   const auto listener = listeners_.insert(listeners_.end(), {.port = port, .socket = std::move(*socket)});
   if (tasks_) start(listener);
@@ -37,9 +44,14 @@ Task<> Publisher::listen(Place listener) {
     }
   };
   const Farewell farewell{listeners_, listener};
-  const auto& port = listener->port;
-  const auto take = port.protocol == Protocol::tcp ? accept_published : receive_published;
-  co_await take(executor_, listener->socket.get(), port, guest_, sink_);
+  const auto protocol = listener->port.protocol;
+  ClientSink sink = sink_;
+  sink.place = "the published port " + std::to_string(listener->port.listen.port);
+  sink.key = [this, protocol, port = listener->port.guest_port](const Client& client) {
+    return FlowKey{protocol, client.address, guest_.at(client.address.address, port)};
+  };
+  const auto take = protocol == Protocol::tcp ? accept_streams : receive_datagrams;
+  co_await take(executor_, listener->socket.get(), std::move(sink));
 }
 
 Task<bool> Publisher::remove(PublishedPort port) {

@@ -4,9 +4,16 @@
 #include <memory>
 #include <vector>
 
-#include "host/publish/listener.h"
+#include "host/listen/listener.h"
+#include "host/publish/published_port.h"
 
 namespace nsrun {
+
+// The guest's own.
+struct GuestAddresses {
+  IpAddress v4, v6;
+  Endpoint at(const IpAddress& client, std::uint16_t port) const { return {client.is_v4() ? v4 : v6, port}; }
+};
 
 // The published ports of one sandbox, which may come and go while it runs. On one loop.
 class Publisher {
@@ -15,7 +22,8 @@ class Publisher {
 
   // Listens from now on; clients wait until begin(). An error where the port is in use, here or elsewhere.
   Result<void> add(const PublishedPort& port);
-  // From here on clients are taken. The listeners' tasks live in `tasks`, which end before this does.
+  // From here on clients are taken, each for the guest's address of its own family; `sink` goes without a
+  // key and a place. The listeners' tasks live in `tasks`, which end before this does.
   void begin(Scope& tasks, GuestAddresses guest, ClientSink sink);
   // Nobody listens there when this is done. TCP connections go on; a UDP port's clients end with it. False:
   // there was no such port.

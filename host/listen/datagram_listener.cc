@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <boost/asio/post.hpp>
 #include <cstring>
@@ -8,10 +9,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "host/publish/listener.h"
+#include "host/listen/listener.h"
 
-// A published UDP port is one socket; its clients are told apart by their addresses. Each client is one flow,
-// which ends when it has been idle (the conversation with the guest ends, and the relay with it).
+// A bound datagram socket; its clients are told apart by their addresses. Each client is one flow, which ends
+// when it has been idle.
 
 namespace nsrun {
 namespace {
@@ -81,7 +82,7 @@ class ClientConnection final : public Connection {
     waiting_.emplace_back(datagram.begin(), datagram.end());
     readable_.raise();
   }
-  void port_gone() {
+  void nobody_listens() {
     clients_ = nullptr;
     readable_.raise();
   }
@@ -98,7 +99,7 @@ class ClientConnection final : public Connection {
   }
 
   Task<Result<void>> write(Bytes datagram) override {
-    if (!clients_) co_return Error{"cannot answer a published port's client", errno_code(EPIPE)};
+    if (!clients_) co_return Error{"cannot answer a client", errno_code(EPIPE)};
     iovec part{const_cast<std::byte*>(datagram.data()), datagram.size()};
     msghdr header{};
     header.msg_name = address_.get();
@@ -111,7 +112,7 @@ class ClientConnection final : public Connection {
     }
     // A full socket buffer loses the datagram, as a full queue on the way would.
     if (::sendmsg(clients_->socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-      co_return errno_error("cannot answer a published port's client");
+      co_return errno_error("cannot answer a client");
     co_return Result<void>{};
   }
 
@@ -124,7 +125,7 @@ class ClientConnection final : public Connection {
     if (clients_) clients_->waiting += static_cast<std::size_t>(bytes);
   }
 
-  Clients* clients_;  // null when the port is no longer published
+  Clients* clients_;  // null when nobody listens any more
   const std::string id_;
   SocketAddress address_;
   LocalAddress local_;
@@ -133,31 +134,27 @@ class ClientConnection final : public Connection {
   Signal readable_;
 };
 
-class ClientRequest final : public Request {
- public:
-  ClientRequest(FlowKey key, std::unique_ptr<ClientConnection> client)
-      : key_(std::move(key)), client_(std::move(client)) {}
-  const FlowKey& key() const override { return key_; }
-  std::unique_ptr<Connection> accept() override { return std::move(client_); }
-  void refuse(Refusal) override { client_.reset(); }
-
- private:
-  const FlowKey key_;
-  std::unique_ptr<ClientConnection> client_;
-};
+// "unix:/run/client.sock"; one without an address has none to be told by.
+SharedText name_of(const SocketAddress& address) {
+  if (address.family() != AF_UNIX) return {};
+  const auto& un = reinterpret_cast<const sockaddr_un&>(address.storage);
+  const auto size = address.length - offsetof(sockaddr_un, sun_path);
+  if (address.length <= offsetof(sockaddr_un, sun_path)) return "unix: unnamed";
+  const std::string_view path(un.sun_path, ::strnlen(un.sun_path, size));
+  return path.empty() ? SharedText("unix: abstract") : SharedText("unix:" + std::string(path));
+}
 
 // Tells the clients that live on when the listener's task ends, however it ends.
 struct Farewell {
   Clients& clients;
   ~Farewell() {
-    for (auto& [id, client] : clients.by_address) client->port_gone();
+    for (auto& [id, client] : clients.by_address) client->nobody_listens();
   }
 };
 
 }  // namespace
 
-Task<> receive_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
-                         ClientSink sink) {
+Task<> receive_datagrams(Executor executor, int socket, ClientSink sink) {
   Clients clients{executor, socket, {}, 0};
   const Farewell farewell{clients};
   Descriptor bound(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
@@ -192,11 +189,10 @@ Task<> receive_published(Executor executor, int socket, PublishedPort port, Gues
       continue;
     }
     if (clients.by_address.size() >= most_clients) continue;
-    const Endpoint client = from.endpoint();
     auto connection = std::make_unique<ClientConnection>(clients, id, from, local);
     connection->push(datagram);
-    sink.request(std::make_unique<ClientRequest>(
-        FlowKey{Protocol::udp, client, guest.at(client.address, port.guest_port)}, std::move(connection)));
+    const Client client{from.endpoint(), name_of(from)};
+    sink.request(std::make_unique<ConnectionRequest>(sink.key(client), client.name, std::move(connection)));
   }
 }
 

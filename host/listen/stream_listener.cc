@@ -1,11 +1,12 @@
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 
-#include "host/publish/listener.h"
+#include "host/listen/listener.h"
 #include "host/socket_connection.h"
 
 namespace nsrun {
@@ -33,29 +34,6 @@ bool are_scarce(int socket) {
   return true;
 }
 
-// A client that the kernel has accepted for us.
-class AcceptedClient final : public Request {
- public:
-  AcceptedClient(Executor executor, FlowKey key, UniqueFd socket)
-      : executor_(executor), key_(std::move(key)), socket_(std::move(socket)) {}
-
-  const FlowKey& key() const override { return key_; }
-  std::unique_ptr<Connection> accept() override {
-    return std::make_unique<SocketConnection>(executor_, std::move(socket_));
-  }
-  // The handshake is over: what is left to say is a reset.
-  void refuse(Refusal) override {
-    const linger at_once{1, 0};
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    socket_.reset();
-  }
-
- private:
-  Executor executor_;
-  const FlowKey key_;
-  UniqueFd socket_;
-};
-
 void tune(int socket, const IpAddress& client) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -64,43 +42,60 @@ void tune(int socket, const IpAddress& client) {
   if (client.is_loopback()) ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
-Error cannot_accept(const PublishedPort& port) {
+Error cannot_accept(const std::string& place) {
   const bool out_of_files = errno == EMFILE || errno == ENFILE;
-  return errno_error(
-      "cannot take clients of the published port " + std::to_string(port.listen.port),
-      out_of_files ? "raise the limit of open files (ulimit -n)" : "this machine is out of memory");
+  return errno_error("cannot take clients of " + place, out_of_files
+                                                            ? "raise the limit of open files (ulimit -n)"
+                                                            : "this machine is out of memory");
+}
+
+SharedText name_of(const SocketAddress& address, int socket) {
+  if (address.family() == AF_VSOCK) {
+    const auto& vm = reinterpret_cast<const sockaddr_vm&>(address.storage);
+    return "vsock://" + std::to_string(vm.svm_cid) + ":" + std::to_string(vm.svm_port);
+  }
+  ucred who{};
+  socklen_t size = sizeof who;
+  if (address.family() != AF_UNIX || ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+    return {};
+  return "unix: uid " + std::to_string(who.uid) + ", pid " + std::to_string(who.pid);
 }
 
 }  // namespace
 
-Task<> accept_published(Executor executor, int socket, PublishedPort port, GuestAddresses guest,
-                        ClientSink sink) {
+Task<> accept_sockets(Executor executor, int socket, StreamSink take, ClientSink sink) {
   Descriptor listening(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
   int taken = 0;
   for (bool scarce = false;;) {
     if (scarce && are_scarce(socket)) {
-      sink.trouble(cannot_accept(port));
+      sink.trouble(cannot_accept(sink.place));
       co_await sleep_for(pause_without_descriptors);
       continue;
     }
-    SocketAddress client;
-    UniqueFd accepted(::accept4(socket, client.get(), &client.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    SocketAddress address;
+    UniqueFd accepted(::accept4(socket, address.get(), &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted) {
       scarce = accepted.get() >= scarce_from();
-      const Endpoint from = client.endpoint();
-      tune(accepted.get(), from.address);
-      sink.request(std::make_unique<AcceptedClient>(
-          executor, FlowKey{Protocol::tcp, from, guest.at(from.address, port.guest_port)},
-          std::move(accepted)));
+      Client client{address.endpoint(), name_of(address, accepted.get())};
+      if (address.is_ip()) tune(accepted.get(), client.address.address);
+      take(std::move(client), std::move(accepted));
       // Clients that never cease to come must not keep the loop to themselves.
       if (++taken % clients_before_yield == 0) co_await asio::post(executor, use_task);
     } else if (errno == EAGAIN) {
       if (!co_await readable(listening)) co_return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      sink.trouble(cannot_accept(port));
+      sink.trouble(cannot_accept(sink.place));
       co_await sleep_for(pause_without_descriptors);
     }
   }
+}
+
+Task<> accept_streams(Executor executor, int socket, ClientSink sink) {
+  const auto take = [&](Client client, UniqueFd accepted) {
+    sink.request(std::make_unique<ConnectionRequest>(
+        sink.key(client), client.name, std::make_unique<SocketConnection>(executor, std::move(accepted))));
+  };
+  co_await accept_sockets(executor, socket, take, sink);
 }
 
 }  // namespace nsrun

@@ -1,19 +1,18 @@
+#include "host/listen/bind.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "host/publish/listener.h"
-
 namespace nsrun {
 namespace {
-
-constexpr int backlog = 1024;  // connections the kernel holds before we accept them
 
 void set(int socket, int level, int option, int value) {
   ::setsockopt(socket, level, option, &value, sizeof value);
 }
 
-Result<UniqueFd> bind_family(const PublishedPort& port, const Endpoint& where, const std::string& doing) {
-  const bool tcp = port.protocol == Protocol::tcp;
+Result<UniqueFd> bind_family(Protocol protocol, const Endpoint& where, const std::string& doing,
+                             const std::string& if_in_use) {
+  const bool tcp = protocol == Protocol::tcp;
   SocketAddress address(where);
   UniqueFd socket(
       ::socket(address.family(), (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -27,10 +26,10 @@ Result<UniqueFd> bind_family(const PublishedPort& port, const Endpoint& where, c
   }
   if (!tcp) set(socket.get(), SOL_SOCKET, SO_RCVBUF, 4 << 20);
   if (::bind(socket.get(), address.get(), address.length) < 0 ||
-      (tcp && ::listen(socket.get(), backlog) < 0)) {
+      (tcp && ::listen(socket.get(), listen_backlog) < 0)) {
     const bool in_use = errno == EADDRINUSE;
     return errno_error(doing,
-                       in_use ? "another program listens there; publish another host port"
+                       in_use ? if_in_use
                        : errno == EACCES
                            ? "ports below 1024 need privilege (net.ipv4.ip_unprivileged_port_start)"
                            : "",
@@ -41,15 +40,12 @@ Result<UniqueFd> bind_family(const PublishedPort& port, const Endpoint& where, c
 
 }  // namespace
 
-Result<UniqueFd> bind_published(const PublishedPort& port) {
-  const bool all = port.listen.address == IpAddress{};
-  const std::string doing = "cannot publish port " + std::to_string(port.listen.port) + " (" +
-                            std::string(to_string(port.protocol)) + ")" +
-                            (all ? "" : " on " + port.listen.address.to_string());
-  auto bound = bind_family(port, port.listen, doing);
+Result<UniqueFd> bind_ip(Protocol protocol, const Endpoint& where, const std::string& doing,
+                         const std::string& if_in_use) {
+  auto bound = bind_family(protocol, where, doing, if_in_use);
   // A host without IPv6 has no ::; all of its addresses are then IPv4.
-  if (!bound && all && bound.error().code.value() == EAFNOSUPPORT)
-    return bind_family(port, {IpAddress::v4(0, 0, 0, 0), port.listen.port}, doing);
+  if (!bound && where.address == IpAddress{} && bound.error().code.value() == EAFNOSUPPORT)
+    return bind_family(protocol, {IpAddress::v4(0, 0, 0, 0), where.port}, doing, if_in_use);
   return bound;
 }
 

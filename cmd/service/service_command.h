@@ -1,0 +1,58 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "host/service/service.h"
+
+namespace nsrun {
+
+// What every command that serves until it is told to end has in common:
+//
+//   --log FILE, --summary, --control SOCKET, -q   as a sandbox has them
+//   --ready-fd N       a line is written there, and it is closed, once clients are taken; systemd is told,
+//   too
+//                      (sd_notify(3))
+//   --drain SECONDS    for what lives to end by itself after SIGTERM, SIGINT or SIGHUP (default 10)
+struct ServiceOptions {
+  std::string log, control, drain = "10";
+  bool summary = false, quiet = false;
+  int ready_fd = -1;
+
+  void declare(CLI::App& app);
+};
+
+// What is served.
+class Serving {
+ public:
+  virtual ~Serving() = default;
+  // Clients are taken once this is done. An error ends the command before it was ready.
+  virtual Task<Result<void>> begin() = 0;
+  // It is told to end: what is to be said to others meanwhile. Its sources have ended.
+  virtual Task<> end() { co_return; }
+  // How it went, in the end.
+  virtual int status() const { return 0; }
+};
+
+// Makes what is served: what can fail at once does. It outlives nothing of the service.
+using MakeServing = std::function<Result<std::unique_ptr<Serving>>(Service&)>;
+
+#define SERVICE_HELP                                                                \
+  "      --log FILE            a JSON line for each flow (\"-\": standard error)\n" \
+  "      --summary             at the end, who was connected to what\n"             \
+  "      --control SOCKET      nsrun ctl SOCKET flows|stats|top|cut\n"              \
+  "      --ready-fd N          is written a line once clients are taken; systemd\n" \
+  "                            is told as well\n"                                   \
+  "      --drain TIME          for what lives to end after SIGTERM (default 10s)\n" \
+  "  -q, --quiet               no warnings\n"
+
+// The status to end with; what went wrong was said.
+int serve(const ServiceOptions& options, const MakeServing& make);
+
+// Parses the words of a subcommand; `help` is printed for --help. Nothing: go on; else the status to end
+// with. Options of more than one letter may have a single dash too.
+std::optional<int> parse_words(CLI::App& app, int argc, char** argv, const char* help);
+
+}  // namespace nsrun

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "host/endpoints/endpoint_url.h"
+#include "host/listen/listener.h"
+#include "host/listen/unix_socket.h"
+#include "host/tls/tls_context.h"
+
+namespace nsrun {
+
+// An endpoint of ours at which clients are awaited: a source of requests.
+class EndpointListener {
+ public:
+  // Clients wait from now on. An error: the place is taken (ExitCode::port_in_use where it is a port), or the
+  // URL cannot be listened at.
+  static Result<std::unique_ptr<EndpointListener>> bind(const EndpointUrl& where);
+
+  // As it was asked for, with the port that was found where that was 0.
+  const EndpointUrl& where() const { return where_; }
+  // Takes clients until cancelled. Those of TLS are requests once they have shaken hands; `tasks` owns the
+  // handshakes, and ends before this does.
+  Task<> run(Scope& tasks, ClientSink sink);
+
+ private:
+  explicit EndpointListener(EndpointUrl where) : where_(std::move(where)) {}
+  Result<void> open();
+  Result<void> open_ip();
+  int socket() const { return file_ ? file_->fd() : socket_.get(); }
+  Task<> shake_hands(Client client, UniqueFd socket, std::shared_ptr<const ClientSink> sink,
+                     Executor executor);
+
+  EndpointUrl where_;
+  UniqueFd socket_;
+  std::optional<UnixSocket> file_;   // in place of socket_
+  std::unique_ptr<TlsContext> tls_;  // null: plain
+  std::size_t shaking_hands_ = 0;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "runtime/fd.h"
+#include "runtime/flow.h"
+#include "runtime/result.h"
+
+namespace nsrun {
+
+// A non-blocking socket of ours at an IP endpoint: tcp is listening, udp bound; :: takes IPv4 as well.
+// `doing` opens the error's line; that of an endpoint in use has ExitCode::port_in_use and this advice.
+Result<UniqueFd> bind_ip(Protocol protocol, const Endpoint& where, const std::string& doing,
+                         const std::string& if_in_use);
+constexpr int listen_backlog = 1024;  // connections the kernel holds before we accept them
+
+}  // namespace nsrun
