@@ -76,6 +76,8 @@ TEST_CASE("what two readers could understand differently does not agree") {
   CHECK(refused(post + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"));
   CHECK(refused(post + "Transfer-Encoding: chunked\r\n\r\n0\r\nHost: evil.example\r\n\r\n"));
   CHECK(refused(post + "Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n"));
+  // RFC 9112 6.1: the one reads chunks, the other knows of none and takes what follows for the next request.
+  CHECK(refused("POST / HTTP/1.0\r\nHost: good.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"));
 }
 
 TEST_CASE("what ends HTTP on the connection, or never began it, does not agree") {
