@@ -367,6 +367,25 @@ TEST_CASE("a name the guest may not ask about does not exist, and is told to nob
   });
 }
 
+TEST_CASE("a name that is no host name is told to nobody where what it is below may not be asked about") {
+  Sandbox sandbox;
+  sandbox.names.permits = [](std::string_view name) {
+    return !name.ends_with(".evil.example") && name != "evil.example";
+  };
+  sandbox.names.synthetic = GENERATE(false, true);
+  sandbox.server(Protocol::udp, first_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    for (const char* name : {"a secret.evil.example", "a\\secret.evil.example", "\\.evil.example",
+                             "a;b.\x01.c.EVIL.example", "a\x80.0.evil.example"}) {
+      const DnsBytes answer = co_await answer_to(box.guest(), dns_query(name, static_cast<DnsType>(16)));
+      CHECK(code_of(answer) == DnsCode::name_error);
+    }
+    CHECK(box.world.dialled.empty());
+    co_await answer_to(box.guest(), dns_query("a service.good.example", static_cast<DnsType>(16)));
+    CHECK(box.world.dialled.size() == 1);
+  });
+}
+
 TEST_CASE("a name that somebody is yet to be asked about has an address, and is told to nobody") {
   Sandbox sandbox;
   sandbox.names.synthetic = true;
