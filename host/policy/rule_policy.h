@@ -53,7 +53,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   std::uint64_t generation() const override { return generation_; }
 
  private:
-  Verdict judge_gateway(const FlowKey& key, const RuleSet& rules) const;
+  Verdict judge_gateway(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const;
   Verdict judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules, SharedText name) const;
   Verdict judge_address(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const;
 

@@ -31,8 +31,12 @@ class RuleSet {
   // Once the name that `decision` was made for is resolved: whether a rule before the deciding one, or for a
   // decision by default any rule, is about the address. It then decides in its place.
   Decision decide_address(const Subject& resolved, const Decision& decision) const;
-  // Whether a rule that allows names this very address, or a network within the range that is protected.
-  bool names_protected(const Subject& resolved) const;
+  // Whether a rule that allows names this very address, or a network within the range that is protected; and
+  // flows that `decision` lets through are all that it demands.
+  bool names_protected(const Subject& resolved, const Decision& decision) const;
+
+  // Whether what `decision` lets through is all that `other` demands: TLS, HTTP, or nothing.
+  static bool demands_no_more(const Decision& other, const Decision& decision);
 
   // The first of these kinds that matches, or null.
   const Rule* via(const Subject& subject) const { return find(via_, subject); }
