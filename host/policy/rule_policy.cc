@@ -129,6 +129,11 @@ Verdict RulePolicy::judge(const FlowKey& key) {
   return judge_address(key, std::move(rules));
 }
 
+Verdict RulePolicy::judge_again(const FlowKey& key, const SharedText& name) {
+  if (!name.empty() && names_.name_of(key.target.address)) return judge_name(key, rules(), name);
+  return judge(key);
+}
+
 // What was asked about and allowed goes on as it was judged.
 Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
   Question question{key.protocol, undecided.name, {}, key.target.port};

@@ -30,6 +30,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules);
 
   Verdict judge(const FlowKey& key) override;
+  Verdict judge_again(const FlowKey& key, const SharedText& name) override;
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
 
   bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
