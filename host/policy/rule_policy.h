@@ -9,6 +9,7 @@
 #include "host/policy/policy.h"
 #include "host/policy/rule_set.h"
 #include "runtime/network.h"
+#include "runtime/replaceable.h"
 
 namespace nsrun {
 
@@ -60,7 +61,7 @@ class RulePolicy final : public Policy, public NamePolicy {
 
   const Options options_;
   SyntheticNames& names_;
-  std::atomic<std::shared_ptr<const RuleSet>> rules_;
+  Replaceable<RuleSet> rules_;
   std::atomic<std::uint64_t> generation_ = 0;
 };
 
