@@ -126,8 +126,8 @@ std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question, Asker
   }
   if (!options_.policy) return std::nullopt;
 
-  // What is no host name stands for any, and for any below the names that it is below: only rules that hold
-  // for all of those permit it.
+  // What has no canonical form stands for any, and for any below the names that it is below: only rules that
+  // hold for all of those permit it.
   const auto canonical = canonical_name(question.name);
   const std::string name = canonical ? *canonical : std::string{};
   const std::string other = canonical ? name : stand_in(question.name);
@@ -148,14 +148,14 @@ DnsReply NameServer::refuse(const DnsQuestion& question, Asker& asker) {
   return {.code = DnsCode::name_error};
 }
 
-// `name` is canonical; empty when it has no such form, and then it has no address either.
+// `name` is canonical; empty when it has no such form. What is no host's name has no address.
 std::optional<DnsReply> NameServer::synthetic_reply(const DnsQuestion& question, const std::string& name) {
   switch (question.type) {
     case DnsType::a:
-      if (name.empty()) return DnsReply{.code = DnsCode::name_error};
+      if (!is_host_name(name)) return DnsReply{.code = DnsCode::name_error};
       return address_reply(question.type, options_.synthetic->v4_for(name), std::nullopt);
     case DnsType::aaaa:
-      if (name.empty()) return DnsReply{.code = DnsCode::name_error};
+      if (!is_host_name(name)) return DnsReply{.code = DnsCode::name_error};
       if (!options_.gateway6) return DnsReply{};
       return address_reply(question.type, std::nullopt, options_.synthetic->v6_for(name));
     case DnsType::svcb:

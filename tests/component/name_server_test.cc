@@ -386,6 +386,21 @@ TEST_CASE("a name that is no host name is told to nobody where what it is below 
   });
 }
 
+TEST_CASE("a name that somebody else might read as an address, or as another host, has no address") {
+  Sandbox sandbox;
+  sandbox.names.synthetic = true;
+  sandbox.server(Protocol::udp, first_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    for (const char* name : {"169.254.169.254", "10.1", "0x7f.1", "::1", "evil/.good.example",
+                             "evil:80.good.example", "u@evil.good.example"})
+      for (const auto type : {DnsType::a, DnsType::aaaa}) {
+        const DnsBytes answer = co_await answer_to(box.guest(), dns_query(name, type));
+        CHECK(code_of(answer) == DnsCode::name_error);
+      }
+    CHECK(box.world.dialled.empty());
+  });
+}
+
 TEST_CASE("a name that somebody is yet to be asked about has an address, and is told to nobody") {
   Sandbox sandbox;
   sandbox.names.synthetic = true;
