@@ -57,6 +57,9 @@ Result<void> parse_host(Match& match, std::string_view host, std::string_view wh
   if (!name) return wrong(whole, "has no usable host name", name.error().advice);
   if (reads_as_address(*name))
     return wrong(whole, "is neither a name nor an address", "write addresses in full, as 127.0.0.1");
+  if (!is_host_name(*name))
+    return wrong(whole, "has no usable host name",
+                 "names have letters, digits, hyphens and underscores; each takes a rule of its own");
   match.host = below ? Match::Host::below : Match::Host::name;
   match.name = std::move(*name);
   return {};
