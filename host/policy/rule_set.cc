@@ -36,8 +36,9 @@ RuleSet::RuleSet(std::vector<Rule> rules, Action otherwise)
     if (rules_[i].faults && rules_[i].faults->packets()) continue;  // of no flow
     needs_names_ |= match.is_by_name() && !(action == Action::fault && match.is_of_queries());
     asks_ |= action == Action::ask;
-    refuses_by_name_ |=
-        match.is_by_name() && !match.is_of_queries() && (action == Action::deny || action == Action::reject);
+    const bool refuses = !match.is_of_queries() && (action == Action::deny || action == Action::reject);
+    refuses_by_name_ |= refuses && match.is_by_name();
+    refuses_all_ |= refuses && match == Match{};
     auto& index = decides(action)           ? decisions_
                   : action == Action::via   ? via_
                   : action == Action::fault ? fault_

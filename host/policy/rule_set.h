@@ -57,7 +57,8 @@ class RuleSet {
   bool needs_names() const { return needs_names_; }
   // Whether somebody has to be asked about some flow.
   bool asks() const { return asks_; }
-  bool denies_by_default() const { return otherwise_ != Action::allow; }
+  // Whether what no rule is about is not let through: by the default, or by a rule for all that is left.
+  bool denies_by_default() const { return otherwise_ != Action::allow || refuses_all_; }
   // Whether a rule refuses something by name, so that a flow to an unnamed address may be in its reach.
   bool refuses_by_name() const { return refuses_by_name_; }
 
@@ -74,7 +75,7 @@ class RuleSet {
   std::vector<SharedText> texts_;  // of each, and of the default
   const Action otherwise_;
   RuleIndex decisions_, via_, fault_, log_;
-  bool needs_names_ = false, refuses_by_name_ = false, asks_ = false;
+  bool needs_names_ = false, refuses_by_name_ = false, refuses_all_ = false, asks_ = false;
 };
 
 }  // namespace nsrun

@@ -137,6 +137,16 @@ TEST_CASE("what a rule on addresses demands of a flow, a name that leads there d
   CHECK_FALSE(World("allow *; allow tls/127.0.0.1").allows("127.0.0.1"));
 }
 
+TEST_CASE("a rule that refuses all is a default that denies") {
+  for (const char* text :
+       {"default deny", "default ask", "allow a.example; reject *; default allow", "deny *; default allow"})
+    CHECK(rules_of(text)->denies_by_default());
+  for (const char* text :
+       {"default allow", "deny *.example; default allow", "deny udp/*; default allow",
+        "deny *:25; default allow", "deny dns/*; default allow", "deny tls/*; default allow"})
+    CHECK_FALSE(rules_of(text)->denies_by_default());
+}
+
 TEST_CASE("protected addresses take a rule that names them") {
   for (const char* text : {"allow *; default allow", "allow 0.0.0.0/0", "default allow"}) {
     World world(text);
