@@ -80,7 +80,7 @@ class HttpRequests::Parser final : public http::basic_parser<true> {
       ++hosts_;
       check_host({value.data(), value.size()});
     } else if (field == http::field::content_length) {
-      ++lengths_;
+      lengths_ += value.find(',') == value.npos ? 1 : 2;
     } else if (field == http::field::transfer_encoding) {
       ++codings_;
       if (!boost::beast::iequals(value, "chunked")) wrong_ = "a request has a transfer coding beside chunked";
@@ -102,7 +102,10 @@ class HttpRequests::Parser final : public http::basic_parser<true> {
   void on_header_impl(Code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
   std::size_t on_body_impl(string_view body, Code&) override { return body.size(); }
-  void on_chunk_header_impl(std::uint64_t, string_view, Code&) override {}
+  // In quotes the parser takes any character; and some servers, a bare LF for the end of the line.
+  void on_chunk_header_impl(std::uint64_t, string_view extensions, Code& why) override {
+    if (!is_text({extensions.data(), extensions.size()})) why = http::error::bad_chunk_extension;
+  }
   std::size_t on_chunk_body_impl(std::uint64_t, string_view body, Code&) override { return body.size(); }
   void on_finish_impl(Code&) override {}
 
