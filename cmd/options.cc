@@ -222,7 +222,7 @@ Result<RunOptions> parse_options(int argc, char** argv) {
   options.closed = options.rules && options.rules->denies_by_default();
   if (!options.closed && !options.allowed_unix.empty())
     return usage("--allow-unix leaves a unix socket reachable, and all are",
-                 "the others are closed by --allow and by --default deny");
+                 "the others are closed by --allow, --default deny and --deny '*'");
   return options;
 }
 

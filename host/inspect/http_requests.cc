@@ -58,11 +58,13 @@ class HttpRequests::Parser final : public http::basic_parser<true> {
       return disagrees("a header is folded over two lines");
     if (hosts_ != 1) return disagrees(hosts_ == 0 ? "a request names no host" : "a request names two hosts");
     if (lengths_ + codings_ > 1) return disagrees("a request tells its length twice");
+    if (codings_ > 0 && is_old_) return disagrees("a request has chunks, which HTTP/1.0 does not know");
     return {};
   }
 
  private:
   void on_request_impl(http::verb method, string_view, string_view target, int version, Code&) override {
+    is_old_ = version == 10;
     if (version != 10 && version != 11) wrong_ = "it is not HTTP/1.0 or 1.1";
     if (method == http::verb::connect) wrong_ = "CONNECT would lead to another host";
     if (target.starts_with('/') || (target == "*" && method == http::verb::options)) return;
@@ -78,7 +80,7 @@ class HttpRequests::Parser final : public http::basic_parser<true> {
       ++hosts_;
       check_host({value.data(), value.size()});
     } else if (field == http::field::content_length) {
-      ++lengths_;
+      lengths_ += value.find(',') == value.npos ? 1 : 2;
     } else if (field == http::field::transfer_encoding) {
       ++codings_;
       if (!boost::beast::iequals(value, "chunked")) wrong_ = "a request has a transfer coding beside chunked";
@@ -100,7 +102,10 @@ class HttpRequests::Parser final : public http::basic_parser<true> {
   void on_header_impl(Code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
   std::size_t on_body_impl(string_view body, Code&) override { return body.size(); }
-  void on_chunk_header_impl(std::uint64_t, string_view, Code&) override {}
+  // In quotes the parser takes any character; and some servers, a bare LF for the end of the line.
+  void on_chunk_header_impl(std::uint64_t, string_view extensions, Code& why) override {
+    if (!is_text({extensions.data(), extensions.size()})) why = http::error::bad_chunk_extension;
+  }
   std::size_t on_chunk_body_impl(std::uint64_t, string_view body, Code&) override { return body.size(); }
   void on_finish_impl(Code&) override {}
 
@@ -108,6 +113,7 @@ class HttpRequests::Parser final : public http::basic_parser<true> {
   const std::uint16_t port_;
   std::string wrong_;  // what does not agree; empty: nothing so far
   int hosts_ = 0, lengths_ = 0, codings_ = 0;
+  bool is_old_ = false;  // HTTP/1.0
 };
 
 HttpRequests::HttpRequests(std::string host, std::uint16_t port) : host_(canonical_host(host)), port_(port) {}
