@@ -9,6 +9,8 @@ namespace nsrun {
 namespace {
 
 constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
+// A stream's, at first: most connections of many say little and wait.
+constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
 
 struct Direction {
   Connection& from;
@@ -21,7 +23,7 @@ struct Direction {
 };
 
 Task<> pump(Direction way, FlowRecord& record) {
-  std::vector<std::byte> buffer(buffer_size);
+  std::vector<std::byte> buffer(first_buffer);
   for (;;) {
     const auto chunk = co_await way.from.read(buffer);
     if (!chunk) {
@@ -39,6 +41,8 @@ Task<> pump(Direction way, FlowRecord& record) {
       break;
     }
     (record.*way.moved)(chunk->size, 1);
+    if (chunk->size == buffer.size() && buffer.size() < buffer_size)
+      buffer = std::vector<std::byte>(buffer.size() * buffer_growth);
   }
   way.from.reset();
   way.to.reset();
