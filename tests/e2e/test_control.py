@@ -78,10 +78,10 @@ def _():
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind("taken.sock")
         taken.listen()
-        for path, word in (("a-file", "another file"), ("taken.sock", "another program listens"),
-                           ("x" * 200, "too long"), ("no/such/place", "No such file")):
+        for path, word, status in (("a-file", "another file", 125), ("taken.sock", "another program listens", 125),
+                                   ("x" * 200, "too long", 2), ("no/such/place", "No such file", 125)):
             done = sandbox.nsrun("--control", path, "--", "touch", "ran")
-            expect_equal(done.returncode, 125, path)
+            expect_equal(done.returncode, status, path)
             expect(word in done.stderr and done.stderr.count("\n") == 1, done.stderr)
             expect(not os.path.exists("ran"), "the command ran")
     expect_equal(open("a-file").read(), "precious")
