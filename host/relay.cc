@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
 // A stream's, at first: most connections of many say little and wait.
 constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
+constexpr auto datagrams_idle = 60s;         // then nobody has more to say; as StackOptions::udp_idle
 
 struct Direction {
   Connection& from;
@@ -61,10 +62,11 @@ struct ResetUnfinished {
 };
 
 // A datagram that cannot be delivered says so (port unreachable) and the flow goes on.
-Task<> pump_datagrams(Direction way, FlowRecord& record) {
+Task<> pump_datagrams(Direction way, FlowRecord& record, Clock::time_point& last_seen) {
   std::vector<std::byte> buffer(buffer_size);
   for (;;) {
     const auto chunk = co_await way.from.read(buffer);
+    last_seen = Clock::now();
     if (chunk && chunk->end) co_return record.ended(FlowEnd::idle);
     if (!chunk && chunk.error().code.value() != ECONNREFUSED) co_return record.ended(way.if_from_breaks);
     if (!chunk) {
@@ -79,6 +81,25 @@ Task<> pump_datagrams(Direction way, FlowRecord& record) {
     else if (written.error().code.value() == EPIPE)
       co_return record.ended(way.if_to_breaks);
   }
+}
+
+// Two sockets know no end, so this is theirs. One timer that is set anew when it is due, whatever is sent.
+Task<> until_idle(const Clock::time_point& last_seen) {
+  for (;;) {
+    const auto left = last_seen + datagrams_idle - Clock::now();
+    if (left <= Clock::duration{}) co_return;
+    co_await sleep_for(left);
+  }
+}
+
+Task<> pump_both(Direction up, Direction down, FlowRecord& record, Clock::time_point& last_seen) {
+  co_await either(pump_datagrams(up, record, last_seen), pump_datagrams(down, record, last_seen));
+}
+
+Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record) {
+  auto last_seen = Clock::now();
+  const bool ended = co_await either(pump_both(up, down, record, last_seen), until_idle(last_seen));
+  if (!ended) record.ended(FlowEnd::idle);
 }
 
 // One end goes on by itself with the other's kernel socket. True: it took everything.
@@ -124,7 +145,7 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
                        FlowEnd::reset_by_target,
                        FlowEnd::reset_by_source};
   if (datagrams)
-    co_await either(pump_datagrams(up, *record), pump_datagrams(down, *record));
+    co_await relay_datagrams(up, down, *record);
   else
     co_await both(pump(up, *record), pump(down, *record));
   record->ended(FlowEnd::closed);

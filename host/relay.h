@@ -8,7 +8,8 @@ namespace nsrun {
 
 // Moves bytes both ways between the one who asked (`near`) and the one who was dialled (`far`), until both
 // directions are finished, or one breaks and takes the other with it. A direction's end is passed on as a
-// half-close. Datagrams keep their boundaries, and the first end is the end of both.
+// half-close. Datagrams keep their boundaries; the first end is the end of both, and so is a minute without
+// any.
 //
 // Where an end can carry a kernel socket on by itself, it does, and the task ends at once; where both are
 // kernel sockets, the kernel moves the bytes (splice). Neither changes what anybody sees.
