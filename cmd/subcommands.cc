@@ -6,12 +6,13 @@
 #include "cmd/ctl/ctl_command.h"
 #include "cmd/policy/policy_command.h"
 #include "cmd/service/forward_command.h"
+#include "cmd/service/vsock_command.h"
 
 namespace nsrun {
 namespace {
 
 constexpr std::array subcommands = {Subcommand{"ctl", ctl_command}, Subcommand{"forward", forward_command},
-                                    Subcommand{"policy", policy_command}};
+                                    Subcommand{"policy", policy_command}, Subcommand{"vsock", vsock_command}};
 
 }  // namespace
 
