@@ -17,7 +17,7 @@ struct Direction {
   Connection& from;
   Connection& to;
   bool& finished;
-  Asker from_whom;
+  bool from_guest;
   void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
   FlowEnd if_from_breaks;
   FlowEnd if_to_breaks;
@@ -33,7 +33,7 @@ Task<> pump(Direction way, FlowRecord& record) {
     }
     if (chunk->end) {
       way.finished = true;
-      if (way.from_whom == Asker::guest) record.guest_finished();
+      if (way.from_guest) record.guest_finished();
       co_return way.to.finish();
     }
     const auto written = co_await way.to.write(Bytes(buffer).first(chunk->size));
@@ -123,24 +123,23 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
   const Executor executor = co_await asio::this_coro::executor;
   if (hand_over(near, far, record, executor)) co_return;
   const bool datagrams = near->transport() == Transport::datagram;
-  if (!datagrams) record->relayed_from_guest();
+  if (!datagrams && record->asker != Asker::forwarded) record->relayed_from_guest();
   if (!datagrams && near->socket() >= 0 && far->socket() >= 0) {
     co_await relay_sockets(executor, near->release_socket(), far->release_socket(), *record);
     co_return;
   }
   ResetUnfinished state{*near, *far, datagrams, datagrams};
-  const Asker other = record->asker == Asker::client ? Asker::guest : Asker::client;
   const Direction up{*near,
                      *far,
                      state.up,
-                     record->asker,
+                     is_guest(record->asker),
                      &FlowRecord::moved_up,
                      FlowEnd::reset_by_source,
                      FlowEnd::reset_by_target};
   const Direction down{*far,
                        *near,
                        state.down,
-                       other,
+                       record->asker == Asker::client,
                        &FlowRecord::moved_down,
                        FlowEnd::reset_by_target,
                        FlowEnd::reset_by_source};

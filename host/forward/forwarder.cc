@@ -57,10 +57,14 @@ void Forwarder::begin(One& one, const Parts& parts) {
   const auto& where = one.listener->where();
   Dialer& dialer = one.forward.dial.is_guest() ? *parts.guest : parts.world;
   one.policy.emplace(one.forward.dial, where.to_string() + "=" + one.forward.dial.to_string());
-  one.carrier.emplace(*one.policy, dialer, parts.ledger, parts.flows, Asker::forwarded);
+  const Asker asker = where.is_guest()              ? Asker::guest_forwarded
+                      : one.forward.dial.is_guest() ? Asker::client
+                                                    : Asker::forwarded;
+  one.carrier.emplace(*one.policy, dialer, parts.ledger, parts.flows, asker);
   ClientSink sink;
-  sink.key = [protocol = where.protocol(), here = where.target().endpoint](const Client& client) {
-    return FlowKey{protocol, client.address, here};
+  const auto& asked = asker == Asker::client ? one.forward.dial : where;
+  sink.key = [protocol = where.protocol(), asked = asked.target().endpoint](const Client& client) {
+    return FlowKey{protocol, client.address, asked};
   };
   sink.request = [&carrier = *one.carrier, &carried = parts.carried](std::unique_ptr<Request> request) {
     carrier.begin(std::move(request), carried);

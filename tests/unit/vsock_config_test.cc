@@ -87,7 +87,7 @@ TEST_CASE("what is wrong in a configuration is said with its line and key") {
       {twice("3031", "3030"), "c.yaml:9:15: ", "peer-port: '3030' is that of 'api'"},
       {good + "tunnel: []\n", "c.yaml:8:1: ", "tunnel: is said twice"},
       {"tunnel: *x", "c.yaml:1:9: ", "aliases"},
-      {"tunnel: {", "c.yaml:", "this is not YAML"},
+      {"tunnel: [{", "c.yaml:", "this is not YAML"},
   };
   for (const auto& [text, place, what] : wrong) {
     INFO(text);
