@@ -150,6 +150,7 @@ std::optional<Target> HybridVsock::silent() {
 }
 
 Dialer& FixedEndpoint::dialer() {
+  if (dialled_.endpoint.port == 0) dialled_ = Subject::refusing();
   const auto url = EndpointUrl::parse("tcp://" + dialled_.endpoint.to_string()).value();
   if (!dialer_) dialer_ = endpoint_dialer(url, loop_.executor()).value();
   return *dialer_;
