@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
 // A stream's, at first: most connections of many say little and wait.
 constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
-constexpr auto datagrams_idle = 60s;         // then nobody has more to say; as StackOptions::udp_idle
 
 struct Direction {
   Connection& from;
@@ -84,9 +83,9 @@ Task<> pump_datagrams(Direction way, FlowRecord& record, Clock::time_point& last
 }
 
 // Two sockets know no end, so this is theirs. One timer that is set anew when it is due, whatever is sent.
-Task<> until_idle(const Clock::time_point& last_seen) {
+Task<> until_idle(const Clock::time_point& last_seen, Clock::duration most_idle) {
   for (;;) {
-    const auto left = last_seen + datagrams_idle - Clock::now();
+    const auto left = last_seen + most_idle - Clock::now();
     if (left <= Clock::duration{}) co_return;
     co_await sleep_for(left);
   }
@@ -96,9 +95,10 @@ Task<> pump_both(Direction up, Direction down, FlowRecord& record, Clock::time_p
   co_await either(pump_datagrams(up, record, last_seen), pump_datagrams(down, record, last_seen));
 }
 
-Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record) {
+Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record, Clock::duration most_idle) {
   auto last_seen = Clock::now();
-  const bool ended = co_await either(pump_both(up, down, record, last_seen), until_idle(last_seen));
+  const bool ended =
+      co_await either(pump_both(up, down, record, last_seen), until_idle(last_seen, most_idle));
   if (!ended) record.ended(FlowEnd::idle);
 }
 
@@ -119,7 +119,7 @@ bool hand_over(std::unique_ptr<Connection>& near, std::unique_ptr<Connection>& f
 }  // namespace
 
 Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
-             std::unique_ptr<FlowRecord> record) {
+             std::unique_ptr<FlowRecord> record, Clock::duration most_idle) {
   const Executor executor = co_await asio::this_coro::executor;
   if (hand_over(near, far, record, executor)) co_return;
   const bool datagrams = near->transport() == Transport::datagram;
@@ -144,7 +144,7 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
                        FlowEnd::reset_by_target,
                        FlowEnd::reset_by_source};
   if (datagrams)
-    co_await relay_datagrams(up, down, *record);
+    co_await relay_datagrams(up, down, *record, most_idle);
   else
     co_await both(pump(up, *record), pump(down, *record));
   record->ended(FlowEnd::closed);

@@ -27,17 +27,17 @@ std::vector<std::uint32_t> usual_cids() {
 
 }  // namespace
 
-// One time that all are asked. Its tasks may outlast who waits for the first answer.
-struct VsockHost::Round {
-  Round(Executor executor, std::size_t asked) : left(asked), over(executor) {}
-  std::size_t left;
+// Who is asked may answer when others are asked already, or when nobody wants to know any more.
+struct VsockHost::Search {
+  explicit Search(Executor executor) : over(executor) {}
   std::optional<EndpointUrl> found;
   Signal over;
 
-  static Task<> ask(std::shared_ptr<Round> round, EndpointUrl place) {
-    const bool greeted = co_await hears_greeting(place, search_interval);
-    if (greeted && !round->found) round->found = std::move(place);
-    if (--round->left == 0 || greeted) round->over.raise();
+  static Task<> ask(std::shared_ptr<Search> search, EndpointUrl place) {
+    const bool greeted = co_await hears_greeting(place, answer_limit);
+    if (!greeted || search->found) co_return;
+    search->found = std::move(place);
+    search->over.raise();
   }
 };
 
@@ -87,7 +87,7 @@ Task<> VsockHost::look_after(One& one) {
   one.settled.raise();
   while (one.machine) {
     co_await sleep_for(look_interval);
-    const bool there = co_await hears_greeting(*one.machine, search_interval);
+    const bool there = co_await hears_greeting(*one.machine, answer_limit);
     if (there) continue;
     const std::string name = "tunnel '" + one.tunnel.name + "': ";
     service_.ledger().warning(name + "the virtual machine does not answer any more; it is looked for");
@@ -97,24 +97,12 @@ Task<> VsockHost::look_after(One& one) {
 }
 
 Task<> VsockHost::search(One& one, Clock::time_point until) {
-  for (;;) {
-    const auto next = Clock::now() + search_interval;
-    auto found = co_await ask_all(one.tunnel);
-    if (found) {
-      one.machine = std::move(found);
-      co_return;
-    }
-    if (Clock::now() >= until) co_return;
-    co_await sleep_for(next - Clock::now());
+  const auto search = std::make_shared<Search>(service_.executor());
+  while (!search->found && Clock::now() < until) {
+    for (auto& place : places_of(one.tunnel)) service_.sources().spawn(Search::ask(search, std::move(place)));
+    co_await either(search->over.wait(), sleep_for(search_interval));
   }
-}
-
-Task<std::optional<EndpointUrl>> VsockHost::ask_all(const VsockTunnel& tunnel) {
-  auto places = places_of(tunnel);
-  const auto round = std::make_shared<Round>(service_.executor(), places.size());
-  for (auto& place : places) service_.sources().spawn(Round::ask(round, std::move(place)));
-  co_await round->over.wait();
-  co_return round->found;
+  if (search->found) one.machine = search->found;
 }
 
 std::vector<EndpointUrl> VsockHost::places_of(const VsockTunnel& tunnel) const {

@@ -17,6 +17,7 @@ class VsockHost {
  public:
   static constexpr auto search_limit = 10s;    // for a tunnel's machine to answer; then the tunnel has failed
   static constexpr auto search_interval = 1s;  // every machine that may be it is asked once in this time
+  static constexpr auto answer_limit = 3s;     // for one of them to greet
   static constexpr auto look_interval = 5s;    // whether the machine that was found is still there
 
   // Where the machine is looked for: under these CIDs; or, in its monitor's hybrid form, at this unix socket.
@@ -36,11 +37,10 @@ class VsockHost {
     std::optional<EndpointUrl> machine;  // where it answered last
     Signal settled;
   };
-  struct Round;
+  struct Search;
   Result<void> open(One& one);
   Task<> look_after(One& one);
   Task<> search(One& one, Clock::time_point until);
-  Task<std::optional<EndpointUrl>> ask_all(const VsockTunnel& tunnel);
   std::vector<EndpointUrl> places_of(const VsockTunnel& tunnel) const;
   bool is_of(const One& one, const Client& client) const;
   void fail(const One& one, Error error);
