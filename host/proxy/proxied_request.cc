@@ -84,6 +84,8 @@ Result<Authority> find_host(RequestLine& line, const HttpHead& head) {
   auto host = Authority::parse({authority.data(), authority.size()}, ProxiedRequests::http_port);
   if (!url->has_authority() || !host) return wrong("the request names no host");
   const auto path = url->encoded_path(), query = url->encoded_query();
+  // Boost 1.81 takes what follows an address in brackets for a path.
+  if (!path.empty() && !path.starts_with('/')) return wrong("the request's URL is malformed");
   const bool asks_server = path.empty() && !url->has_query() && line.method == "OPTIONS";
   line.target = asks_server ? "*" : path.empty() ? "/" : std::string(path.data(), path.size());
   if (url->has_query()) line.target += "?" + std::string(query.data(), query.size());
