@@ -3,9 +3,8 @@
 #include <array>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/field.hpp>
-#include <boost/url/parse.hpp>
-#include <boost/url/url_view.hpp>
 
+#include "host/http/absolute_target.h"
 #include "host/http/head.h"
 
 namespace nsrun {
@@ -78,17 +77,14 @@ Result<Authority> find_host(RequestLine& line, const HttpHead& head) {
     if (!host) return wrong("the request names no host");
     return *host;
   }
-  const auto url = boost::urls::parse_absolute_uri({line.target.data(), line.target.size()});
-  if (!url || !iequals(url->scheme(), "http")) return wrong("only http:// URLs can be asked for");
-  const auto authority = url->encoded_host_and_port();
-  auto host = Authority::parse({authority.data(), authority.size()}, ProxiedRequests::http_port);
-  if (!url->has_authority() || !host) return wrong("the request names no host");
-  const auto path = url->encoded_path(), query = url->encoded_query();
-  // Boost 1.81 takes what follows an address in brackets for a path.
-  if (!path.empty() && !path.starts_with('/')) return wrong("the request's URL is malformed");
-  const bool asks_server = path.empty() && !url->has_query() && line.method == "OPTIONS";
-  line.target = asks_server ? "*" : path.empty() ? "/" : std::string(path.data(), path.size());
-  if (url->has_query()) line.target += "?" + std::string(query.data(), query.size());
+  const auto url = AbsoluteTarget::parse(line.target);
+  if (!url || !iequals(url->scheme, "http")) return wrong("only http:// URLs can be asked for");
+  auto host = Authority::parse(url->authority, ProxiedRequests::http_port);
+  if (!host) return wrong("the request names no host");
+  const bool asks_server = url->rest.empty() && line.method == "OPTIONS";
+  std::string target = asks_server ? "*" : url->rest.starts_with('/') ? "" : "/";
+  target += url->rest;
+  line.target = std::move(target);  // of which the URL is a view
   return *host;
 }
 
