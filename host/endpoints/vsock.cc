@@ -36,7 +36,18 @@ std::string in_words(std::uint32_t cid, std::uint32_t port) {
 }
 
 std::string advice_for(int error) {
-  return error == EAFNOSUPPORT ? "this kernel has no vsock (modules vsock, and on a host vhost_vsock)" : "";
+  switch (error) {
+    case EAFNOSUPPORT:
+      return "this kernel has no vsock (modules vsock, and on a host vhost_vsock)";
+    case EADDRINUSE:
+      return "another program listens there; choose another port";
+    case EACCES:
+      return "ports below 1024 need privilege (CAP_NET_BIND_SERVICE)";
+    case EADDRNOTAVAIL:
+      return "that is no CID of this machine's; any takes all";
+    default:
+      return "";
+  }
 }
 
 Task<Result<void>> shake_hands(Connection& monitor, std::uint32_t port, const std::string& path) {
@@ -67,9 +78,8 @@ Result<UniqueFd> bind_vsock(std::uint32_t cid, std::uint32_t port) {
   const auto address = vsock_address(cid, port ? port : VMADDR_PORT_ANY);
   if (::bind(socket.get(), address.get(), address.length) == 0 && ::listen(socket.get(), listen_backlog) == 0)
     return socket;
-  const bool in_use = errno == EADDRINUSE;
-  return errno_error(doing, in_use ? "another program listens there; choose another port" : "",
-                     in_use ? ExitCode::port_in_use : ExitCode::failed);
+  return errno_error(doing, advice_for(errno),
+                     errno == EADDRINUSE ? ExitCode::port_in_use : ExitCode::failed);
 }
 
 std::uint32_t vsock_port_of(int socket) {

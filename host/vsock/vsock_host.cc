@@ -5,12 +5,12 @@
 // Theory of operation
 //
 // Who connects over vsock shows a CID, and nothing says which machine has which: the machine of a tunnel is
-// the one whose peer greets at the tunnel's handshake port. Until it was found, and once it is another's CID
-// that is seen, clients are closed at once: another machine of this host is not to reach the upstream server.
+// the one whose peer greets at the tunnel's handshake port. Clients of any other, and all until it was found,
+// are closed at once: another machine of this host is not to reach the upstream server.
 //
-// A machine that restarts may come back under another CID, and nothing tells of that either, so the one that
-// was found is asked again from time to time. While it does not answer, all places are searched, for as long
-// as it takes; what it was stays admitted, since a peer that is only slow is no other.
+// A machine that restarts may come back under another CID, and its own may become another's, and nothing
+// tells of that: so the one that was found is asked again from time to time. When it does not answer it is
+// not admitted any more, and all places are searched, for as long as it takes.
 
 namespace nsrun {
 namespace {
@@ -90,6 +90,7 @@ Task<> VsockHost::look_after(One& one) {
     const bool there = co_await hears_greeting(*one.machine, answer_limit);
     if (there) continue;
     const std::string name = "tunnel '" + one.tunnel.name + "': ";
+    one.machine.reset();
     service_.ledger().warning(name + "the virtual machine does not answer any more; it is looked for");
     co_await search(one, Clock::time_point::max());
     service_.ledger().warning(name + "the virtual machine is back: " + one.machine->to_string());

@@ -96,6 +96,17 @@ def _():
             expect_equal(vm.ask(f"kill -TERM $(cat {name}.pid); wait $(cat {name}.pid)")[1], 0, vm.ask("cat *.log"))
 
 
+@test("in a machine: a place that cannot be listened at is an error that says why")
+def _():
+    with machine() as vm:
+        for where, status, word in (("vsock://77:5000", 125, "no CID of this machine"),
+                                    ("vsock://any:6000", 122, "another program listens there")):
+            begin(vm, "taken", "forward vsock://any:6000=tcp://127.0.0.1:9")
+            output, seen = vm.ask(f"nsrun forward {where}=tcp://127.0.0.1:9 2>&1")
+            expect(seen == status and word in output, where, seen, output)
+            vm.run("kill -KILL $(cat taken.pid); wait $(cat taken.pid); true")
+
+
 @test("in a machine: a port in use fails its own tunnel alone, and is the status in the end")
 def _():
     with machine() as vm:

@@ -89,5 +89,13 @@ def issue(authority_name, name, host):
              f"{name}.pem")
 
 
+def tls_files():
+    """ca.pem, which vouches for server.pem (server.example.test) and client.pem; each with its .key."""
+    if not os.path.exists("client.pem"):
+        authority("ca")
+        issue("ca", "server", "server.example.test")
+        issue("ca", "client", "client.example.test")
+
+
 def _openssl(*words):
     subprocess.run(["openssl", *words], check=True, capture_output=True)
