@@ -8,6 +8,7 @@ const char* help_text() {
   nsrun [OPTIONS] [--] COMMAND [ARGUMENTS]
   nsrun ctl SOCKET COMMAND        asks a running one: nsrun ctl --help
   nsrun forward LISTEN=DIAL...    without a sandbox: nsrun forward --help
+  nsrun lennut server|client ...  a plain reverse tunnel
   nsrun vsock host|peer ...       across a virtual machine's boundary
 
 Network

@@ -141,14 +141,6 @@ Task<> EndpointListener::accept(StreamSink take, ClientSink sink) {
 }
 
 Task<> EndpointListener::run(Scope& tasks, ClientSink sink) {
-  // Nobody is to wait in the kernel for one who takes no more clients.
-  struct Closes {
-    EndpointListener& listener;
-    ~Closes() {
-      listener.socket_.reset();
-      listener.file_.reset();
-    }
-  } closes{*this};
   if (sink.place.empty()) sink.place = where_.to_string();
   const Executor executor = tasks.executor();
   const Closing closing{*this};

@@ -1,12 +1,18 @@
 #include "host/http/head.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/beast/core/string.hpp>
 
 namespace nsrun {
 namespace {
 
 using boost::beast::iequals;
+
+constexpr std::array of_one_hop = {"Connection",         "Proxy-Connection",    "Keep-Alive", "Upgrade",
+                                   "Proxy-Authenticate", "Proxy-Authorization", "TE",         "Trailer"};
+// Whatever Connection says of them.
+constexpr std::array of_the_message = {"Content-Length", "Transfer-Encoding", "Host"};
 
 std::string field_line(std::string_view name, std::string_view value) {
   return std::string(name) + ": " + std::string(value);
@@ -41,6 +47,30 @@ std::vector<std::string> HttpHead::values(std::string_view name) const {
       found.emplace_back(trimmed(std::string_view(field.line).substr(colon)));
     }
   return found;
+}
+
+std::vector<std::string> HttpHead::tokens(std::string_view name) const {
+  std::vector<std::string> found;
+  const auto all = values(name);
+  for (std::string_view rest : all)
+    while (!rest.empty()) {
+      const auto one = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+      if (const auto token = trimmed(one); !token.empty()) found.emplace_back(token);
+    }
+  return found;
+}
+
+bool HttpHead::has_token(std::string_view name, std::string_view token) const {
+  return std::ranges::any_of(tokens(name), [&](const std::string& one) { return iequals(one, token); });
+}
+
+void HttpHead::remove_hop_by_hop() {
+  for (const auto& named : tokens("Connection")) {
+    const auto is_named = [&](const char* name) { return iequals(named, name); };
+    if (std::ranges::none_of(of_the_message, is_named)) remove(named);
+  }
+  for (const auto* name : of_one_hop) remove(name);
 }
 
 bool HttpHead::has(std::string_view name) const {

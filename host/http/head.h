@@ -17,12 +17,17 @@ class HttpHead {
 
   // Names in any case. Values are without the space around them.
   std::vector<std::string> values(std::string_view name) const;
+  // Likewise, of a field whose value is a list (RFC 9110 5.6.1): each of its elements.
+  std::vector<std::string> tokens(std::string_view name) const;
   bool has(std::string_view name) const;
+  bool has_token(std::string_view name, std::string_view token) const;  // in any case
   void remove(std::string_view name);
   // One field of this name, where the first one was, or before all others.
   void set(std::string_view name, std::string_view value);
   // Another field, behind all others.
   void add(std::string_view name, std::string_view value);
+  // Takes out what is of one hop only (RFC 9110 7.6.1). How the body is framed stays.
+  void remove_hop_by_hop();
   std::string to_string() const;
 
  private:

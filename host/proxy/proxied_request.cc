@@ -1,6 +1,6 @@
 #include "host/proxy/proxied_request.h"
 
-#include <array>
+#include <algorithm>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/field.hpp>
 
@@ -13,27 +13,26 @@ namespace {
 namespace http = boost::beast::http;
 using boost::beast::iequals;
 
-constexpr std::array of_one_hop = {"Connection",         "Proxy-Connection",    "Keep-Alive", "Upgrade",
-                                   "Proxy-Authenticate", "Proxy-Authorization", "TE",         "Trailer"};
-constexpr std::array of_the_message = {"Content-Length", "Transfer-Encoding", "Host"};
-
 Error wrong(std::string why) { return {std::move(why), errno_code(EPROTO)}; }
 
 // Takes down what a head says of its framing, so that no two readers can understand it differently.
 class Parser final : public RequestParser {
  public:
-  bool is_ambiguous() const { return lengths_ + codings_ > 1 || other_coding_; }
+  bool is_ambiguous() const { return lengths_ + codings_ > 1 || other_coding_ || (codings_ > 0 && is_old_); }
 
  private:
+  void on_request_impl(http::verb, string_view, string_view, int version, Code&) override {
+    is_old_ = version == 10;  // a server that knows no chunks takes them for the next request (RFC 9112 6.1)
+  }
   void on_field_impl(http::field name, string_view, string_view value, Code&) override {
-    if (name == http::field::content_length) ++lengths_;
+    if (name == http::field::content_length) lengths_ += value.find(',') == value.npos ? 1 : 2;
     if (name == http::field::transfer_encoding) {
       ++codings_;
       other_coding_ = !iequals(value, "chunked");
     }
   }
   int lengths_ = 0, codings_ = 0;
-  bool other_coding_ = false;
+  bool other_coding_ = false, is_old_ = false;
 };
 
 // "METHOD TARGET HTTP/1.x", which the parser has checked.
@@ -44,28 +43,6 @@ struct RequestLine {
 RequestLine split(const std::string& line) {
   const auto first = line.find(' '), last = line.rfind(' ');
   return {line.substr(0, first), line.substr(first + 1, last - first - 1), line.substr(last + 1)};
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t");
-  return begin == text.npos ? std::string_view{}
-                            : text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
-}
-
-template <class Each>
-void each_token(const std::vector<std::string>& values, Each each) {
-  for (std::string_view value : values)
-    while (!value.empty()) {
-      const auto token = value.substr(0, value.find(','));
-      each(trimmed(token));
-      value.remove_prefix(std::min(value.size(), token.size() + 1));
-    }
-}
-
-bool has_token(const HttpHead& head, std::string_view name, std::string_view wanted) {
-  bool found = false;
-  each_token(head.values(name), [&](std::string_view token) { found |= iequals(token, wanted); });
-  return found;
 }
 
 // Where a request that is no CONNECT goes; its target becomes what the server is asked for.
@@ -96,17 +73,6 @@ std::string host_field(const Authority& where) {
 
 }  // namespace
 
-void remove_hop_by_hop(HttpHead& head) {
-  std::vector<std::string> named;
-  each_token(head.values("Connection"), [&](std::string_view token) {
-    for (const auto* kept : of_the_message)
-      if (iequals(token, kept)) return;
-    named.emplace_back(token);
-  });
-  for (const auto& name : named) head.remove(name);
-  for (const auto* name : of_one_hop) head.remove(name);
-}
-
 Result<ProxiedRequest> ProxiedRequests::take(std::string_view bytes, std::size_t& size) const {
   auto parser = std::make_unique<Parser>();
   const auto part = parser->take(bytes);
@@ -119,6 +85,9 @@ Result<ProxiedRequest> ProxiedRequests::take(std::string_view bytes, std::size_t
 
 Result<ProxiedRequest> ProxiedRequests::rewrite(std::string_view text,
                                                 std::unique_ptr<RequestParser> parser) const {
+  // RFC 9112 5.2
+  if (text.find("\n ") != text.npos || text.find("\n\t") != text.npos)
+    return wrong("a field is folded over two lines");
   HttpHead head(text);
   auto line = split(head.first_line);
   ProxiedRequest request;
@@ -132,14 +101,14 @@ Result<ProxiedRequest> ProxiedRequests::rewrite(std::string_view text,
   }
   const auto where = find_host(line, head);
   if (!where) return where.error();
-  bool is_loop = false;
-  each_token(head.values("Via"), [&](std::string_view hop) { is_loop |= hop.ends_with(" " + pseudonym_); });
-  if (is_loop) return wrong("this proxy is asked for what it asks for itself");
+  const auto is_ours = [&](const std::string& hop) { return hop.ends_with(" " + pseudonym_); };
+  if (std::ranges::any_of(head.tokens("Via"), is_ours))
+    return wrong("this proxy is asked for what it asks for itself");
   request.where = *where;
   request.asks_head = line.method == "HEAD";
-  request.keeps_alive = line.version == "HTTP/1.1" && !has_token(head, "Connection", "close") &&
-                        !has_token(head, "Proxy-Connection", "close");
-  remove_hop_by_hop(head);
+  request.keeps_alive = line.version == "HTTP/1.1" && !head.has_token("Connection", "close") &&
+                        !head.has_token("Proxy-Connection", "close");
+  head.remove_hop_by_hop();
   head.first_line = line.method + " " + line.target + " " + line.version;
   head.set("Host", host_field(*where));
   head.add("Via", line.version.substr(5) + " " + pseudonym_);

@@ -37,8 +37,4 @@ class ProxiedRequests {
   const std::string pseudonym_;
 };
 
-// Takes out of a head what is of one hop only (RFC 9110 7.6.1). How the body is framed stays.
-class HttpHead;
-void remove_hop_by_hop(HttpHead& head);
-
 }  // namespace nsrun

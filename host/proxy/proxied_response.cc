@@ -3,7 +3,6 @@
 #include <boost/beast/http/status.hpp>
 
 #include "host/http/head.h"
-#include "host/proxy/proxied_request.h"
 
 namespace nsrun {
 namespace {
@@ -45,7 +44,7 @@ Result<ProxiedResponse::Piece> ProxiedResponse::take(std::string_view bytes, boo
 
 std::string ProxiedResponse::rewrite(std::string_view text, bool request_is_whole) {
   HttpHead head(text);
-  remove_hop_by_hop(head);
+  head.remove_hop_by_hop();
   head.first_line.replace(0, 8, "HTTP/1.1");  // the version is this hop's (RFC 9110 2.5)
   if (parser_->need_eof() || !request_is_whole) keeps_alive_ = false;
   if (!keeps_alive_) head.add("Connection", "close");

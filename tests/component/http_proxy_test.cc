@@ -246,6 +246,9 @@ TEST_CASE("a request without a host, or that is none, is a bad request") {
         std::string("CONNECT a b:443 HTTP/1.1\r\n\r\n"),
         std::string("GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), std::string("\x16\x03\x01"),
         std::string("POST http://a/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        std::string("POST http://a/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        std::string("POST http://a/ HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n"),
+        std::string("GET http://a/ HTTP/1.1\r\nX: y\r\n Host: b\r\n\r\n"),
         "GET http://a/ HTTP/1.1\r\nX: " + long_line}) {
     CAPTURE(text.substr(0, 100));
     World world;

@@ -50,9 +50,110 @@ LennutClient::Options options(std::uint16_t server, std::uint16_t to, std::size_
           .most = 5ms};
 }
 
+// Descriptors: two ends of what waits at a server, and pipes that a loop keeps when no stream needs them.
+constexpr std::size_t pooled = 24;
+
 std::size_t count(const std::vector<std::string>& all, const std::string& end) {
   return static_cast<std::size_t>(
       std::ranges::count_if(all, [&](const std::string& one) { return one.ends_with(end); }));
+}
+
+// An end in a service of its own, on a loop that others use too: killed, it leaves nothing behind.
+struct End : Events {
+  explicit End(asio::io_context& context) : service(context, *this, "") {}
+  Task<> kill() {
+    co_await service.end_sources();
+    co_await service.drain({});
+  }
+  Service service;
+};
+
+// A server and a client that come back where they were.
+struct Pair {
+  Pair(asio::io_context& on, std::uint16_t target) : context(on), to(target) {
+    start_server();
+    start_client();
+  }
+  void start_server() {
+    server.reset();
+    server_end = std::make_unique<End>(context);
+    server = LennutServer::bind(server_end->service, {url(proxy), url(clients), 30s}).value();
+    proxy = server->proxy().to_string();
+    clients = server->clients().to_string();
+    server->begin();
+  }
+  void start_client() {
+    client.reset();
+    client_end = std::make_unique<End>(context);
+    const auto port = static_cast<std::uint16_t>(url(clients).port);
+    client = LennutClient::make(client_end->service, options(port, to, 4)).value();
+    client->begin();
+  }
+
+  asio::io_context& context;
+  const std::uint16_t to;
+  std::string proxy = "tcp://127.0.0.1:0", clients = "tcp://127.0.0.1:0";
+  std::unique_ptr<End> server_end, client_end;
+  std::unique_ptr<LennutServer> server;
+  std::unique_ptr<LennutClient> client;
+};
+
+struct Seen {
+  int foreign = 0, whole = 0;
+};
+
+// One stream of one byte's kind, half-closed: what comes back is of that kind alone, however soon it ends.
+Task<> one_stream(Connection& connection, char mine, Seen& seen) {
+  const std::string text(20'000, mine);
+  const auto written = co_await connection.write(as_bytes(text));
+  if (!written) co_return;
+  connection.finish();
+  for (std::size_t size = 0;;) {
+    const auto got = co_await next_of(connection);
+    if (got == "end" && size == text.size()) ++seen.whole;
+    if (got == "broken" || got == "end") co_return;
+    size += got.size();
+    seen.foreign += got.find_first_not_of(mine) != got.npos;
+  }
+}
+
+Task<> streams(Executor executor, std::uint16_t port, char mine, Seen& seen) {
+  DirectDialer dialer(executor);
+  const Target there{Protocol::tcp, {loopback4, port}, {}, {}};
+  for (;;) {
+    auto dialled = co_await dialer.dial(there);
+    if (dialled)
+      co_await one_stream(**dialled, mine, seen);
+    else
+      co_await give_way();
+  }
+}
+
+Task<> kill_and_restart(ServiceWorld& load, std::uint16_t to) {
+  constexpr int rounds = 100, talkers = 16;
+  Pair pair(load.loop.context, to);
+  const auto before = open_descriptors();
+  Seen seen;
+  Scope talking(load.loop.executor());
+  const auto port = static_cast<std::uint16_t>(pair.server->proxy().port);
+  for (int i = 0; i < talkers; ++i)
+    talking.spawn(streams(load.loop.executor(), port, static_cast<char>('a' + i), seen));
+  for (int round = 0; round < rounds; ++round) {
+    co_await until([&, had = seen.whole] { return seen.whole > had; });  // it works again
+    if (round % 2 == 0) {
+      co_await pair.server_end->kill();
+      pair.start_server();
+    } else {
+      co_await pair.client_end->kill();
+      pair.start_client();
+    }
+  }
+  co_await talking.cancel_and_join();
+  co_await until([&] { return open_descriptors() <= before + pooled; });
+  co_await pair.client_end->kill();
+  co_await pair.server_end->kill();
+  CHECK(seen.foreign == 0);
+  CHECK(seen.whole > rounds);
 }
 
 }  // namespace
@@ -232,8 +333,7 @@ TEST_CASE("a thousand connections at once lose nothing") {
     }
     co_await all.join();
     CHECK(right == many);
-    // What waits at the server: two ends of each, and a watch that Asio keeps for none of them.
-    co_await until([&] { return open_descriptors() <= descriptors + 24; });
+    co_await until([&] { return open_descriptors() <= descriptors + pooled; });
   };
   world.run(body(world, one, whole, before));
 }
@@ -243,92 +343,5 @@ TEST_CASE("either end may be killed at any time: no stream gets a foreign byte, 
   ServiceWorld load;
   const auto to = bound_endpoint(target.get()).port;
   serve_stream(load.loop, std::move(target), echo);
-  // Each end lives on the same loop in a service of its own, which is ended as the process would be.
-  struct End : Events {
-    explicit End(asio::io_context& context) : service(context, *this, "") {}
-    Service service;
-  };
-  struct Pair {
-    std::unique_ptr<End> server_end, client_end;
-    std::unique_ptr<LennutServer> server;
-    std::unique_ptr<LennutClient> client;
-    std::string proxy = "tcp://127.0.0.1:0", clients = "tcp://127.0.0.1:0";
-
-    void start_server(asio::io_context& context) {
-      server_end = std::make_unique<End>(context);
-      server = LennutServer::bind(server_end->service, {url(proxy), url(clients), 30s}).value();
-      proxy = server->proxy().to_string();
-      clients = server->clients().to_string();
-      server->begin();
-    }
-    void start_client(asio::io_context& context, std::uint16_t port) {
-      client_end = std::make_unique<End>(context);
-      auto how = options(1, port, 4);
-      how.server = url(clients);
-      client = LennutClient::make(client_end->service, how).value();
-      client->begin();
-    }
-  };
-  const auto kill = [](Service& service) -> Task<> {
-    co_await service.end_sources();
-    co_await service.drain({});
-  };
-  // A stream of one byte's kind: what comes back is of that kind alone, however soon it ends.
-  const auto stream = [](Executor executor, std::string address, char mine, int& foreign,
-                         int& whole) -> Task<> {
-    for (;;) {
-      const auto port = static_cast<std::uint16_t>(url(address).port);
-      DirectDialer dialer(executor);
-      const Target there{Protocol::tcp, {loopback4, port}, {}, {}};
-      auto dialled = co_await dialer.dial(there);
-      if (!dialled) {
-        co_await give_way();
-        continue;
-      }
-      const std::string text(20'000, mine);
-      const auto written = co_await (*dialled)->write(as_bytes(text));
-      if (!written) continue;
-      (*dialled)->finish();
-      std::size_t size = 0;
-      for (;;) {
-        const auto got = co_await next_of(**dialled);
-        if (got == "broken" || got == "end") {
-          whole += got == "end" && size == text.size();
-          break;
-        }
-        size += got.size();
-        foreign += got.find_first_not_of(mine) != got.npos;
-      }
-    }
-  };
-  const auto body = [](ServiceWorld& in, std::uint16_t port, auto end, auto talk) -> Task<> {
-    Pair pair;
-    pair.start_server(in.loop.context);
-    pair.start_client(in.loop.context, port);
-    const auto before = open_descriptors();
-    int foreign = 0, whole = 0;
-    Scope talking(in.loop.executor());
-    for (int i = 0; i < 16; ++i)
-      talking.spawn(talk(in.loop.executor(), pair.proxy, static_cast<char>('a' + i), foreign, whole));
-    for (int round = 0; round < 100; ++round) {
-      const int had = whole;
-      co_await until([&] { return whole > had; });  // it works again
-      if (round % 2 == 0) {
-        co_await end(pair.server_end->service);
-        pair.server.reset();
-        pair.start_server(in.loop.context);
-      } else {
-        co_await end(pair.client_end->service);
-        pair.client.reset();
-        pair.start_client(in.loop.context, port);
-      }
-    }
-    co_await talking.cancel_and_join();
-    co_await until([&] { return open_descriptors() <= before + 24; });
-    co_await end(pair.client_end->service);
-    co_await end(pair.server_end->service);
-    CHECK(foreign == 0);
-    CHECK(whole > 100);
-  };
-  load.run(body(load, to, kill, stream));
+  load.run(kill_and_restart(load, to));
 }
