@@ -29,7 +29,7 @@ void hide_passwords(int argc, char** argv, const nsrun::RunOptions& options) {
 
 int main(int argc, char** argv) {
   hold_standard_streams();
-  if (const auto* subcommand = nsrun::find_subcommand(argc, argv)) return subcommand->run(argc - 1, argv + 1);
+  if (const auto status = nsrun::run_subcommand(argc, argv)) return *status;
   const auto options = nsrun::parse_options(argc, argv);
   if (!options) {
     std::fprintf(stderr, "nsrun: %s\n", options.error().message().c_str());

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "cmd/ctl/ctl_command.h"
+#include "cmd/lennut/lennut_command.h"
 #include "cmd/policy/policy_command.h"
 #include "cmd/service/forward_command.h"
 
@@ -11,15 +12,24 @@ namespace nsrun {
 namespace {
 
 constexpr std::array subcommands = {Subcommand{"ctl", ctl_command}, Subcommand{"forward", forward_command},
+                                    Subcommand{"lennut", lennut_command},
                                     Subcommand{"policy", policy_command}};
+
+// What a link to nsrun of that name does: what the program did whose name it is.
+constexpr std::array programs = {Subcommand{"lennut", lennut_command}};
+
+std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
 
-const Subcommand* find_subcommand(int argc, char** argv) {
-  if (argc < 2) return nullptr;
+std::optional<int> run_subcommand(int argc, char** argv) {
+  if (argc < 1) return std::nullopt;
+  for (const auto& program : programs)
+    if (base_name(argv[0]) == program.word) return program.run(argc, argv);
+  if (argc < 2) return std::nullopt;
   for (const auto& subcommand : subcommands)
-    if (std::string_view(argv[1]) == subcommand.word) return &subcommand;
-  return nullptr;
+    if (std::string_view(argv[1]) == subcommand.word) return subcommand.run(argc - 1, argv + 1);
+  return std::nullopt;
 }
 
 }  // namespace nsrun

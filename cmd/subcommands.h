@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 namespace nsrun {
 
 // What nsrun does beside running a command: `nsrun WORD …`. A command of that name is run by `nsrun -- WORD`.
@@ -9,7 +11,8 @@ struct Subcommand {
   int (*run)(int argc, char** argv);
 };
 
-// The subcommand that these arguments of nsrun's begin with, or null.
-const Subcommand* find_subcommand(int argc, char** argv);
+// Runs the subcommand that these arguments of nsrun's begin with, or that nsrun was started by the name of.
+// The exit status; nothing: it is neither.
+std::optional<int> run_subcommand(int argc, char** argv);
 
 }  // namespace nsrun

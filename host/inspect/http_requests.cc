@@ -1,18 +1,16 @@
 #include "host/inspect/http_requests.h"
 
 #include <boost/beast/core/string.hpp>
-#include <boost/beast/http/basic_parser.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "host/http/message_parser.h"
 #include "host/names/canonical_name.h"
 
 namespace nsrun {
 namespace {
 
 namespace http = boost::beast::http;
-using boost::beast::string_view;
-using Code = boost::system::error_code;
 
 Error disagrees(std::string why) { return {"its HTTP does not agree", errno_code(EACCES), std::move(why)}; }
 
@@ -22,16 +20,6 @@ std::string shown(std::string_view text) {
   std::string result(text.substr(0, most));
   std::erase_if(result, [](char c) { return c <= ' ' || c > '~'; });
   return result;
-}
-
-// Whether a head, or its beginning, is lines of text that end with CR LF: what is not need not be waited for.
-bool is_text(std::string_view head) {
-  for (std::size_t at = 0; at < head.size(); ++at) {
-    const auto c = static_cast<unsigned char>(head[at]);
-    const bool ends_line = c == '\n' && at > 0 && head[at - 1] == '\r';
-    if (c == 0x7f || (c < ' ' && c != '\t' && c != '\r' && !ends_line)) return false;
-  }
-  return true;
 }
 
 // One form of a host as a request names it, in which an address is that address however it is written.
@@ -44,12 +32,9 @@ std::string canonical_host(std::string_view text) {
 
 }  // namespace
 
-class HttpRequests::Parser final : public http::basic_parser<true> {
+class HttpRequests::Parser final : public RequestParser {
  public:
-  Parser(const std::string& host, std::uint16_t port) : host_(host), port_(port) {
-    header_limit(longest_head);
-    body_limit(boost::none);
-  }
+  Parser(const std::string& host, std::uint16_t port) : host_(host), port_(port) {}
 
   // After the head; `head`: its bytes.
   Result<void> check(std::string_view head) const {
@@ -96,14 +81,6 @@ class HttpRequests::Parser final : public http::basic_parser<true> {
         "a request is for " + shown(value) + " and the flow is to " + host_ + ":" + std::to_string(port_);
   }
 
-  void on_response_impl(int, string_view, int, Code&) override {}
-  void on_header_impl(Code&) override {}
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
-  std::size_t on_body_impl(string_view body, Code&) override { return body.size(); }
-  void on_chunk_header_impl(std::uint64_t, string_view, Code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, Code&) override { return body.size(); }
-  void on_finish_impl(Code&) override {}
-
   const std::string& host_;
   const std::uint16_t port_;
   std::string wrong_;  // what does not agree; empty: nothing so far
@@ -114,29 +91,21 @@ HttpRequests::HttpRequests(std::string host, std::uint16_t port) : host_(canonic
 HttpRequests::~HttpRequests() = default;
 HttpRequests::HttpRequests(HttpRequests&&) noexcept = default;
 
-// The parser takes a head line by line, and of a head that is not whole nothing may go on: so it is given
-// whole heads only.
 Result<std::size_t> HttpRequests::agreed(Bytes bytes) {
   const auto text = as_text(bytes);
   std::size_t taken = 0;
   while (taken < text.size()) {
     if (!parser_ || parser_->is_done()) parser_ = std::make_unique<Parser>(host_, port_);
     const auto rest = text.substr(taken);
-    const bool is_head = !parser_->is_header_done();
-    const auto end_of_head = is_head ? rest.find("\r\n\r\n") : 0;
-    if (is_head && !is_text(rest.substr(0, end_of_head))) return disagrees("it is not HTTP");
-    if (end_of_head == rest.npos) break;
-    Code why;
-    const std::size_t size = parser_->put({rest.data(), rest.size()}, why);
-    if (why && (is_head || why != http::error::need_more))
-      return disagrees("it cannot be read: " + why.message());
+    const auto part = parser_->take(rest);
+    if (!part) return disagrees(part.error().doing);
+    if (part->size == 0) break;
     // A trailer may hold fields that some would take for the head's.
-    if (is_head || parser_->is_done())
-      if (auto checked = parser_->check(rest.substr(0, is_head ? size : 0)); !checked) return checked.error();
-    taken += size;
-    if (why || size == 0) break;
+    if (part->is_head || parser_->is_done())
+      if (auto checked = parser_->check(rest.substr(0, part->is_head ? part->size : 0)); !checked)
+        return checked.error();
+    taken += part->size;
   }
-  if (text.size() - taken > longest_head) return disagrees("a line of it is too long");
   return taken;
 }
 

@@ -14,8 +14,6 @@ namespace nsrun {
 // what ends HTTP on the connection (CONNECT, Upgrade). Pure.
 class HttpRequests {
  public:
-  static constexpr std::size_t longest_head = 65'536;  // bytes; also of a chunk's first line, and the trailer
-
   // `host`: a canonical name, or an address as text. `port`: must be the one that a request names, if any.
   HttpRequests(std::string host, std::uint16_t port);
   ~HttpRequests();

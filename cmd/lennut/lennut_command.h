@@ -1,0 +1,8 @@
+#pragma once
+
+namespace nsrun {
+
+// `nsrun lennut server|client`, or lennut as it was. The exit status.
+int lennut_command(int argc, char** argv);
+
+}  // namespace nsrun
