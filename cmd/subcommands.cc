@@ -7,16 +7,18 @@
 #include "cmd/lennut/lennut_command.h"
 #include "cmd/policy/policy_command.h"
 #include "cmd/service/forward_command.h"
+#include "cmd/tunnel/tunnel_command.h"
 
 namespace nsrun {
 namespace {
 
 constexpr std::array subcommands = {Subcommand{"ctl", ctl_command}, Subcommand{"forward", forward_command},
                                     Subcommand{"lennut", lennut_command},
-                                    Subcommand{"policy", policy_command}};
+                                    Subcommand{"policy", policy_command},
+                                    Subcommand{"tunnel", tunnel_command}};
 
 // What a link to nsrun of that name does: what the program did whose name it is.
-constexpr std::array programs = {Subcommand{"lennut", lennut_command}};
+constexpr std::array programs = {Subcommand{"lennut", lennut_command}, Subcommand{"vtunnel", tunnel_command}};
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 

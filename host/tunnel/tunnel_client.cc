@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "host/endpoints/endpoint_dialer.h"
+#include "host/proxy/host_rewriter.h"
 
 namespace nsrun {
 
@@ -17,6 +18,14 @@ Error no_forward(std::string_view text, std::string what) {
           {},
           "write PORT=ADDR, for instance 9000=localhost:3000",
           ExitCode::usage};
+}
+
+// A server behind tls:// knows itself by that name, whatever the tunnel's clients call it.
+WrapConnection wrap_for(const EndpointUrl& to) {
+  if (to.kind != EndpointUrl::Kind::tls) return {};
+  constexpr std::uint32_t usual_port = 443;
+  const std::string host = to.port == usual_port ? to.host : to.host + ":" + std::to_string(to.port);
+  return [host](std::unique_ptr<Connection> near) { return rewrite_host(std::move(near), host); };
 }
 
 }  // namespace
@@ -175,7 +184,8 @@ void TunnelClient::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
   const auto source = Endpoint::parse(asked.text).value_or(Endpoint{});
   const FlowKey key{listening->forward.to.protocol(), source, {IpAddress::v4(127, 0, 0, 1), listening->port}};
   const SharedText asker = "tunnel port " + std::to_string(listening->port);
-  auto request = std::make_unique<TunnelRequest>(key, source.port ? SharedText{} : asker, std::move(arrival));
+  auto request = std::make_unique<TunnelRequest>(key, source.port ? SharedText{} : asker, std::move(arrival),
+                                                 wrap_for(listening->forward.to));
   listening->carrier.begin(std::move(request), service_.flows_scope());
 }
 
