@@ -13,23 +13,6 @@ Result<std::string> read_file(const std::string& option, const std::string& path
   return errno_error("cannot read " + path + " (" + option + ")", "", ExitCode::usage);
 }
 
-Result<std::string> read_token(const std::string& path) {
-  auto text = read_file("--token-file", path);
-  if (!text || path.empty()) return text;
-  constexpr auto space = " \t\r\n";
-  const auto begin = text->find_first_not_of(space);
-  if (begin == std::string::npos)
-    return Error{"there is no token in " + path, {}, "put one into its first line", ExitCode::usage};
-  auto token = text->substr(begin, text->find_last_not_of(space) + 1 - begin);
-  for (const unsigned char c : token)
-    if (c <= ' ' || c > '~')
-      return Error{"the token in " + path + " has a space or an odd character",
-                   {},
-                   "letters, digits and marks will do",
-                   ExitCode::usage};
-  return {boost::system::in_place_value, std::move(token)};
-}
-
 Result<std::shared_ptr<const TlsIdentity>> read_identity(const std::string& certificate,
                                                          const std::string& key) {
   if (certificate.empty() && key.empty()) return std::shared_ptr<const TlsIdentity>();

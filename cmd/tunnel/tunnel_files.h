@@ -9,8 +9,7 @@ namespace nsrun {
 
 // What the files are that options name. Errors say which option.
 
-// Without the white space around it; empty: no file was named.
-Result<std::string> read_token(const std::string& path);
+// Empty: no file was named.
 Result<std::string> read_file(const std::string& option, const std::string& path);
 // Both or none; null: none.
 Result<std::shared_ptr<const TlsIdentity>> read_identity(const std::string& certificate,

@@ -5,6 +5,7 @@
 #include "cmd/service/service_command.h"
 #include "cmd/tunnel/tunnel_command.h"
 #include "cmd/tunnel/tunnel_files.h"
+#include "host/tunnel/token_file.h"
 #include "host/tunnel/tunnel_server.h"
 
 namespace nsrun {

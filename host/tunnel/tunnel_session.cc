@@ -20,6 +20,8 @@
 #include "host/tunnel/tunnel_session.h"
 
 #include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <limits>
 #include <vector>
 
@@ -87,23 +89,30 @@ TunnelSession::~TunnelSession() { forget_all(); }
 
 // ---- Its life.
 
+// Even where this is cancelled goodbye is said, so what carries is not a part of it.
 Task<Error> TunnelSession::run() {
-  Scope tasks(executor_);
-  tasks.spawn(carry());
-  bool cancelled = false;
-  try {
-    co_await tasks.join();
-  } catch (const boost::system::system_error&) {
-    cancelled = true;
-  }
-  // Even now it says goodbye, so it is not by cancellation that the tasks end.
+  bool over = false, leaving = false;
+  Timer wake(executor_, Clock::time_point::max());
+  auto note_end = [&](std::exception_ptr) {
+    over = true;
+    wake.cancel();
+  };
+  const auto cancellation = std::make_shared<asio::cancellation_signal>();
+  asio::co_spawn(executor_, carry(), asio::bind_cancellation_slot(cancellation->slot(), std::move(note_end)));
   const bool throws = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
-  if (cancelled) {
-    close(options_.role == Role::client ? WebSocket::normal : WebSocket::going_away, "");
-    co_await either(tasks.join(), sleep_for(goodbye_limit));
+  while (!over) {
+    co_await wake.async_wait(use_result);
+    if (over) break;
+    // We were cancelled; or again, or it took too long.
+    if (std::exchange(leaving, true)) {
+      cancellation->emit(asio::cancellation_type::terminal);
+      wake.expires_at(Clock::time_point::max());
+    } else {
+      close(options_.role == Role::client ? WebSocket::normal : WebSocket::going_away, "");
+      wake.expires_after(2 * goodbye_limit);
+    }
   }
-  co_await tasks.cancel_and_join();
   co_await asio::this_coro::throw_if_cancelled(throws);
   socket_->abort();
   forget_all();
