@@ -3,12 +3,6 @@
 #include <algorithm>
 
 namespace nsrun {
-namespace {
-
-constexpr auto short_life = 250ms;  // of a session: the next attempt is not at once
-
-}  // namespace
-
 TunnelLink::TunnelLink(Executor executor, std::unique_ptr<TunnelConnector> connector, Options options,
                        User& user)
     : executor_(executor), connector_(std::move(connector)), options_(options), user_(user) {}
@@ -33,12 +27,12 @@ Task<Error> TunnelLink::run() {
   Error why{"the tunnel was not connected"};
   for (unsigned attempt = 0;; ++attempt) {
     if (session_) {
-      const auto began = Clock::now();
       user_.link_up(*session_);
       why = co_await session_->run();
+      // A server that lets us in and says nothing is not asked again at once.
+      if (session_->has_heard()) attempt = 0;
       session_.reset();
       user_.link_down(why);
-      if (Clock::now() - began > short_life) attempt = 0;
     }
     if (closing_ || !options_.reconnects) co_return why;
     co_await sleep_for(pause(attempt));

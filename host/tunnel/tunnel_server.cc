@@ -64,7 +64,7 @@ Task<> TunnelServer::welcome(std::unique_ptr<Request> request) {
   request.reset();
   auto given = co_await give_tunnel(std::move(connection), options_.upgrade);
   if (!given && given.error().code.value() == EACCES)
-    service_.ledger().warning(given.error().message() + " (" + who + ")");
+    service_.ledger().warning(given.error().doing + " (" + who + ")");
   if (given) service_.flows_scope().spawn(serve(std::move(*given), std::move(who)));
 }
 

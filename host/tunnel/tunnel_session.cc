@@ -145,7 +145,13 @@ void TunnelSession::end(Error why) {
 }
 
 Task<> TunnelSession::part(std::uint16_t code, std::string reason) {
-  co_await either(socket_->close(code, std::move(reason)), sleep_for(goodbye_limit));
+  co_await either(socket_->close(code, std::move(reason)), abort_after(goodbye_limit));
+}
+
+// What does not end by itself is ended, for a WebSocket's close is not to be cancelled.
+Task<> TunnelSession::abort_after(Clock::duration limit) {
+  co_await sleep_for(limit);
+  socket_->abort();
 }
 
 void TunnelSession::forget_all() {
@@ -166,6 +172,7 @@ Task<> TunnelSession::read_all() {
     const auto part_read = co_await socket_->read(buffer);
     if (!part_read) co_return end(part_read.error());
     last_heard_ = Clock::now();
+    has_heard_ = true;
     auto read = wire_->read(Bytes(buffer).first(part_read->size), part_read->message_ends, sink, trouble);
     if (!read) {
       end(read.error());

@@ -71,6 +71,7 @@ class TunnelSession final : private tunnel::StreamHub {
   void close_when_idle(std::uint16_t code, std::string reason);
 
   bool is_binary() const { return wire_->is_binary(); }
+  bool has_heard() const { return has_heard_; }  // anything from the far side
   std::size_t streams() const { return streams_.size(); }
   void say(const tunnel::Frame& frame);  // about listeners
 
@@ -94,6 +95,7 @@ class TunnelSession final : private tunnel::StreamHub {
   Task<> keep_alive();
   Task<> watch_half_closed();
   Task<> part(std::uint16_t code, std::string reason);
+  Task<> abort_after(Clock::duration limit);
   void end(Error why);
   void forget_all();
 
@@ -130,6 +132,7 @@ class TunnelSession final : private tunnel::StreamHub {
   std::deque<State> turns_;                                     // streams with something to send, each once
   std::deque<std::weak_ptr<tunnel::StreamState>> half_closed_;  // JSON: whose close waits
   Clock::time_point last_heard_ = Clock::now();
+  bool has_heard_ = false;
   std::optional<Error> ended_;
   std::optional<std::pair<std::uint16_t, std::string>> goodbye_;  // once all that was said is sent
   bool when_idle_ = false;
