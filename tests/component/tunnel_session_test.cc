@@ -217,7 +217,7 @@ TEST_CASE("when a tunnel ends its streams are broken, and who still waits for an
     beside.spawn(open_one(*tunnel.client.session, asked, opened));
     auto arrival = co_await tunnel.server.next();
     tunnel.server.session->close(WebSocket::normal, "enough");
-    while (!tunnel.client.ended || !opened) co_await give_way();
+    while (!tunnel.client.ended || !tunnel.server.ended || !opened) co_await give_way();
     CHECK(tunnel.client.ended->doing == "the far side closed the tunnel (1000): enough");
     CHECK(opened->has_error());
     CHECK(arrival->accept() == nullptr);
