@@ -107,6 +107,14 @@ Result<void> EndpointListener::open_ip() {
 }
 
 Task<> EndpointListener::run(Scope& tasks, ClientSink sink) {
+  // Nobody is to wait in the kernel for one who takes no more clients.
+  struct Closes {
+    EndpointListener& listener;
+    ~Closes() {
+      listener.socket_.reset();
+      listener.file_.reset();
+    }
+  } closes{*this};
   if (sink.place.empty()) sink.place = where_.to_string();
   const Executor executor = tasks.executor();
   if (where_.transport() == Transport::datagram) {

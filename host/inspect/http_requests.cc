@@ -1,9 +1,8 @@
 #include "host/inspect/http_requests.h"
 
 #include <boost/beast/core/string.hpp>
-#include <boost/url/parse.hpp>
-#include <boost/url/url_view.hpp>
 
+#include "host/http/absolute_target.h"
 #include "host/http/message_parser.h"
 #include "host/names/canonical_name.h"
 
@@ -51,11 +50,11 @@ class HttpRequests::Parser final : public RequestParser {
     if (version != 10 && version != 11) wrong_ = "it is not HTTP/1.0 or 1.1";
     if (method == http::verb::connect) wrong_ = "CONNECT would lead to another host";
     if (target.starts_with('/') || (target == "*" && method == http::verb::options)) return;
-    const auto url = boost::urls::parse_absolute_uri({target.data(), target.size()});
-    if (!url || !url->has_authority() || url->has_userinfo())
+    const auto url = AbsoluteTarget::parse({target.data(), target.size()});
+    if (!url || url->has_user)
       wrong_ = "a request's target is malformed";
     else
-      check_host(url->encoded_host_and_port());
+      check_host(url->authority);
   }
 
   void on_field_impl(http::field field, string_view, string_view value, Code&) override {

@@ -59,6 +59,8 @@ TEST_CASE("a request for another host, port or none does not agree, first or lat
   CHECK(refused("GET http://good.example@evil.example/ HTTP/1.1\r\nHost: good.example\r\n\r\n"));
   CHECK(refused("GET //evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n"));
   CHECK(refused("GET evil.example:80 HTTP/1.1\r\nHost: good.example\r\n\r\n"));
+  CHECK(refused("GET good.example:\xaf HTTP/1.1\r\nHost: good.example\r\n\r\n"));
+  CHECK(refused("GET http://good.example:80\\@evil.example/ HTTP/1.1\r\nHost: good.example\r\n\r\n"));
 }
 
 TEST_CASE("what two readers could understand differently does not agree") {
