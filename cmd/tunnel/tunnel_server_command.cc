@@ -6,7 +6,7 @@
 #include "cmd/tunnel/tunnel_command.h"
 #include "cmd/tunnel/tunnel_files.h"
 #include "host/tunnel/token_file.h"
-#include "host/tunnel/tunnel_server.h"
+#include "host/tunnel/tunnel_proxy.h"
 
 namespace nsrun {
 namespace {
@@ -18,6 +18,10 @@ connect to it; the original vtunnel's may, too.
 
       --port PORT           where clients connect (default 3001)
       --host ADDR           at this address alone (default: all)
+      --proxy PORT          an HTTP proxy on 127.0.0.1: what clients forward to by
+                            a name that is not their own machine's leads to them,
+                            all else to where --allow … let it, or without such
+                            anywhere but this machine
       --token-file FILE     clients have to show the token in it
       --tls-cert FILE --tls-key FILE    TLS (wss://), with this certificate
       --tls-client-ca FILE  clients have to show a certificate that this vouches for
@@ -35,6 +39,7 @@ struct Options {
   PolicyOptions policy;
   std::string host, token_file, certificate, key, client_authority;
   std::uint16_t port = 3001;
+  std::optional<std::uint16_t> proxy;
   std::vector<std::string> ports;
   bool json = false;
 
@@ -43,6 +48,7 @@ struct Options {
     policy.declare(app);
     app.add_option("--port", port)->take_last();
     app.add_option("--host", host)->take_last();
+    app.add_option("--proxy", proxy)->take_last();
     app.add_option("--token-file", token_file)->take_last();
     app.add_option("--tls-cert", certificate)->take_last();
     app.add_option("--tls-key", key)->take_last();
@@ -110,19 +116,35 @@ Result<TunnelServer::Options> server_options(const Options& options, const CLI::
 
 class ServingTunnel final : public Serving {
  public:
-  ServingTunnel(Service& service, TunnelServer::Options options) : server_(service, std::move(options)) {}
-  Result<void> bind(const EndpointUrl& where) { return server_.bind(where); }
+  static Result<std::unique_ptr<Serving>> make(Service& service, const EndpointUrl& where,
+                                               TunnelServer::Options options,
+                                               std::optional<std::uint16_t> proxy_port) {
+    std::unique_ptr<ServingTunnel> made(new ServingTunnel);
+    if (proxy_port) {
+      const auto at = EndpointUrl::parse("tcp://127.0.0.1:" + std::to_string(*proxy_port));
+      auto proxy = TunnelProxy::bind(service, at.value(), options.rules);
+      if (!proxy) return as_original(proxy.error());
+      made->proxy_ = std::move(*proxy);
+      made->proxy_->follow(options);
+    }
+    made->server_ = std::make_unique<TunnelServer>(service, std::move(options));
+    if (auto bound = made->server_->bind(where); !bound) return as_original(bound.error());
+    return made;
+  }
   Task<Result<void>> begin() override {
-    server_.begin();
+    server_->begin();
+    if (proxy_) proxy_->begin();
     co_return Result<void>{};
   }
   Task<> end() override {
-    server_.end();
+    server_->end();
     co_return;
   }
 
  private:
-  TunnelServer server_;
+  ServingTunnel() = default;
+  std::unique_ptr<TunnelProxy> proxy_;  // null: none
+  std::unique_ptr<TunnelServer> server_;
 };
 
 }  // namespace
@@ -136,10 +158,8 @@ int tunnel_server_command(int argc, char** argv) {
   if (!where) return fail(where.error());
   auto made = server_options(options, app);
   if (!made) return fail(made.error());
-  return serve(options.service, [&](Service& service) -> Result<std::unique_ptr<Serving>> {
-    auto serving = std::make_unique<ServingTunnel>(service, std::move(*made));
-    if (auto bound = serving->bind(*where); !bound) return as_original(bound.error());
-    return serving;
+  return serve(options.service, [&](Service& service) {
+    return ServingTunnel::make(service, *where, std::move(*made), options.proxy);
   });
 }
 

@@ -8,7 +8,7 @@
 
 #include "host/listen/bind.h"
 #include "host/names/canonical_name.h"
-#include "host/tunnel/tunnel_request.h"
+#include "host/tunnel/arrival_request.h"
 
 namespace nsrun {
 
@@ -53,7 +53,7 @@ ServerSession::ServerSession(TunnelServer& server, std::unique_ptr<WebSocket> so
       session_(service_.executor(), std::move(socket), is_binary,
                {TunnelSession::Role::server, {}, server.options_.silence_limit}, *this),
       flows_(service_.executor()),
-      outward_(service_.carrier(server.policy_)) {}
+      outward_(service_.carrier(server.outward_.rules)) {}
 
 Task<Error> ServerSession::run() {
   Error why = co_await session_.run();
@@ -135,6 +135,7 @@ void ServerSession::begin(Listener& listener, Protocol protocol) {
 
 void ServerSession::stop(Listener& listener) {
   if (std::exchange(listener.stopped, true)) return;
+  if (server_.options_.stopped) server_.options_.stopped(this, listener.where.port);
   ::shutdown(listener.socket.get(), SHUT_RDWR);  // whoever comes from now on is refused
   flows_.spawn(close(listener));
 }
@@ -170,7 +171,7 @@ Result<FlowKey> ServerSession::key_of(const std::string& target) const {
   const auto port = colon == place.npos ? std::nullopt : parse_port(place.substr(colon + 1));
   const auto name = canonical_name(place.substr(0, colon));
   if (!port || !name) return malformed;
-  key.target = {server_.names_.v4_for(*name), *port};
+  key.target = {server_.outward_.names.v4_for(*name), *port};
   return key;
 }
 
@@ -178,7 +179,7 @@ void ServerSession::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
   if (arrival->asked().type != Frame::Type::open) return arrival->refuse(Reason::prohibited);
   const auto key = key_of(arrival->asked().text);
   if (!key) return arrival->refuse(Reason::unsupported);
-  outward_.begin(std::make_unique<TunnelRequest>(*key, "tunnel " + who_, std::move(arrival)), flows_);
+  outward_.begin(std::make_unique<ArrivalRequest>(*key, "tunnel " + who_, std::move(arrival)), flows_);
 }
 
 }  // namespace nsrun

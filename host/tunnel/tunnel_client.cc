@@ -184,8 +184,8 @@ void TunnelClient::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
   const auto source = Endpoint::parse(asked.text).value_or(Endpoint{});
   const FlowKey key{listening->forward.to.protocol(), source, {IpAddress::v4(127, 0, 0, 1), listening->port}};
   const SharedText asker = "tunnel port " + std::to_string(listening->port);
-  auto request = std::make_unique<TunnelRequest>(key, source.port ? SharedText{} : asker, std::move(arrival),
-                                                 wrap_for(listening->forward.to));
+  auto request = std::make_unique<ArrivalRequest>(key, source.port ? SharedText{} : asker, std::move(arrival),
+                                                  wrap_for(listening->forward.to));
   listening->carrier.begin(std::move(request), service_.flows_scope());
 }
 

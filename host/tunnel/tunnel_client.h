@@ -6,8 +6,8 @@
 
 #include "host/forward/forward.h"
 #include "host/service/service.h"
+#include "host/tunnel/arrival_request.h"
 #include "host/tunnel/tunnel_link.h"
-#include "host/tunnel/tunnel_request.h"
 
 namespace nsrun {
 

@@ -7,15 +7,6 @@ namespace {
 
 constexpr std::size_t most_welcomed = 256;  // clients at once that have not asked yet; further ones are reset
 
-// There is no guest here, and no gateway: no address stands for another.
-NetworkOptions no_network() {
-  NetworkOptions network;
-  for (IpAddress* address : {&network.guest4, &network.gateway4, &network.name_server4, &network.guest6,
-                             &network.gateway6, &network.name_server6})
-    *address = IpAddress{};
-  return network;
-}
-
 std::shared_ptr<const RuleSet> or_nobody(std::shared_ptr<const RuleSet> rules) {
   return rules ? rules : std::make_shared<const RuleSet>(std::vector<Rule>{}, Action::reject);
 }
@@ -29,9 +20,7 @@ struct Counted {
 }  // namespace
 
 TunnelServer::TunnelServer(Service& service, Options options)
-    : service_(service),
-      options_(std::move(options)),
-      policy_({.network = no_network(), .always_names = true}, names_, or_nobody(options_.rules)) {}
+    : service_(service), options_(std::move(options)), outward_(or_nobody(options_.rules)) {}
 
 TunnelServer::~TunnelServer() = default;
 

@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "host/endpoints/endpoint_listener.h"
-#include "host/names/synthetic_names.h"
-#include "host/policy/rule_policy.h"
 #include "host/service/service.h"
+#include "host/tunnel/outward_policy.h"
 #include "host/tunnel/tunnel_session.h"
 #include "host/tunnel/upgrade.h"
 
@@ -31,7 +30,8 @@ class TunnelServer {
     Clock::duration silence_limit = 60s;             // of a client; then it is gone
     // A client's listener is there, and is about to be told so; `owner` tells sessions apart.
     std::function<void(const void* owner, std::uint16_t port, const std::string& local_addr)> listens = {};
-    std::function<void(const void* owner)> ended = {};  // all of this owner's are gone
+    std::function<void(const void* owner, std::uint16_t port)> stopped = {};  // it is gone
+    std::function<void(const void* owner)> ended = {};                        // all of this owner's are
   };
   TunnelServer(Service& service, Options options);
   ~TunnelServer();
@@ -54,8 +54,7 @@ class TunnelServer {
 
   Service& service_;
   const Options options_;
-  SyntheticNames names_;  // as which names are judged
-  RulePolicy policy_;
+  OutwardPolicy outward_;
   std::unique_ptr<EndpointListener> listener_;
   std::list<ServerSession*> sessions_;
   std::size_t welcoming_ = 0;

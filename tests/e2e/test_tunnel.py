@@ -450,6 +450,59 @@ def _():
     return kill_again_and_again("server", 30)  # about a second each: the backoff
 
 
+# ---- The HTTP proxy beside it.
+
+
+def connect_through(proxy, place):
+    """A connection after CONNECT, and the proxy's answer."""
+    connection = socket.create_connection((HOST, proxy), 10)
+    connection.settimeout(10)
+    connection.sendall(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+        head += byte
+    return connection, head.decode().split("\r\n")[0]
+
+
+@test("what a client offers by name is reached through the proxy, from listen_ok until it goes")
+def _():
+    proxy = free_port()
+    with server("--proxy", str(proxy)) as one:
+        for offered, place in (("web.example:80", "web.example:80"), ("tls://www.example.com:443", "www.example.com:443")):
+            with python_client(one.port) as peer:
+                peer.say('{"type":"listen","local_addr":"%s"}' % offered)
+                expect_equal(json.loads(peer.hear())["type"], "listen_ok")
+                answer = []
+                asking = threading.Thread(target=lambda: answer.append(connect_through(proxy, place)))
+                asking.start()
+                expect_equal(json.loads(peer.hear())["type"], "connect", offered)
+                asking.join()
+                connection, status = answer[0]
+                expect_equal(status, "HTTP/1.1 200 Connection Established")
+                peer.say(data_message(1, b"from the tunnel"))
+                expect_equal(connection.recv(100), b"from the tunnel")
+                connection.close()
+            until(lambda: " 502 " in connect_through(proxy, place)[1] + " ", 10, "the end of the mapping")
+
+
+@test("a client that finds a proxy in the environment goes through it")
+def _():
+    asked = []
+
+    def proxy(connection):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += connection.recv(1)
+        asked.append(head.decode().split("\r\n")[0])
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+    with Server(proxy, HOST) as at:
+        words = ["tunnel", "client", "--server", "ws://tunnel.example:80/", "--forward", "9000=localhost:1"]
+        done = sandbox.nsrun(*words, env={**os.environ, "http_proxy": f"http://{HOST}:{at.port}", "no_proxy": ""})
+        expect_equal(done.returncode, 1)
+        expect_equal(asked, ["CONNECT tunnel.example:80 HTTP/1.1"])
+
+
 # ---- A sandbox at the other end of a tunnel.
 
 

@@ -10,10 +10,10 @@ namespace nsrun {
 using WrapConnection = std::function<std::unique_ptr<Connection>(std::unique_ptr<Connection>)>;
 
 // A stream that the far side of a tunnel asks for, in front of a Carrier.
-class TunnelRequest final : public Request {
+class ArrivalRequest final : public Request {
  public:
-  TunnelRequest(FlowKey key, SharedText asker, std::unique_ptr<TunnelArrival> arrival,
-                WrapConnection wrap = {})
+  ArrivalRequest(FlowKey key, SharedText asker, std::unique_ptr<TunnelArrival> arrival,
+                 WrapConnection wrap = {})
       : key_(std::move(key)),
         asker_(std::move(asker)),
         arrival_(std::move(arrival)),
