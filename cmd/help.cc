@@ -7,15 +7,20 @@ const char* help_text() {
 
   nsrun [OPTIONS] [--] COMMAND [ARGUMENTS]
   nsrun ctl SOCKET COMMAND        asks a running one: nsrun ctl --help
+  nsrun forward LISTEN=DIAL...    without a sandbox: nsrun forward --help
+  nsrun vsock host|peer ...       across a virtual machine's boundary
 
 Network
   -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside,
                             on all addresses unless ADDR is given; repeat it,
                             or give ranges: 8000-8009:80-89
+      --forward LISTEN=DIAL endpoints as nsrun forward has them; in the sandbox
+                            guest+tcp://HOST:PORT, guest+udp://HOST:PORT
       --host-loopback       10.0.2.2 (fd00::2) leads to the host's own loopback
       --dial URL            how flows leave: direct:// (default),
                             socks5://[USER:PASSWORD@]HOST[:PORT], socks5h://,
-                            http://[USER:PASSWORD@]HOST[:PORT], unix:///PATH
+                            http://[USER:PASSWORD@]HOST[:PORT], or an endpoint:
+                            unix:///PATH, vsock://CID:PORT, tls://HOST:PORT
       --device KIND         tun, veth (needs no /dev/net/tun), or auto (default):
                             TUN where it can be opened
       --mtu BYTES           1280 to 65520 (default 65520)

@@ -114,7 +114,7 @@ Result<void> take_acceleration(Acceleration& acceleration, const std::string& te
 
 struct Texts {
   PolicyOptions policy;
-  std::vector<std::string> publish;
+  std::vector<std::string> publish, forwards;
   std::string network, network6, mtu, device, workers, latency, accelerate;
   bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
 };
@@ -123,6 +123,7 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.set_help_flag();
   app.prefix_command();
   app.add_option("-p,--publish", texts.publish)->allow_extra_args(false);
+  app.add_option("--forward", texts.forwards)->allow_extra_args(false);
   texts.policy.declare(app);
   app.add_flag("--host-loopback", options.host_loopback);
   app.add_option("--dial", options.dial)->take_last();
@@ -158,6 +159,11 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
     auto ports = parse_publish(text);
     if (!ports) return ports.error();
     options.publish.insert(options.publish.end(), ports->begin(), ports->end());
+  }
+  for (const auto& text : texts.forwards) {
+    auto forward = Forward::parse(text);
+    if (!forward) return forward.error();
+    options.forwards.push_back(std::move(*forward));
   }
   if (!texts.device.empty())
     if (auto taken = take_device(options.network.device_kind, texts.device); !taken) return taken;
@@ -222,7 +228,7 @@ Result<RunOptions> parse_options(int argc, char** argv) {
   options.closed = options.rules && options.rules->denies_by_default();
   if (!options.closed && !options.allowed_unix.empty())
     return usage("--allow-unix leaves a unix socket reachable, and all are",
-                 "the others are closed by --allow and by --default deny");
+                 "the others are closed by --allow, --default deny and --deny '*'");
   return options;
 }
 

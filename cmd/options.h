@@ -5,6 +5,7 @@
 
 #include "cmd/policy_options.h"
 #include "container/agent.h"
+#include "host/forward/forward.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/network.h"
@@ -17,6 +18,7 @@ struct RunOptions {
   std::vector<std::string> command;
   NetworkOptions network;
   std::vector<PublishedPort> publish;
+  std::vector<Forward> forwards;
   PolicyChoice policy;
   std::shared_ptr<const RuleSet>
       rules;  // of `policy`, as its files were when nsrun began; null: none were given

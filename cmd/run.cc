@@ -95,6 +95,7 @@ Result<HostOptions> host_options(const RunOptions& options, Events& events, Sand
   host.host_loopback = options.host_loopback;
   host.latency = options.latency;
   host.publish = options.publish;
+  host.forwards = options.forwards;
   host.dialer = [url = options.dial](Executor executor) { return dialer_from_url(url, executor).value(); };
   host.dialer_resolves_names = resolves_names(options.dial);
   host.capture = options.capture;

@@ -7,6 +7,7 @@
 #include "container/guest_device.h"
 #include "container/guest_network.h"
 #include "container/packet_pump.h"
+#include "container/sockets_for_host.h"
 #include "container/veth.h"
 #include "runtime/handshake.h"
 #include "runtime/namespace_error.h"
@@ -85,6 +86,7 @@ Result<void> Container::wait_for_go() const {
     if (!*message) return Error{"the host left before the network was up"};
     const Message& answer = **message;
     if (answer.type == MessageType::go) return {};
+    if (answer.type == MessageType::make_sockets) make_sockets_for(host(), answer);
     if (answer.type == MessageType::failed)
       return Error{
           answer.body, {}, {}, answer.number ? static_cast<ExitCode>(answer.number) : ExitCode::failed};

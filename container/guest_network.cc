@@ -15,6 +15,11 @@ namespace {
 using LinkAddress = std::unique_ptr<rtnl_addr, Releases<rtnl_addr_put>>;
 using Route = std::unique_ptr<rtnl_route, Releases<rtnl_route_put>>;
 
+// Packets that wait at the device while nsrun is not scheduled, 500 by default. A TUN device takes each off
+// its sender's account (skb_orphan in tun_net_xmit, drivers/net/tun.c), so a program that sends datagrams is
+// never held back, and those that find the queue full are lost.
+constexpr unsigned transmit_queue = 4096;
+
 // One address family's part of the options.
 struct Family {
   int number;
@@ -48,7 +53,10 @@ Result<void> bring_up(nl_sock* socket, const char* device, unsigned mtu) {
   int status = rtnl_link_get_kernel(socket, 0, device, &found);
   const Link link(found), changes(rtnl_link_alloc());
   rtnl_link_set_flags(changes.get(), IFF_UP);
-  if (mtu) rtnl_link_set_mtu(changes.get(), mtu);
+  if (mtu) {
+    rtnl_link_set_mtu(changes.get(), mtu);
+    rtnl_link_set_txqlen(changes.get(), transmit_queue);
+  }
   if (status == 0) status = rtnl_link_change(socket, link.get(), changes.get(), 0);
   if (status < 0) return netlink_error(std::string("cannot bring ") + device + " up", status);
   return {};

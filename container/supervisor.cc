@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "container/descendants.h"
+#include "container/sockets_for_host.h"
 #include "runtime/command.h"
 
 // One thread, two sources: the host's socket and SIGCHLD; in a closed sandbox also what the host asks of the
@@ -17,8 +18,6 @@
 
 namespace nsrun {
 namespace {
-
-constexpr std::int32_t most_sockets = max_message_fds;
 
 UniqueFd child_signals() {
   sigset_t set;
@@ -31,10 +30,6 @@ void drain(int signals) {
   signalfd_siginfo information;
   while (::read(signals, &information, sizeof information) > 0) {
   }
-}
-
-bool is_wanted(int family, int type) {
-  return (family == AF_INET || family == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM);
 }
 
 }  // namespace
@@ -84,7 +79,7 @@ Supervisor::State Supervisor::hear_host() {
   if (!message || !*message) return State::host_gone;
   if ((*message)->type == MessageType::resume) resume((*message)->body);
   if ((*message)->type == MessageType::signal) pass_signal((*message)->number);
-  if ((*message)->type == MessageType::make_sockets) make_sockets(**message);
+  if ((*message)->type == MessageType::make_sockets) make_sockets_for(host_, **message);
   return State::running;
 }
 
@@ -104,24 +99,6 @@ void Supervisor::pass_signal(int signal) const {
   }
   // The command is gone and others linger: they are all that can be meant.
   for (const pid_t child : children()) ::kill(child, signal);
-}
-
-void Supervisor::make_sockets(const Message& request) const {
-  Message answer{MessageType::sockets, request.number, request.body};
-  const bool valid = request.body.size() == 2 && request.number >= 1 && request.number <= most_sockets &&
-                     is_wanted(request.body[0], request.body[1]);
-  for (int i = 0; valid && i < request.number; ++i) {
-    UniqueFd made(::socket(request.body[0], request.body[1] | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!made) break;  // fewer than asked for tells the host
-    answer.fds.push_back(std::move(made));
-  }
-  answer.number = static_cast<std::int32_t>(answer.fds.size());
-  if (send_message(host_, answer)) return;
-  // Too many descriptors of this user are on their way already (unix(7), ETOOMANYREFS). The host counts
-  // answers.
-  answer.fds.clear();
-  answer.number = 0;
-  (void)send_message(host_, answer);
 }
 
 }  // namespace nsrun

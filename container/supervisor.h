@@ -29,7 +29,6 @@ class Supervisor {
   State hear_host();
   void resume(const std::string& stop);
   void pass_signal(int signal) const;
-  void make_sockets(const Message& request) const;
   bool finished();
 
   int host_;

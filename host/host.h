@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/dialers/resolving_dialer.h"
+#include "host/forward/forward.h"
 #include "host/policy/inquirer.h"
 #include "host/policy/rule_set.h"
 #include "host/publish/published_port.h"
@@ -54,7 +55,8 @@ struct HostOptions {
   Learner* learner = nullptr;       // borrowed; hears what was allowed, by name where it has one
   bool host_loopback = false;       // the gateway's addresses lead to the host's own loopback
   std::vector<PublishedPort> publish;
-  DialerFactory dialer;  // empty: direct, on the host's own network
+  std::vector<Forward> forwards;  // guest+… is in the sandbox; those that listen there do before it starts
+  DialerFactory dialer;           // empty: direct, on the host's own network
   Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
@@ -81,7 +83,8 @@ struct HostOptions {
 // hosts may live in one process, each with its own namespace, device, policy and dialer.
 class Host {
  public:
-  // On a thread of its own. Throws ErrorException: a published port in use, a file that cannot be written.
+  // On a thread of its own. Throws ErrorException: a published port in use, a forward that cannot be, a file
+  // that cannot be written.
   explicit Host(HostOptions options);
   // On the caller's loop, run by one thread that ignores or blocks SIGPIPE (splice(2) has no MSG_NOSIGNAL).
   // Destroy the host on that thread, or while the loop does not run; run the loop on until it is out of work

@@ -29,8 +29,10 @@ HostCore::HostCore(asio::io_context& context, HostOptions options)
       published_("published"),
       sockets_(context.get_executor(), [this](Message message) { send(std::move(message)); }),
       publisher_(context.get_executor()),
+      forwarder_(context.get_executor(), true),
       policy_reload_(sandbox_) {
   for (const auto& port : sandbox_.options.publish) publisher_.add(port).value();
+  for (const auto& forward : sandbox_.options.forwards) forwarder_.add(forward).value();
   if (!sandbox_.options.control.empty())
     control_socket_.emplace(bind_control(sandbox_.options.control).value());
 }
@@ -214,16 +216,37 @@ void HostCore::begin_with_device(Message& message) {
     if (!queue) return refuse_child(queue.error());
     queues.push_back(std::move(*queue));
   }
-  if (begin(std::move(queues), message.sender)) send({MessageType::go});
+  if (!begin(std::move(queues), message.sender)) return;
+  if (forwarder_.listens_inside()) return worker_.tasks().spawn(open_forwards());
+  begin_forwards();
+  send({MessageType::go});
+}
+
+// The command finds what it may connect to: it starts when everything in there is listened at.
+Task<> HostCore::open_forwards() {
+  const auto opened =
+      co_await forwarder_.open_inside([this](int family, int type) { return sockets_.take(family, type); });
+  if (!opened) co_return refuse_child(opened.error());
+  begin_forwards();
+  send({MessageType::go});
+}
+
+void HostCore::begin_forwards() {
+  forwarder_.begin(
+      {sandbox_.ledger, worker_.flows(), worker_.world(), &*guest_dialer_, worker_.tasks(), worker_.tasks()});
 }
 
 // From here on the channel carries packets; `go` is the last word on it.
 void HostCore::begin_with_pump(const Message& message) {
   if (worker_.has_begun()) return;
+  if (forwarder_.listens_inside())
+    return refuse_child({"the sandbox keeps its device, so no socket can be listened at in there",
+                         {},
+                         "leave out forwards that listen at guest+…"});
   send({MessageType::go});
   std::vector<std::unique_ptr<Device>> queues;
   queues.push_back(std::make_unique<ChannelDevice>(UniqueFd(::fcntl(channel_.get(), F_DUPFD_CLOEXEC, 3))));
-  begin(std::move(queues), message.sender);
+  if (begin(std::move(queues), message.sender)) begin_forwards();
 }
 
 bool HostCore::begin(std::vector<std::unique_ptr<Device>> queues, pid_t child) {

@@ -4,6 +4,7 @@
 
 #include "host/control/control_server.h"
 #include "host/control/sandbox_commands.h"
+#include "host/forward/forwarder.h"
 #include "host/host.h"
 #include "host/policy_reload.h"
 #include "host/publish/guest_dialer.h"
@@ -20,6 +21,7 @@ namespace nsrun {
 //   guest ─► queue 0 ─► Worker on this loop             (worker.h)
 //         ─► queue n ─► Worker on a thread of its own
 //   client ─► published port ─► Carrier(AllowAll) ─► GuestDialer ─► guest
+//   client ─► forward ────────► Carrier(AllowTo) ──► GuestDialer, or the world
 //
 // run() is the one task; it owns all others, through its worker's scope, and ends with the child or by
 // close().
@@ -50,6 +52,8 @@ class HostCore {
   void accelerate(Message& message);
   void begin_with_pump(const Message& message);
   void publish();
+  Task<> open_forwards();
+  void begin_forwards();
   void serve_control();
   Task<> reload_and_tell();
   void refuse_child(const Error& error);
@@ -78,6 +82,7 @@ class HostCore {
   std::optional<GuestDialer> guest_dialer_;
   std::optional<Carrier> published_flows_;
   Publisher publisher_;
+  Forwarder forwarder_;
   PolicyReload policy_reload_;
   std::optional<UnixSocket> control_socket_;  // until it is served
   std::optional<SandboxCommands> commands_;

@@ -40,7 +40,7 @@ boost::json::object describe(const FlowRecord& record) {
   line["time"] = timestamp(record.began());
   line["flow"] = record.id;
   line["protocol"] = to_string(protocol);
-  const bool guest_asked = record.asker == Asker::guest;
+  const bool guest_asked = is_guest(record.asker);
   const std::string source =
       record.asker_name.empty() ? text_of(record.key.source, protocol) : record.asker_name.str();
   const std::string target = text_of(record.key.target, protocol);

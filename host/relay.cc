@@ -9,19 +9,21 @@ namespace nsrun {
 namespace {
 
 constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
+// A stream's, at first: most connections of many say little and wait.
+constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
 
 struct Direction {
   Connection& from;
   Connection& to;
   bool& finished;
-  Asker from_whom;
+  bool from_guest;
   void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
   FlowEnd if_from_breaks;
   FlowEnd if_to_breaks;
 };
 
 Task<> pump(Direction way, FlowRecord& record) {
-  std::vector<std::byte> buffer(buffer_size);
+  std::vector<std::byte> buffer(first_buffer);
   for (;;) {
     const auto chunk = co_await way.from.read(buffer);
     if (!chunk) {
@@ -30,7 +32,7 @@ Task<> pump(Direction way, FlowRecord& record) {
     }
     if (chunk->end) {
       way.finished = true;
-      if (way.from_whom == Asker::guest) record.guest_finished();
+      if (way.from_guest) record.guest_finished();
       co_return way.to.finish();
     }
     const auto written = co_await way.to.write(Bytes(buffer).first(chunk->size));
@@ -39,6 +41,8 @@ Task<> pump(Direction way, FlowRecord& record) {
       break;
     }
     (record.*way.moved)(chunk->size, 1);
+    if (chunk->size == buffer.size() && buffer.size() < buffer_size)
+      buffer = std::vector<std::byte>(buffer.size() * buffer_growth);
   }
   way.from.reset();
   way.to.reset();
@@ -57,10 +61,11 @@ struct ResetUnfinished {
 };
 
 // A datagram that cannot be delivered says so (port unreachable) and the flow goes on.
-Task<> pump_datagrams(Direction way, FlowRecord& record) {
+Task<> pump_datagrams(Direction way, FlowRecord& record, Clock::time_point& last_seen) {
   std::vector<std::byte> buffer(buffer_size);
   for (;;) {
     const auto chunk = co_await way.from.read(buffer);
+    last_seen = Clock::now();
     if (chunk && chunk->end) co_return record.ended(FlowEnd::idle);
     if (!chunk && chunk.error().code.value() != ECONNREFUSED) co_return record.ended(way.if_from_breaks);
     if (!chunk) {
@@ -75,6 +80,26 @@ Task<> pump_datagrams(Direction way, FlowRecord& record) {
     else if (written.error().code.value() == EPIPE)
       co_return record.ended(way.if_to_breaks);
   }
+}
+
+// Two sockets know no end, so this is theirs. One timer that is set anew when it is due, whatever is sent.
+Task<> until_idle(const Clock::time_point& last_seen, Clock::duration most_idle) {
+  for (;;) {
+    const auto left = last_seen + most_idle - Clock::now();
+    if (left <= Clock::duration{}) co_return;
+    co_await sleep_for(left);
+  }
+}
+
+Task<> pump_both(Direction up, Direction down, FlowRecord& record, Clock::time_point& last_seen) {
+  co_await either(pump_datagrams(up, record, last_seen), pump_datagrams(down, record, last_seen));
+}
+
+Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record, Clock::duration most_idle) {
+  auto last_seen = Clock::now();
+  const bool ended =
+      co_await either(pump_both(up, down, record, last_seen), until_idle(last_seen, most_idle));
+  if (!ended) record.ended(FlowEnd::idle);
 }
 
 // One end goes on by itself with the other's kernel socket. True: it took everything.
@@ -94,33 +119,32 @@ bool hand_over(std::unique_ptr<Connection>& near, std::unique_ptr<Connection>& f
 }  // namespace
 
 Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
-             std::unique_ptr<FlowRecord> record) {
+             std::unique_ptr<FlowRecord> record, Clock::duration most_idle) {
   const Executor executor = co_await asio::this_coro::executor;
   if (hand_over(near, far, record, executor)) co_return;
   const bool datagrams = near->transport() == Transport::datagram;
-  if (!datagrams) record->relayed_from_guest();
+  if (!datagrams && record->asker != Asker::forwarded) record->relayed_from_guest();
   if (!datagrams && near->socket() >= 0 && far->socket() >= 0) {
     co_await relay_sockets(executor, near->release_socket(), far->release_socket(), *record);
     co_return;
   }
   ResetUnfinished state{*near, *far, datagrams, datagrams};
-  const Asker other = record->asker == Asker::client ? Asker::guest : Asker::client;
   const Direction up{*near,
                      *far,
                      state.up,
-                     record->asker,
+                     is_guest(record->asker),
                      &FlowRecord::moved_up,
                      FlowEnd::reset_by_source,
                      FlowEnd::reset_by_target};
   const Direction down{*far,
                        *near,
                        state.down,
-                       other,
+                       record->asker == Asker::client,
                        &FlowRecord::moved_down,
                        FlowEnd::reset_by_target,
                        FlowEnd::reset_by_source};
   if (datagrams)
-    co_await either(pump_datagrams(up, *record), pump_datagrams(down, *record));
+    co_await relay_datagrams(up, down, *record, most_idle);
   else
     co_await both(pump(up, *record), pump(down, *record));
   record->ended(FlowEnd::closed);

@@ -6,13 +6,16 @@
 
 namespace nsrun {
 
+constexpr auto datagrams_idle = 60s;  // then nobody has more to say; as StackOptions::udp_idle
+
 // Moves bytes both ways between the one who asked (`near`) and the one who was dialled (`far`), until both
 // directions are finished, or one breaks and takes the other with it. A direction's end is passed on as a
-// half-close. Datagrams keep their boundaries, and the first end is the end of both.
+// half-close. Datagrams keep their boundaries; the first end is the end of both, and so is
+// `most_idle` without any.
 //
 // Where an end can carry a kernel socket on by itself, it does, and the task ends at once; where both are
 // kernel sockets, the kernel moves the bytes (splice). Neither changes what anybody sees.
 Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
-             std::unique_ptr<FlowRecord> record);
+             std::unique_ptr<FlowRecord> record, Clock::duration most_idle = datagrams_idle);
 
 }  // namespace nsrun

@@ -26,7 +26,7 @@ struct Way {
   Descriptor& from;
   Descriptor& to;
   bool& finished;
-  Asker from_whom;
+  bool from_guest;
   void (FlowRecord::*moved)(std::uint64_t, std::uint64_t);
   FlowEnd if_from_breaks, if_to_breaks;
 };
@@ -123,7 +123,7 @@ struct ResetUnfinished {
 void finish(Way& way, FlowRecord& record) {
   ::shutdown(way.to.native_handle(), SHUT_WR);
   way.finished = true;
-  if (way.from_whom == Asker::guest) record.guest_finished();
+  if (way.from_guest) record.guest_finished();
 }
 
 void break_off(Way& way, FlowRecord& record, FlowEnd end) {
@@ -153,15 +153,14 @@ Task<> pump(PipePool& pool, Way way, FlowRecord& record) {
 Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord& record) {
   Descriptor a(executor, near.release()), b(executor, far.release());
   ResetUnfinished state{a, b};
-  const Asker other = record.asker == Asker::client ? Asker::guest : Asker::client;
   auto& pool = asio::use_service<PipePool>(executor.context());
   co_await both(pump(pool,
-                     {a, b, state.up, record.asker, &FlowRecord::moved_up, FlowEnd::reset_by_source,
+                     {a, b, state.up, is_guest(record.asker), &FlowRecord::moved_up, FlowEnd::reset_by_source,
                       FlowEnd::reset_by_target},
                      record),
                 pump(pool,
-                     {b, a, state.down, other, &FlowRecord::moved_down, FlowEnd::reset_by_target,
-                      FlowEnd::reset_by_source},
+                     {b, a, state.down, record.asker == Asker::client, &FlowRecord::moved_down,
+                      FlowEnd::reset_by_target, FlowEnd::reset_by_source},
                      record));
   record.ended(FlowEnd::closed);
 }

@@ -8,7 +8,7 @@ namespace {
 
 // By its name where it is known, else by its address; and by its port, for it is what a rule would name.
 std::string peer_of(const FlowRecord& record) {
-  const bool guest_asked = record.asker == Asker::guest;
+  const bool guest_asked = is_guest(record.asker);
   const Endpoint& peer = guest_asked ? record.key.target : record.key.source;
   if (record.key.protocol == Protocol::icmp)
     return record.name.empty() ? peer.address.to_string() : record.name.str();
@@ -27,8 +27,10 @@ std::string_view verdict_of(const FlowRecord& record) {
 void Summary::add(const FlowRecord& record) {
   const bool is_refused = !record.allowed || record.end == FlowEnd::policy;
   const Fate fate = is_refused ? Fate::refused : record.end == FlowEnd::failed ? Fate::failed : Fate::passed;
-  Key key{fate, std::string(verdict_of(record)),
-          std::string(to_string(record.key.protocol)) + "/" + peer_of(record)};
+  const bool is_forward = record.asker == Asker::forwarded || record.asker == Asker::guest_forwarded;
+  Key key{
+      fate, std::string(verdict_of(record)),
+      is_forward ? record.dialled() : std::string(to_string(record.key.protocol)) + "/" + peer_of(record)};
   if (sums_.size() >= most_lines && !sums_.contains(key)) key.peer = "others";
   Sum& sum = sums_[key];
   sum.flows += 1;

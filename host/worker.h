@@ -39,6 +39,7 @@ class Worker {
   bool has_begun() const { return stack_ != nullptr; }
   Stack& stack() { return *stack_; }
   Scope& tasks() { return tasks_; }
+  Dialer& world() { return world_; }
   asio::io_context& context() { return context_; }
   // Takes what waits at the device; how many flows hold something of the guest's that was not passed on yet.
   std::size_t unfinished() { return stack_ ? stack_->unfinished() : 0; }

@@ -15,9 +15,14 @@ namespace nsrun {
 enum class Protocol : std::uint8_t { tcp, udp, icmp };
 std::string_view to_string(Protocol protocol);
 
-// Who asked for a flow: the guest, a client of a published port, or, where there is no guest, a client of
-// whatever is forwarded.
-enum class Asker : std::uint8_t { guest, client, forwarded };
+// Who asked for a flow.
+enum class Asker : std::uint8_t {
+  guest,
+  client,          // of a published port, or of a forward that leads into the sandbox
+  forwarded,       // a client of whatever is forwarded past the guest, or where there is none
+  guest_forwarded  // the guest, of a forward that listens in the sandbox: not for the rules to judge
+};
+constexpr bool is_guest(Asker asker) { return asker == Asker::guest || asker == Asker::guest_forwarded; }
 
 // Who asks for what. For icmp (echo) the source's port is the echo identifier and the target's port is 0.
 struct FlowKey {

@@ -16,6 +16,8 @@
 //   ── map_ids (uid, gid lines) ────────►           it is in its new user namespace, and waits
 //   ◄──────────────────── ids_mapped ───            /proc/PID/{uid,gid}_map are written
 //   ── device (its fds) ────────────────►           the network is set up; the host builds its stack
+//   ◄────────────────── make_sockets ───            for what the host listens at in there, if anything
+//   ── sockets (fds) ───────────────────►
 //   ◄──────────────────────────── go ───            packets flow: the command may start
 //   ── accelerate (fds) ────────────────►           accelerated or closed: connects are asked of the host
 //   ── started ─────────────────────────►           exec succeeded

@@ -107,6 +107,9 @@ int policy_command(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   for (const auto& word : words)
     if (word == "-h" || word == "--help") return std::fputs(usage_text, stdout) < 0;
+  for (const auto& word : words)
+    if (word.starts_with("-") && word != "--json" && word != "--time")
+      return misused("policy has no option '" + word + "': it looks at files alone");
   if (words.empty()) return misused("policy check, or policy explain?");
   const std::string what = std::move(words.front());
   words.erase(words.begin());

@@ -26,14 +26,15 @@ constexpr auto help = R"(nsrun forward connects clients of one endpoint to anoth
 
 class Forwarding final : public Serving {
  public:
-  explicit Forwarding(Service& service) : forwarder_(service) {}
+  explicit Forwarding(Service& service) : service_(service), forwarder_(service.executor(), false) {}
   Result<void> add(const Forward& forward) { return forwarder_.add(forward); }
   Task<Result<void>> begin() override {
-    forwarder_.begin();
+    forwarder_.begin(service_.forward_parts());
     co_return Result<void>{};
   }
 
  private:
+  Service& service_;
   Forwarder forwarder_;
 };
 

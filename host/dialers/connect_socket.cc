@@ -10,6 +10,18 @@ int try_connect(int socket, const SocketAddress& address) {
   return errno;
 }
 
+// How the first call went: as try_connect, but for vsock, where a call after one that failed begins anew
+// (vsock_connect in the kernel's net/vmw_vsock/af_vsock.c).
+int ask_again(int socket, const SocketAddress& address) {
+  if (address.family() != AF_VSOCK) return try_connect(socket, address);
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length) < 0) return errno;
+  SocketAddress peer;
+  if (error || ::getpeername(socket, peer.get(), &peer.length) == 0) return error;
+  return EINPROGRESS;
+}
+
 bool under_way(int error) { return error == EINPROGRESS || error == EALREADY || error == EINTR; }
 
 }  // namespace
@@ -18,7 +30,7 @@ Task<Result<UniqueFd>> connect_socket(Executor executor, UniqueFd socket, Socket
                                       std::string doing) {
   int error = try_connect(socket.get(), address);
   // On loopback the handshake is done by now; asking at once saves a trip through the reactor.
-  if (under_way(error)) error = try_connect(socket.get(), address);
+  if (under_way(error)) error = ask_again(socket.get(), address);
   if (under_way(error)) {
     Descriptor waiter(executor);
     boost::system::error_code failure;
@@ -27,7 +39,7 @@ Task<Result<UniqueFd>> connect_socket(Executor executor, UniqueFd socket, Socket
     socket.release();  // the waiter's, which closes it when this task is cancelled
     while (under_way(error)) {
       co_await waiter.async_wait(Descriptor::wait_write, use_task);
-      error = try_connect(waiter.native_handle(), address);
+      error = ask_again(waiter.native_handle(), address);
     }
     socket.reset(waiter.release());
   }

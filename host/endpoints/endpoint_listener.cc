@@ -23,25 +23,6 @@ Error not_listened(const EndpointUrl& endpoint, const std::string& what, std::st
   return {"cannot listen at '" + endpoint.text + "': " + what, {}, std::move(advice), ExitCode::usage};
 }
 
-// The first address of a name of this machine, IPv4 before IPv6. Before anything runs: it may take a while.
-Result<IpAddress> address_of(const EndpointUrl& endpoint) {
-  if (endpoint.host.empty()) return IpAddress{};
-  if (const auto address = IpAddress::parse(endpoint.host)) return *address;
-  for (const int family : {AF_INET, AF_INET6}) {
-    addrinfo hints{};
-    hints.ai_flags = AI_PASSIVE;
-    hints.ai_family = family;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    if (::getaddrinfo(endpoint.host.c_str(), nullptr, &hints, &found) != 0) continue;
-    SocketAddress address;
-    std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
-    ::freeaddrinfo(found);
-    return address.endpoint().address;
-  }
-  return not_listened(endpoint, "'" + endpoint.host + "' has no address", "write an address of this machine");
-}
-
 Result<mode_t> mode_of(const EndpointUrl& endpoint) {
   const auto found = endpoint.options.find("mode");
   if (found == endpoint.options.end()) return usual_mode;
@@ -65,6 +46,39 @@ Result<std::unique_ptr<EndpointListener>> EndpointListener::bind(const EndpointU
   std::unique_ptr<EndpointListener> listener(new EndpointListener(where));
   if (auto opened = listener->open(); !opened) return opened.error();
   return listener;
+}
+
+Result<std::unique_ptr<EndpointListener>> EndpointListener::bind_inside(const EndpointUrl& where,
+                                                                        UniqueFd made) {
+  std::unique_ptr<EndpointListener> listener(new EndpointListener(where));
+  const auto address = address_of(where);
+  if (!address) return address.error();
+  const Endpoint there{*address, static_cast<std::uint16_t>(where.port)};
+  auto taken =
+      listener->take_bound(bind_made(std::move(made), where.protocol(), there,
+                                     "cannot listen at " + where.to_string(), "choose another port"));
+  if (!taken) return taken.error();
+  return listener;
+}
+
+// Before anything runs: a name may take a while.
+Result<IpAddress> EndpointListener::address_of(const EndpointUrl& endpoint) {
+  if (endpoint.host.empty()) return IpAddress{};
+  if (endpoint.is_guest()) return endpoint.target().endpoint.address;
+  if (const auto address = IpAddress::parse(endpoint.host)) return *address;
+  for (const int family : {AF_INET, AF_INET6}) {
+    addrinfo hints{};
+    hints.ai_flags = AI_PASSIVE;
+    hints.ai_family = family;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (::getaddrinfo(endpoint.host.c_str(), nullptr, &hints, &found) != 0) continue;
+    SocketAddress address;
+    std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
+    ::freeaddrinfo(found);
+    return address.endpoint().address;
+  }
+  return not_listened(endpoint, "'" + endpoint.host + "' has no address", "write an address of this machine");
 }
 
 Result<void> EndpointListener::open() {
@@ -98,12 +112,32 @@ Result<void> EndpointListener::open_ip() {
   const auto port = static_cast<std::uint16_t>(where_.port);
   auto bound = bind_ip(where_.protocol(), {*address, port}, "cannot listen at " + where_.to_string(),
                        "another program listens there; choose another port");
+  return take_bound(std::move(bound));
+}
+
+Result<void> EndpointListener::take_bound(Result<UniqueFd> bound) {
   if (!bound) return bound.error();
   socket_ = std::move(*bound);
   SocketAddress own;
   ::getsockname(socket_.get(), own.get(), &own.length);
   where_.port = own.endpoint().port;
   return {};
+}
+
+// Who comes later is refused, rather than left waiting for us to end.
+struct EndpointListener::Closing {
+  EndpointListener& listener;
+  ~Closing() {
+    listener.socket_.reset();
+    listener.file_.reset();
+  }
+};
+
+Task<> EndpointListener::accept(StreamSink take, ClientSink sink) {
+  if (sink.place.empty()) sink.place = where_.to_string();
+  const Executor executor = co_await asio::this_coro::executor;
+  const Closing closing{*this};
+  co_await accept_sockets(executor, socket(), std::move(take), std::move(sink));
 }
 
 Task<> EndpointListener::run(Scope& tasks, ClientSink sink) {
@@ -117,6 +151,7 @@ Task<> EndpointListener::run(Scope& tasks, ClientSink sink) {
   } closes{*this};
   if (sink.place.empty()) sink.place = where_.to_string();
   const Executor executor = tasks.executor();
+  const Closing closing{*this};
   if (where_.transport() == Transport::datagram) {
     co_await receive_datagrams(executor, socket(), std::move(sink));
   } else if (!tls_) {

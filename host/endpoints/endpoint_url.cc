@@ -71,6 +71,8 @@ Flaw take_ip(EndpointUrl& endpoint, const std::string& host, const std::string& 
   }
   auto name = canonical_name(host);
   if (!name) return "'" + host + "' is neither an address nor a host name";
+  if (endpoint.is_guest() && *name != "localhost")
+    return "'" + host + "' is neither an address in the sandbox nor localhost";
   endpoint.host = std::move(*name);
   return std::nullopt;
 }
@@ -163,6 +165,11 @@ Target EndpointUrl::target() const {
     return target;
   }
   target.endpoint.port = static_cast<std::uint16_t>(port);
+  if (is_guest() && host == "localhost") {
+    target.endpoint.address = IpAddress::v4(127, 0, 0, 1);
+    target.name = host;
+    return target;
+  }
   if (const auto address = IpAddress::parse(host))
     target.endpoint.address = *address;
   else

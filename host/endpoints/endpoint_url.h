@@ -14,12 +14,12 @@ namespace nsrun {
 //
 //   tcp://HOST:PORT  udp://HOST:PORT   no HOST: all addresses, of a listener
 //   tls://HOST:PORT?…                  TLS on TCP (endpoint_tls.h says which options)
-//   unix:///PATH                       a stream;  unix+dgram:///PATH  datagrams;  ?mode=0660 of a listener's
-//   file vsock://CID:PORT                   CID a number, any (a listener's), host (2) or local (1); vsock(7)
-//   hvsock:///PATH:PORT                hybrid vsock: a virtual machine's ports at a unix socket of its
-//   monitor
+//   unix:///PATH                       a stream; ?mode=0660 of a listener's file
+//   unix+dgram:///PATH                 datagrams; likewise
+//   vsock://CID:PORT                   CID a number, any (a listener's), host (2) or local (1); vsock(7)
+//   hvsock:///PATH:PORT                hybrid vsock: a virtual machine's ports at its monitor's unix socket
 //                                      (Firecracker, Cloud Hypervisor)
-//   guest+tcp://HOST:PORT  guest+udp://HOST:PORT   in the sandbox
+//   guest+tcp://HOST:PORT  guest+udp://HOST:PORT   in the sandbox; HOST is an address there, or localhost
 struct EndpointUrl {
   enum class Kind : std::uint8_t {
     tcp,

@@ -86,6 +86,9 @@ Task<Result<std::unique_ptr<Connection>>> VsockDialer::dial(const Target& target
   UniqueFd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) co_return errno_error(doing, advice_for(errno));
   auto connected = co_await connect_socket(executor_, std::move(socket), vsock_address(cid_, port_), doing);
+  // vsock has no other word for a port that nobody listens at.
+  if (!connected && connected.error().code.value() == ECONNRESET)
+    co_return Error{doing, errno_code(ECONNREFUSED)};
   if (!connected) co_return connected.error();
   co_return std::make_unique<SocketConnection>(executor_, std::move(*connected));
 }

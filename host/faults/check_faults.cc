@@ -31,7 +31,12 @@ Error wrong(const FaultSpec& spec, const char* why, const char* advice) {
 Result<void> check_faults(const FaultSpec& spec, FaultTarget target) {
   const Kinds has(spec);
   if (target == FaultTarget::packets) {
-    if (has.answers || has.flows || has.any || has.streams || has.datagrams)
+    const bool has_others = has.answers || has.flows || has.any || has.streams || has.datagrams;
+    if (has_others && has.packets)
+      return wrong(spec, "has faults of packets and of flows",
+                   "each of packets begins so: packets:loss=1%,packets:reorder=1%; those of flows go apart: "
+                   "FAULTS @ MATCH");
+    if (has_others)
       return wrong(spec, "does not say which flows",
                    "write it as FAULTS @ MATCH, for instance latency=200ms @ *; in a file with match: HOST");
     return {};

@@ -6,7 +6,7 @@ namespace nsrun {
 
 Faults::Faults(FaultSpec spec, std::string rule, std::uint64_t seed) : rule_(std::move(rule)), seed_(seed) {
   if (spec.packets.any()) packets_ = std::make_shared<PacketFaults>(spec.packets, seed);
-  spec_ = std::make_shared<const FaultSpec>(std::move(spec));
+  spec_.store(std::make_shared<const FaultSpec>(std::move(spec)));
 }
 
 void Faults::replace(FaultSpec spec) {

@@ -8,6 +8,7 @@
 
 #include "host/faults/fault_spec.h"
 #include "runtime/chance.h"
+#include "runtime/replaceable.h"
 #include "runtime/task.h"
 
 namespace nsrun {
@@ -47,7 +48,7 @@ class Faults {
  private:
   const std::string rule_;
   const std::uint64_t seed_;
-  std::atomic<std::shared_ptr<const FaultSpec>> spec_;
+  Replaceable<FaultSpec> spec_;
   std::atomic<std::uint64_t> flows_ = 0;
   std::shared_ptr<PacketFaults> packets_;
   std::mutex lock_;  // of watches_; while it is held, their loops live

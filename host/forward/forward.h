@@ -18,7 +18,7 @@ struct Forward {
 class AllowTo final : public Policy {
  public:
   AllowTo(const EndpointUrl& where, SharedText rule)
-      : target_(where.target()), via_(where.text), rule_(std::move(rule)) {}
+      : target_(where.target()), via_(where.is_guest() ? "" : where.text), rule_(std::move(rule)) {}
   Verdict judge(const FlowKey& key) override {
     Verdict verdict{.allowed = true, .target = target_, .rule = rule_};
     verdict.target.source = key.source;

@@ -43,6 +43,12 @@ Result<MessagePart> MessageParser<is_request>::take(std::string_view bytes) {
   return MessagePart{size, is_head};
 }
 
+// In quotes Beast takes any character; and some servers, a bare LF for the end of the line.
+template <bool is_request>
+void MessageParser<is_request>::on_chunk_header_impl(std::uint64_t, string_view extensions, Code& why) {
+  if (!is_text({extensions.data(), extensions.size()})) why = http::error::bad_chunk_extension;
+}
+
 template class MessageParser<true>;
 template class MessageParser<false>;
 

@@ -34,7 +34,7 @@ class MessageParser : public boost::beast::http::basic_parser<is_request> {
   void on_header_impl(Code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
   std::size_t on_body_impl(string_view body, Code&) override { return body.size(); }
-  void on_chunk_header_impl(std::uint64_t, string_view, Code&) override {}
+  void on_chunk_header_impl(std::uint64_t, string_view extensions, Code& why) override;
   std::size_t on_chunk_body_impl(std::uint64_t, string_view body, Code&) override { return body.size(); }
   void on_finish_impl(Code&) override {}
 };

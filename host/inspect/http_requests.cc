@@ -42,11 +42,13 @@ class HttpRequests::Parser final : public RequestParser {
       return disagrees("a header is folded over two lines");
     if (hosts_ != 1) return disagrees(hosts_ == 0 ? "a request names no host" : "a request names two hosts");
     if (lengths_ + codings_ > 1) return disagrees("a request tells its length twice");
+    if (codings_ > 0 && is_old_) return disagrees("a request has chunks, which HTTP/1.0 does not know");
     return {};
   }
 
  private:
   void on_request_impl(http::verb method, string_view, string_view target, int version, Code&) override {
+    is_old_ = version == 10;
     if (version != 10 && version != 11) wrong_ = "it is not HTTP/1.0 or 1.1";
     if (method == http::verb::connect) wrong_ = "CONNECT would lead to another host";
     if (target.starts_with('/') || (target == "*" && method == http::verb::options)) return;
@@ -62,7 +64,7 @@ class HttpRequests::Parser final : public RequestParser {
       ++hosts_;
       check_host({value.data(), value.size()});
     } else if (field == http::field::content_length) {
-      ++lengths_;
+      lengths_ += value.find(',') == value.npos ? 1 : 2;
     } else if (field == http::field::transfer_encoding) {
       ++codings_;
       if (!boost::beast::iequals(value, "chunked")) wrong_ = "a request has a transfer coding beside chunked";
@@ -84,6 +86,7 @@ class HttpRequests::Parser final : public RequestParser {
   const std::uint16_t port_;
   std::string wrong_;  // what does not agree; empty: nothing so far
   int hosts_ = 0, lengths_ = 0, codings_ = 0;
+  bool is_old_ = false;  // HTTP/1.0
 };
 
 HttpRequests::HttpRequests(std::string host, std::uint16_t port) : host_(canonical_host(host)), port_(port) {}

@@ -12,11 +12,18 @@ void set(int socket, int level, int option, int value) {
 
 Result<UniqueFd> bind_family(Protocol protocol, const Endpoint& where, const std::string& doing,
                              const std::string& if_in_use) {
+  const int type = protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
+  UniqueFd socket(::socket(SocketAddress(where).family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket) return errno_error(doing);
+  return bind_made(std::move(socket), protocol, where, doing, if_in_use);
+}
+
+}  // namespace
+
+Result<UniqueFd> bind_made(UniqueFd socket, Protocol protocol, const Endpoint& where,
+                           const std::string& doing, const std::string& if_in_use) {
   const bool tcp = protocol == Protocol::tcp;
   SocketAddress address(where);
-  UniqueFd socket(
-      ::socket(address.family(), (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket) return errno_error(doing);
   if (tcp) set(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.family() == AF_INET6) {
     set(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, where.address.is_unspecified() ? 0 : 1);
@@ -37,8 +44,6 @@ Result<UniqueFd> bind_family(Protocol protocol, const Endpoint& where, const std
   }
   return socket;
 }
-
-}  // namespace
 
 Result<UniqueFd> bind_ip(Protocol protocol, const Endpoint& where, const std::string& doing,
                          const std::string& if_in_use) {

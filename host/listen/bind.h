@@ -10,6 +10,10 @@ namespace nsrun {
 // `doing` opens the error's line; that of an endpoint in use has ExitCode::port_in_use and this advice.
 Result<UniqueFd> bind_ip(Protocol protocol, const Endpoint& where, const std::string& doing,
                          const std::string& if_in_use);
+// The same with a socket that was made elsewhere, of the address's family and the protocol's type: it binds
+// in the network namespace that it is of.
+Result<UniqueFd> bind_made(UniqueFd socket, Protocol protocol, const Endpoint& where,
+                           const std::string& doing, const std::string& if_in_use);
 constexpr int listen_backlog = 1024;  // connections the kernel holds before we accept them
 
 }  // namespace nsrun

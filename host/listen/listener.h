@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "runtime/connection.h"
 #include "runtime/fd.h"
@@ -13,14 +15,16 @@ namespace nsrun {
 struct Client {
   Endpoint address;
   SharedText name;
+  std::optional<std::uint32_t> cid = {};  // of vsock(7)
 };
 
 // Where the clients of a listening socket go.
 struct ClientSink {
   std::function<FlowKey(const Client&)> key;  // what a client asks for by coming here
   RequestSink request;
+  std::function<bool(const Client&)> admits = {};  // others are closed at once; empty: all may come
   std::function<void(const Error&)> trouble;  // no client gets in, and what to do about it; again each time
-  std::string place;                          // for trouble: "the published port 8080"
+  std::string place = {};                     // for trouble: "the published port 8080"
 };
 
 // A request of one who has a connection already: what is accepted is that; refused, it is reset.

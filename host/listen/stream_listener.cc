@@ -49,6 +49,11 @@ Error cannot_accept(const std::string& place) {
                                                             : "this machine is out of memory");
 }
 
+std::optional<std::uint32_t> cid_of(const SocketAddress& address) {
+  if (address.family() != AF_VSOCK) return std::nullopt;
+  return reinterpret_cast<const sockaddr_vm&>(address.storage).svm_cid;
+}
+
 SharedText name_of(const SocketAddress& address, int socket) {
   if (address.family() == AF_VSOCK) {
     const auto& vm = reinterpret_cast<const sockaddr_vm&>(address.storage);
@@ -76,7 +81,8 @@ Task<> accept_sockets(Executor executor, int socket, StreamSink take, ClientSink
     UniqueFd accepted(::accept4(socket, address.get(), &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted) {
       scarce = accepted.get() >= scarce_from();
-      Client client{address.endpoint(), name_of(address, accepted.get())};
+      Client client{address.endpoint(), name_of(address, accepted.get()), cid_of(address)};
+      if (sink.admits && !sink.admits(client)) continue;
       if (address.is_ip()) tune(accepted.get(), client.address.address);
       take(std::move(client), std::move(accepted));
       // Clients that never cease to come must not keep the loop to themselves.

@@ -12,6 +12,8 @@ constexpr std::size_t max_name =
 // Printable ASCII without the space and the backslash. Not the locale's idea of it: <cctype> would have one.
 bool plain(char c) { return c > 0x20 && c < 0x7f && c != '\\'; }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // For the message only: what cannot be shown is left out.
@@ -43,6 +45,19 @@ Result<std::string> canonical_name(std::string_view text) {
   }
   if (label == 0) return wrong_name(text, "it has an empty label");
   return {boost::system::in_place_value, std::move(result)};
+}
+
+bool reads_as_address(std::string_view name) {
+  const auto dot = name.rfind('.');
+  const auto last = dot == name.npos ? name : name.substr(dot + 1);
+  return last.starts_with("0x") || std::ranges::all_of(last, is_digit);
+}
+
+bool is_host_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_' || c == '.';
+  };
+  return std::ranges::all_of(name, fits) && !reads_as_address(name);
 }
 
 }  // namespace nsrun

@@ -38,6 +38,15 @@ DnsReply address_reply(DnsType type, const std::optional<IpAddress>& v4, const s
 
 bool is_localhost(std::string_view name) { return name == "localhost" || name.ends_with(".localhost"); }
 
+// For a name that has no canonical form: the names that it is below, behind a label that is no rule's.
+std::string stand_in(std::string_view name) {
+  std::size_t plain = 0;  // where the part without escapes begins (RFC 1035 5.1: \DDD, \X)
+  for (std::size_t at = name.find('\\'); at < name.size(); at = name.find('\\', plain))
+    plain = at + (at + 1 < name.size() && name[at + 1] >= '0' && name[at + 1] <= '9' ? 4 : 2);
+  const auto dot = name.find('.', plain);
+  return dot == name.npos ? std::string{} : "\\" + std::string(name.substr(dot));
+}
+
 bool is_zone_transfer(DnsType type) { return type == DnsType::axfr || type == DnsType::ixfr; }
 
 }  // namespace
@@ -117,15 +126,19 @@ std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question, Asker
   }
   if (!options_.policy) return std::nullopt;
 
-  // What is no host name stands for any: only rules that hold for all names permit it.
+  // What has no canonical form stands for any, and for any below the names that it is below: only rules that
+  // hold for all of those permit it.
   const auto canonical = canonical_name(question.name);
   const std::string name = canonical ? *canonical : std::string{};
-  if (!options_.policy->permits_name(name)) return refuse(question, asker);
+  const std::string other = canonical ? name : stand_in(question.name);
+  if (!options_.policy->permits_name(name) || !options_.policy->permits_name(other))
+    return refuse(question, asker);
   if (canonical && options_.asked) options_.asked(name);
   std::optional<DnsReply> reply;
   if (options_.policy->gives_synthetic() && question.record_class == internet)
     reply = synthetic_reply(question, name);
-  if (!reply && !options_.policy->tells_outside(name)) reply.emplace();  // no records
+  const bool tells = options_.policy->tells_outside(name) && options_.policy->tells_outside(other);
+  if (!reply && !tells) reply.emplace();  // no records
   return reply;
 }
 
@@ -135,14 +148,14 @@ DnsReply NameServer::refuse(const DnsQuestion& question, Asker& asker) {
   return {.code = DnsCode::name_error};
 }
 
-// `name` is canonical; empty when it has no such form, and then it has no address either.
+// `name` is canonical; empty when it has no such form. What is no host's name has no address.
 std::optional<DnsReply> NameServer::synthetic_reply(const DnsQuestion& question, const std::string& name) {
   switch (question.type) {
     case DnsType::a:
-      if (name.empty()) return DnsReply{.code = DnsCode::name_error};
+      if (!is_host_name(name)) return DnsReply{.code = DnsCode::name_error};
       return address_reply(question.type, options_.synthetic->v4_for(name), std::nullopt);
     case DnsType::aaaa:
-      if (name.empty()) return DnsReply{.code = DnsCode::name_error};
+      if (!is_host_name(name)) return DnsReply{.code = DnsCode::name_error};
       if (!options_.gateway6) return DnsReply{};
       return address_reply(question.type, std::nullopt, options_.synthetic->v6_for(name));
     case DnsType::svcb:

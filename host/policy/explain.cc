@@ -159,7 +159,8 @@ class Explainer {
     for (const Rule& other : rules_.rules()) {
       if (&other == rule || listed == most_listed) break;
       if (!decides(other.action) || other.match.host != Match::Host::network) continue;
-      if (other.action == Action::allow) continue;
+      if (other.action == Action::allow && RuleSet::demands_no_more({.rule = &other}, {.rule = rule}))
+        continue;
       done.conditions.push_back("not where it resolves to an address of: " + said(other));
       ++listed;
     }

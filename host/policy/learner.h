@@ -52,6 +52,9 @@ class LearningPolicy final : public Policy {
   LearningPolicy(Policy& policy, Learner& learner) : policy_(policy), learner_(learner) {}
 
   Verdict judge(const FlowKey& key) override;
+  Verdict judge_again(const FlowKey& key, const SharedText& name) override {
+    return policy_.judge_again(key, name);
+  }
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
   std::uint64_t generation() const override { return policy_.generation(); }
 

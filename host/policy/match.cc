@@ -25,15 +25,6 @@ Error wrong(std::string_view text, std::string_view why, std::string advice) {
 
 constexpr auto form = "write it as [tcp/|udp/|icmp/|tls/|http/|dns/]HOST[:PORT[-PORT]]";
 
-// What inet_aton(3) would read as an address (127.1, 0x7f.1, 2130706433) is no name in anybody's DNS: top
-// level domains are not numeric (RFC 3696 2).
-bool looks_like_address(std::string_view name) {
-  const auto dot = name.rfind('.');
-  const auto last = dot == name.npos ? name : name.substr(dot + 1);
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return last.starts_with("0x") || std::all_of(last.begin(), last.end(), is_digit);
-}
-
 // The text of a host, and of its ports where there are any.
 std::pair<std::string_view, std::optional<std::string_view>> split_ports(std::string_view text) {
   const auto bracket = text.find(']');
@@ -64,8 +55,11 @@ Result<void> parse_host(Match& match, std::string_view host, std::string_view wh
     return wrong(whole, "has a * where none can be", "write *.example.org for all names below example.org");
   auto name = canonical_name(host);
   if (!name) return wrong(whole, "has no usable host name", name.error().advice);
-  if (looks_like_address(*name))
+  if (reads_as_address(*name))
     return wrong(whole, "is neither a name nor an address", "write addresses in full, as 127.0.0.1");
+  if (!is_host_name(*name))
+    return wrong(whole, "has no usable host name",
+                 "names have letters, digits, hyphens and underscores; each takes a rule of its own");
   match.host = below ? Match::Host::below : Match::Host::name;
   match.name = std::move(*name);
   return {};

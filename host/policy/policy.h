@@ -39,6 +39,11 @@ class Policy {
  public:
   virtual ~Policy() = default;
   virtual Verdict judge(const FlowKey& key) = 0;
+  // A flow that it has let pass, under `name` if it has one: its address may stand for another by now.
+  virtual Verdict judge_again(const FlowKey& key, const SharedText& name) {
+    (void)name;
+    return judge(key);
+  }
   // Which policy it is that judges now, counted from 0: it may have been replaced.
   virtual std::uint64_t generation() const { return 0; }
   // Has somebody else decide. `undecided` is judge's verdict, as it stands if the answer is yes.

@@ -1,17 +1,13 @@
 #include "host/policy/policy_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <span>
 
 #include "host/policy/fault_rule.h"
 #include "host/policy/make_rule.h"
+#include "host/policy/read_settings.h"
 #include "host/policy/yaml_events.h"
-#include "runtime/fd.h"
 
 // Theory of operation
 //
@@ -25,10 +21,7 @@ namespace {
 using Kind = YamlEvents::Kind;
 using Event = YamlEvents::Event;
 
-struct Text {
-  std::string text;
-  TextPlace place;
-};
+using Text = YamlEvents::Text;
 
 // One key of an entry of `rules`, and what it says.
 struct Field {
@@ -59,7 +52,7 @@ class Reader {
   Result<PolicyFile> read() {
     auto first = events_.next();
     if (!first) return first.error();
-    if (first->kind == Kind::end || is_null(*first)) return std::move(file_);
+    if (first->kind == Kind::end || first->is_null()) return std::move(file_);
     if (first->kind != Kind::mapping)
       return events_.wrong(first->place, "a policy is a mapping", "its keys are version, default and rules");
     if (auto done = read_top(); !done) return done.error();
@@ -68,37 +61,15 @@ class Reader {
   }
 
  private:
-  static bool is_null(const Event& event) {
-    return event.kind == Kind::scalar && event.is_plain && (event.text.empty() || event.text == "~");
-  }
-
   Error wrong_key(const Text& key, std::string_view what, std::string advice) {
-    return events_.wrong(key.place, key.text + ": " + std::string(what), std::move(advice));
-  }
-
-  // The next key of a mapping, or nothing where it ends.
-  Result<std::optional<Text>> next_key(std::string_view of, const std::string& known) {
-    auto event = events_.next();
-    if (!event) return event.error();
-    if (event->kind == Kind::mapping_end) return std::optional<Text>();
-    if (event->kind != Kind::scalar)
-      return events_.wrong(event->place, "a key of " + std::string(of) + " is a word", known);
-    return std::optional(Text{std::move(event->text), event->place});
-  }
-
-  Result<Text> scalar(const Text& key, const std::string& expected) {
-    auto event = events_.next();
-    if (!event) return event.error();
-    if (event->kind != Kind::scalar || is_null(*event))
-      return events_.wrong(event->place, key.text + ": a value is missing", expected);
-    return Text{std::move(event->text), event->place};
+    return events_.wrong_key(key, what, std::move(advice));
   }
 
   Result<void> read_top() {
     const std::string known = "the keys of a policy are version, default and rules";
     std::vector<std::string> seen;
     for (;;) {
-      auto key = next_key("a policy", known);
+      auto key = events_.next_key("a policy", known);
       if (!key) return key.error();
       if (!*key) return {};
       if (std::find(seen.begin(), seen.end(), (*key)->text) != seen.end())
@@ -111,14 +82,14 @@ class Reader {
   Result<void> read_top_value(const Text& key, const std::string& known) {
     if (key.text == "rules") return read_rules(key);
     if (key.text == "version") {
-      const auto version = scalar(key, "it is 1");
+      const auto version = events_.scalar(key, "it is 1");
       if (!version) return version.error();
       if (version->text != "1")
         return events_.wrong(version->place, "version: '" + version->text + "' is unknown", "it is 1");
       return {};
     }
     if (key.text != "default") return wrong_key(key, "there is no such key", known);
-    const auto text = scalar(key, "it is allow, deny, reject or ask");
+    const auto text = events_.scalar(key, "it is allow, deny, reject or ask");
     if (!text) return text.error();
     const auto action = parse_default(text->text);
     if (!action) return events_.wrong(text->place, "default: " + action.error().doing, action.error().advice);
@@ -129,7 +100,7 @@ class Reader {
   Result<void> read_rules(const Text& key) {
     auto event = events_.next();
     if (!event) return event.error();
-    if (is_null(*event)) return {};
+    if (event->is_null()) return {};
     if (event->kind != Kind::sequence)
       return events_.wrong(event->place, key.text + ": this is no list", "write each rule as - allow: HOST");
     for (;;) {
@@ -145,7 +116,8 @@ class Reader {
   Result<void> read_rule(const TextPlace& place) {
     std::vector<Field> fields;
     for (;;) {
-      auto key = next_key("a rule", "it is an action: allow, deny, reject, ask, redirect, via, fault or log");
+      auto key = events_.next_key("a rule",
+                                  "it is an action: allow, deny, reject, ask, redirect, via, fault or log");
       if (!key) return key.error();
       if (!*key) return make_rules(place, fields);
       for (const Field& field : fields)
@@ -171,11 +143,11 @@ class Reader {
         event = events_.next();
         if (!event) return event.error();
         if (event->kind == Kind::sequence_end) return field;
-        if (event->kind != Kind::scalar || is_null(*event)) return no_text(field, *event);
+        if (event->kind != Kind::scalar || event->is_null()) return no_text(field, *event);
         field.values.push_back({std::move(event->text), event->place});
       }
     }
-    if (event->kind != Kind::scalar || is_null(*event)) return no_text(field, *event);
+    if (event->kind != Kind::scalar || event->is_null()) return no_text(field, *event);
     field.values.push_back({std::move(event->text), event->place});
     return field;
   }
@@ -258,34 +230,6 @@ class Reader {
   PolicyFile file_;
 };
 
-Result<std::string> read_text(const std::string& path) {
-  // Without waiting for who writes a FIFO.
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return errno_error("cannot read the policy " + path, {}, ExitCode::usage);
-  struct stat status {};
-  if (::fstat(file.get(), &status) < 0) return errno_error("cannot read the policy " + path);
-  if (!S_ISREG(status.st_mode))
-    return Error{"cannot read the policy " + path + ": it is no regular file",
-                 {},
-                 "write the policy to a file first",
-                 ExitCode::usage};
-  std::string text(std::min<std::size_t>(static_cast<std::size_t>(status.st_size), largest_policy) + 1, '\0');
-  std::size_t size = 0;
-  for (;;) {
-    if (size == text.size()) text.resize(std::min(text.size() * 2, largest_policy + 1));
-    const auto got = ::read(file.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error("cannot read the policy " + path, {}, ExitCode::usage);
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-    if (size > largest_policy)
-      return Error{
-          "the policy " + path + " is larger than 32 MiB", {}, "leave some of it out", ExitCode::usage};
-  }
-  text.resize(size);
-  return Result<std::string>(boost::system::in_place_value, std::move(text));
-}
-
 }  // namespace
 
 Result<PolicyFile> parse_policy(std::string_view text, const std::string& name) {
@@ -293,7 +237,7 @@ Result<PolicyFile> parse_policy(std::string_view text, const std::string& name) 
 }
 
 Result<PolicyFile> read_policy(const std::string& path) {
-  const auto text = read_text(path);
+  const auto text = read_settings("the policy", path, largest_policy);
   if (!text) return text.error();
   return parse_policy(*text, path);
 }

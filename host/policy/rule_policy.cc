@@ -64,13 +64,14 @@ bool names_loopback(const Rule* rule, const IpAddress& gateway) {
 }
 
 Inspection inspection_for(const FlowKey& key, const RuleSet& rules, const RuleSet::Decision& decision) {
-  if (key.protocol != Protocol::tcp || decision.action == Action::redirect) return Inspection::none;
+  if (key.protocol != Protocol::tcp) return Inspection::none;
   // A name that is refused has addresses, and neighbours on them.
   const auto otherwise = rules.refuses_by_name() ? Inspection::refused : Inspection::none;
   if (!decision.rule) return otherwise;
   const Match& match = decision.rule->match;
   if (match.content == Match::Content::tls) return Inspection::tls;
   if (match.content == Match::Content::http) return Inspection::http;
+  if (decision.action == Action::redirect) return Inspection::none;
   return match.is_by_name() ? Inspection::name : otherwise;
 }
 
@@ -91,6 +92,17 @@ void add_inspection(Verdict& verdict, const FlowKey& key, std::shared_ptr<const 
   };
 }
 
+// The host's loopback is one place, whatever the guest calls it: only a rule that says what a flow has to be
+// is heeded, with the name that it is about, or with none.
+void inspect_gateway(Verdict& verdict, const FlowKey& key, std::shared_ptr<const RuleSet> rules,
+                     const RuleSet::Decision& decision) {
+  const auto otherwise = rules->refuses_by_name() ? Inspection::refused : Inspection::none;
+  add_inspection(verdict, key, std::move(rules), decision);
+  if (verdict.inspection == Inspection::name) verdict.inspection = otherwise;
+  const bool is_held = verdict.inspection == Inspection::tls || verdict.inspection == Inspection::http;
+  if (is_held && !decision.rule->match.is_by_name()) verdict.name = {};
+}
+
 }  // namespace
 
 RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules)
@@ -108,13 +120,18 @@ Verdict RulePolicy::judge(const FlowKey& key) {
     return refuse(Refusal::reset, name_service);
   }
   auto rules = this->rules();
-  if (options_.network.is_gateway(address)) return judge_gateway(key, *rules);
+  if (options_.network.is_gateway(address)) return judge_gateway(key, std::move(rules));
   // Addresses that were handed out stay names, also when no new ones are.
   if (SyntheticNames::covers(address)) {
     if (auto name = names_.name_of(address)) return judge_name(key, std::move(rules), std::move(*name));
     if (gives_synthetic()) return refuse(Refusal::host_unreachable, "unknown-name");
   }
   return judge_address(key, std::move(rules));
+}
+
+Verdict RulePolicy::judge_again(const FlowKey& key, const SharedText& name) {
+  if (!name.empty() && names_.name_of(key.target.address)) return judge_name(key, rules(), name);
+  return judge(key);
 }
 
 // What was asked about and allowed goes on as it was judged.
@@ -131,7 +148,8 @@ Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
 }
 
 // The host's loopback goes by three names: the gateway's address, that of its own, and host_name.
-Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) const {
+Verdict RulePolicy::judge_gateway(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const {
+  const RuleSet& rules = *shared;
   const auto& [gateway, port] = key.target;
   const auto loopback = gateway.is_v4() ? IpAddress::v4(127, 0, 0, 1) : *IpAddress::parse("::1");
   const Subject as_gateway{key.protocol, host_name, gateway, port};
@@ -145,6 +163,7 @@ Verdict RulePolicy::judge_gateway(const FlowKey& key, const RuleSet& rules) cons
   Verdict verdict = allow(key, {loopback, port}, decision.rule ? rules.text(decision) : loopback_of_host);
   verdict.name = loopback_name;
   verdict.asks = decision.action == Action::ask;
+  inspect_gateway(verdict, key, std::move(shared), decision);
   add_ways(verdict, rules, as_gateway);
   if (decision.action == Action::redirect) redirect(verdict, decision.rule->to);
   return verdict;
@@ -169,8 +188,11 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
     const Subject resolved{protocol, {}, address, port};
     // Nobody is asked about it, or sent elsewhere, at this late moment: what would be, is not dialled.
     const auto by_address = rules->decide_address(resolved, decision);
-    if (by_address.position != decision.position && by_address.action != Action::allow) return false;
-    return !is_protected(address) || rules->names_protected(resolved);
+    // Nor is it inspected otherwise than its name has it.
+    if (by_address.position != decision.position &&
+        (by_address.action != Action::allow || !RuleSet::demands_no_more(by_address, decision)))
+      return false;
+    return !is_protected(address) || rules->names_protected(resolved, decision);
   };
   add_ways(verdict, *rules, subject);
   if (decision.action == Action::redirect) redirect(verdict, decision.rule->to);
@@ -184,7 +206,7 @@ Verdict RulePolicy::judge_address(const FlowKey& key, std::shared_ptr<const Rule
   const auto decision = rules.decide(subject);
   if (refuses(decision.action)) return refuse_by(decision, rules, subject);
   const bool redirected = decision.action == Action::redirect;
-  if (is_protected(key.target.address) && !redirected && !rules.names_protected(subject))
+  if (is_protected(key.target.address) && !redirected && !rules.names_protected(subject, decision))
     return refuse(Refusal::prohibited, "protected-address");
 
   Verdict verdict = allow(key, key.target, rules.text(decision));

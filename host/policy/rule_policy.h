@@ -9,6 +9,7 @@
 #include "host/policy/policy.h"
 #include "host/policy/rule_set.h"
 #include "runtime/network.h"
+#include "runtime/replaceable.h"
 
 namespace nsrun {
 
@@ -30,6 +31,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules);
 
   Verdict judge(const FlowKey& key) override;
+  Verdict judge_again(const FlowKey& key, const SharedText& name) override;
   Task<Verdict> ask(const FlowKey& key, Verdict undecided) override;
 
   bool permits_name(std::string_view name) const override { return rules()->permits_name(name); }
@@ -53,13 +55,13 @@ class RulePolicy final : public Policy, public NamePolicy {
   std::uint64_t generation() const override { return generation_; }
 
  private:
-  Verdict judge_gateway(const FlowKey& key, const RuleSet& rules) const;
+  Verdict judge_gateway(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const;
   Verdict judge_name(const FlowKey& key, std::shared_ptr<const RuleSet> rules, SharedText name) const;
   Verdict judge_address(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const;
 
   const Options options_;
   SyntheticNames& names_;
-  std::atomic<std::shared_ptr<const RuleSet>> rules_;
+  Replaceable<RuleSet> rules_;
   std::atomic<std::uint64_t> generation_ = 0;
 };
 

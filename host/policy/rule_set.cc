@@ -36,8 +36,9 @@ RuleSet::RuleSet(std::vector<Rule> rules, Action otherwise)
     if (rules_[i].faults && rules_[i].faults->packets()) continue;  // of no flow
     needs_names_ |= match.is_by_name() && !(action == Action::fault && match.is_of_queries());
     asks_ |= action == Action::ask;
-    refuses_by_name_ |=
-        match.is_by_name() && !match.is_of_queries() && (action == Action::deny || action == Action::reject);
+    const bool refuses = !match.is_of_queries() && (action == Action::deny || action == Action::reject);
+    refuses_by_name_ |= refuses && match.is_by_name();
+    refuses_all_ |= refuses && match == Match{};
     auto& index = decides(action)           ? decisions_
                   : action == Action::via   ? via_
                   : action == Action::fault ? fault_
@@ -60,10 +61,15 @@ RuleSet::Decision RuleSet::decide_address(const Subject& resolved, const Decisio
   return by_address && *by_address < decision.position ? at(by_address) : decision;
 }
 
-bool RuleSet::names_protected(const Subject& resolved) const {
+bool RuleSet::names_protected(const Subject& resolved, const Decision& decision) const {
   const auto first = decisions_.first_network(resolved);
-  if (!first || !opens(rules_[*first].action)) return false;
+  if (!first || !opens(rules_[*first].action) || !demands_no_more(at(first), decision)) return false;
   return is_protected(rules_[*first].match.network);
+}
+
+bool RuleSet::demands_no_more(const Decision& other, const Decision& decision) {
+  const auto demand = [](const Rule* rule) { return rule ? rule->match.content : Match::Content::any; };
+  return demand(other.rule) == Match::Content::any || demand(other.rule) == demand(decision.rule);
 }
 
 const Rule* RuleSet::find(const RuleIndex& index, const Subject& subject) const {

@@ -31,8 +31,12 @@ class RuleSet {
   // Once the name that `decision` was made for is resolved: whether a rule before the deciding one, or for a
   // decision by default any rule, is about the address. It then decides in its place.
   Decision decide_address(const Subject& resolved, const Decision& decision) const;
-  // Whether a rule that allows names this very address, or a network within the range that is protected.
-  bool names_protected(const Subject& resolved) const;
+  // Whether a rule that allows names this very address, or a network within the range that is protected; and
+  // flows that `decision` lets through are all that it demands.
+  bool names_protected(const Subject& resolved, const Decision& decision) const;
+
+  // Whether what `decision` lets through is all that `other` demands: TLS, HTTP, or nothing.
+  static bool demands_no_more(const Decision& other, const Decision& decision);
 
   // The first of these kinds that matches, or null.
   const Rule* via(const Subject& subject) const { return find(via_, subject); }
@@ -53,7 +57,8 @@ class RuleSet {
   bool needs_names() const { return needs_names_; }
   // Whether somebody has to be asked about some flow.
   bool asks() const { return asks_; }
-  bool denies_by_default() const { return otherwise_ != Action::allow; }
+  // Whether what no rule is about is not let through: by the default, or by a rule for all that is left.
+  bool denies_by_default() const { return otherwise_ != Action::allow || refuses_all_; }
   // Whether a rule refuses something by name, so that a flow to an unnamed address may be in its reach.
   bool refuses_by_name() const { return refuses_by_name_; }
 
@@ -70,7 +75,7 @@ class RuleSet {
   std::vector<SharedText> texts_;  // of each, and of the default
   const Action otherwise_;
   RuleIndex decisions_, via_, fault_, log_;
-  bool needs_names_ = false, refuses_by_name_ = false, asks_ = false;
+  bool needs_names_ = false, refuses_by_name_ = false, refuses_all_ = false, asks_ = false;
 };
 
 }  // namespace nsrun

@@ -56,11 +56,28 @@ Error YamlEvents::syntax_error() const {
   // Bytes that are no text have an offset instead of a line.
   if (parser_.error == YAML_READER_ERROR)
     return wrong(place_at(text_, parser_.problem_offset), "this is not YAML: " + problem,
-                 "policy files are UTF-8 text");
+                 "such files are UTF-8 text");
   const auto& mark =
       parser_.context && parser_.error == YAML_SCANNER_ERROR ? parser_.context_mark : parser_.problem_mark;
   const char here = mark.index < text_.size() ? text_[mark.index] : ' ';
   return wrong(place_of(parser_.problem_mark), "this is not YAML: " + problem, advice_on(here));
+}
+
+Result<std::optional<YamlEvents::Text>> YamlEvents::next_key(std::string_view of, const std::string& known) {
+  auto event = next();
+  if (!event) return event.error();
+  if (event->kind == Kind::mapping_end) return std::optional<Text>();
+  if (event->kind != Kind::scalar)
+    return wrong(event->place, "a key of " + std::string(of) + " is a word", known);
+  return std::optional(Text{std::move(event->text), event->place});
+}
+
+Result<YamlEvents::Text> YamlEvents::scalar(const Text& key, const std::string& expected) {
+  auto event = next();
+  if (!event) return event.error();
+  if (event->kind != Kind::scalar || event->is_null())
+    return wrong(event->place, key.text + ": a value is missing", expected);
+  return Text{std::move(event->text), event->place};
 }
 
 Result<YamlEvents::Event> YamlEvents::next() {

@@ -2,6 +2,7 @@
 
 #include <yaml.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,11 @@ class YamlEvents {
     std::string text = {};  // of a scalar
     bool is_plain = false;  // a scalar without quotes: empty, it is null
     TextPlace place;
+    bool is_null() const { return kind == Kind::scalar && is_plain && (text.empty() || text == "~"); }
+  };
+  struct Text {
+    std::string text;
+    TextPlace place;
   };
 
   // `name`: how errors call the text; both outlive this.
@@ -34,8 +40,16 @@ class YamlEvents {
   // `end` once the document is over, or where there is none.
   Result<Event> next();
 
+  // The next key of a mapping of `of`, or nothing where it ends; `known` is the advice.
+  Result<std::optional<Text>> next_key(std::string_view of, const std::string& known);
+  // What the key says; `expected` is the advice where it is no text.
+  Result<Text> scalar(const Text& key, const std::string& expected);
+
   // "name:line:column: what", with ExitCode::usage. What cannot be shown in one line is left out.
   Error wrong(const TextPlace& place, std::string_view what, std::string advice = {}) const;
+  Error wrong_key(const Text& key, std::string_view what, std::string advice) const {
+    return wrong(key.place, key.text + ": " + std::string(what), std::move(advice));
+  }
 
  private:
   Error syntax_error() const;

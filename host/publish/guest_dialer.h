@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "host/dialer.h"
 #include "host/publish/sandbox_sockets.h"
 #include "netstack/stack.h"
@@ -7,11 +9,12 @@
 
 namespace nsrun {
 
-// Dials into the sandbox, for published ports. A TCP client on the host's loopback has no address worth
-// keeping: it is connected by a socket made inside the namespace, where an agent makes them, and the kernel
-// moves the bytes; the guest sees its own address. Any other client, TCP or UDP, is connected through the
-// stack, and the guest sees the client's own address, port included, where it is of the family the guest's
-// server speaks; else the gateway's.
+// Dials into the sandbox, for published ports and forwards. A TCP client on the host's loopback, or without
+// an address, has none worth keeping: it is connected by a socket made inside the namespace, where an agent
+// makes them, and the kernel moves the bytes; the guest sees its own address. So is whoever wants the guest's
+// own loopback, which has no other way in. Any other client, TCP or UDP, is connected through the stack, and
+// the guest sees the client's own address, port included, where it is of the family the guest's server
+// speaks; else the gateway's.
 class GuestDialer final : public Dialer {
  public:
   GuestDialer(Executor executor, Stack& stack, SandboxSockets& sockets, const NetworkOptions& network)
@@ -20,10 +23,11 @@ class GuestDialer final : public Dialer {
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
 
  private:
-  Task<Result<std::unique_ptr<Connection>>> dial_inside(Endpoint guest);
+  bool belongs_inside(const Target& target) const;
+  Task<Result<std::unique_ptr<Connection>>> dial_inside(Protocol protocol, Endpoint guest);
   Task<Result<std::unique_ptr<Connection>>> dial_through_stack(Protocol protocol, Endpoint source,
                                                                Endpoint guest);
-  Endpoint in_other_family(const Endpoint& guest) const;
+  std::optional<Endpoint> other_family(const Target& target) const;
   Endpoint presentable(const Endpoint& client, const IpAddress& guest);
 
   Executor executor_;

@@ -28,23 +28,23 @@ class InLine {
 
 }  // namespace
 
-void SandboxSockets::refill(int family) {
-  Pool& p = pool(family);
+void SandboxSockets::refill(int family, int type) {
+  Pool& p = pool(family, type);
   if (p.asked >= most_asked ||
       p.ready.size() + static_cast<std::size_t>(p.asked) >= low_water + p.waiting.size())
     return;
   p.asked += batch;
   Message request{MessageType::make_sockets, batch};
-  request.body = {static_cast<char>(family), static_cast<char>(SOCK_STREAM)};
+  request.body = {static_cast<char>(family), static_cast<char>(type)};
   ask_(std::move(request));
 }
 
-Task<Result<UniqueFd>> SandboxSockets::take(int family) {
-  Pool& p = pool(family);
+Task<Result<UniqueFd>> SandboxSockets::take(int family, int type) {
+  Pool& p = pool(family, type);
   const auto deadline = Clock::now() + answer_deadline;
   Signal came(executor_);
   const InLine in_line(p.waiting, came);
-  refill(family);
+  refill(family, type);
   while (p.ready.empty()) {
     const auto left = deadline - Clock::now();
     const bool raised = co_await either(came.wait(), sleep_for(std::min<Clock::duration>(left, ask_again)));
@@ -53,19 +53,20 @@ Task<Result<UniqueFd>> SandboxSockets::take(int family) {
       co_return Error{"the sandbox's agent makes no sockets", errno_code(ETIMEDOUT),
                       "raise the limit of open files (ulimit -n), if it was reached"};
     }
-    refill(family);
+    refill(family, type);
   }
   UniqueFd socket = std::move(p.ready.front());
   p.ready.pop_front();
-  refill(family);
+  refill(family, type);
   co_return socket;
 }
 
 void SandboxSockets::made(Message message) {
   if (message.body.size() != 2) return;
-  const int family = message.body[0];
+  const int family = message.body[0], type = message.body[1];
   if (family != AF_INET && family != AF_INET6) return;
-  Pool& p = pool(family);
+  if (type != SOCK_STREAM && type != SOCK_DGRAM) return;
+  Pool& p = pool(family, type);
   if (p.asked == 0) return;
   p.asked = std::max(0, p.asked - batch);
   for (auto& fd : message.fds) {

@@ -12,19 +12,21 @@
 
 namespace nsrun {
 
-// TCP sockets that live in the sandbox's namespace: the agent makes them, a handful at a time, so that a
-// connection seldom waits for one. A child that has no agent, or whose channel carries packets, makes none.
+// Sockets that live in the sandbox's namespace: the agent makes them, a handful at a time, so that a
+// connection seldom waits for one. A child without an agent makes them before `go` alone; one whose channel
+// carries packets makes none.
 class SandboxSockets {
  public:
   // `ask` sends a message to the agent.
   SandboxSockets(Executor executor, std::function<void(Message)> ask)
       : executor_(executor), ask_(std::move(ask)) {}
 
-  // From here on there is an agent that hears what it is asked; what it was asked before, it would not.
+  // From here on there is an agent that hears what it is asked, whenever that is.
   void agent_listens() { available_ = true; }
   bool available() const { return available_; }
-  // A non-blocking stream socket of the family (AF_INET, AF_INET6). ETIMEDOUT when the agent does not answer.
-  Task<Result<UniqueFd>> take(int family);
+  // A non-blocking socket of the family (AF_INET, AF_INET6) and type (SOCK_STREAM, SOCK_DGRAM). ETIMEDOUT
+  // when the agent does not answer.
+  Task<Result<UniqueFd>> take(int family, int type);
   // The agent's answer. What nobody asked for is closed.
   void made(Message message);
 
@@ -34,12 +36,12 @@ class SandboxSockets {
     int asked = 0;  // sockets on their way
     std::vector<Signal*> waiting;
   };
-  Pool& pool(int family) { return family == AF_INET ? v4_ : v6_; }
-  void refill(int family);
+  Pool& pool(int family, int type) { return pools_[family != AF_INET][type != SOCK_STREAM]; }
+  void refill(int family, int type);
 
   Executor executor_;
   std::function<void(Message)> ask_;
-  Pool v4_, v6_;
+  Pool pools_[2][2];  // IPv4 and IPv6, streams and datagrams
   bool available_ = false;
 };
 

@@ -34,7 +34,10 @@ ClientSink Service::sink_to(Carrier& carrier) {
       .place = {}};
 }
 
-Task<> Service::end_sources() { co_await sources_.cancel_and_join(); }
+Task<> Service::end_sources() {
+  co_await sources_.cancel_and_join();
+  control_.reset();
+}
 
 Task<> Service::drain(Clock::duration limit) {
   co_await either(flows_scope_.join(), sleep_for(limit));

@@ -8,6 +8,7 @@
 #include "host/carrier.h"
 #include "host/control/control_server.h"
 #include "host/control/flow_commands.h"
+#include "host/forward/forwarder.h"
 #include "host/ledger.h"
 #include "host/listen/listener.h"
 #include "host/world_dialer.h"
@@ -42,10 +43,12 @@ class Service {
   Carrier carrier(Policy& policy, Dialer& dialer) {
     return Carrier(policy, dialer, ledger_, flows_, Asker::forwarded);
   }
+  // What forwards are carried by.
+  Forwarder::Parts forward_parts() { return {ledger_, flows_, world_, nullptr, sources_, flows_scope_}; }
   // Where a listener's clients go: to `carrier`, as they are.
   ClientSink sink_to(Carrier& carrier);
 
-  Task<> end_sources();  // no more clients
+  Task<> end_sources();  // no more clients, nor anybody at the control socket
   // What lives may go on for `limit`, then it is cut.
   Task<> drain(Clock::duration limit);
 

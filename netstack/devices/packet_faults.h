@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "runtime/chance.h"
+#include "runtime/replaceable.h"
 
 namespace nsrun {
 
@@ -34,7 +35,7 @@ class PacketFaults {
  private:
   const std::uint64_t seed_;
   std::atomic<std::uint64_t> devices_ = 0;
-  std::atomic<std::shared_ptr<const PacketFaultSpec>> spec_;
+  Replaceable<PacketFaultSpec> spec_;
 };
 
 }  // namespace nsrun

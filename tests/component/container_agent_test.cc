@@ -233,3 +233,18 @@ TEST_CASE("sockets for the host are made in the guest's network") {
   host.send({MessageType::make_sockets, 1, std::string{AF_UNIX, SOCK_STREAM}});
   CHECK(host.await(MessageType::sockets).fds.empty());
 }
+
+TEST_CASE("sockets that the host is to listen at are made before the command starts") {
+  if (skip(why_no_sandbox())) return;
+  FakeHost host(shell("true"));
+  host.await(MessageType::device);
+  host.send({MessageType::make_sockets, 1, std::string{AF_INET, SOCK_STREAM}});
+  auto answer = host.await(MessageType::sockets);
+  REQUIRE(answer.fds.size() == 1);
+  // A port below 1024: the namespace is ours.
+  const SocketAddress here(Endpoint{IpAddress::v4(127, 0, 0, 1), 80});
+  CHECK(::bind(answer.fds[0].get(), here.get(), here.length) == 0);
+  CHECK(::listen(answer.fds[0].get(), 1) == 0);
+  host.send({MessageType::go});
+  CHECK(host.await(MessageType::started).type == MessageType::started);
+}

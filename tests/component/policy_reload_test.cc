@@ -176,6 +176,22 @@ Task<> name_moves_into_a_denied_network(World& world) {
   CHECK(cut == 1);
 }
 
+Task<> reload_when_the_address_is_another_names(World& world) {
+  FlowKey by_name = key;
+  by_name.target.address = world.sandbox.synthetic.v4_for("www.example.test");
+  world.dialer.resolves_to = IpAddress::v4(192, 0, 2, 77);
+  world.ask(by_name);
+  world.dialer.go.raise();
+  while (!world.near) co_await give_way();
+  for (std::size_t i = 0; i < SyntheticNames::max_names; ++i)
+    world.sandbox.synthetic.v4_for(std::to_string(i) + ".other.test");
+  CHECK(world.sandbox.synthetic.name_of(by_name.target.address)->str().ends_with(".other.test"));
+  std::size_t cut = 0;
+  std::string error;
+  co_await world.replace(cut, error);
+  CHECK(cut == 1);
+}
+
 }  // namespace
 
 TEST_CASE("a flow that is dialled for is cut when a new policy refuses it, and its asker answered") {
@@ -217,4 +233,11 @@ TEST_CASE("a flow by name is cut when the new policy denies the address that its
       std::make_shared<const RuleSet>(std::vector{allow}, Action::reject));
   world.loop.run(name_moves_into_a_denied_network(world));
   CHECK(world.events.ends[0].first == FlowEnd::policy);
+}
+
+TEST_CASE("a flow is judged by the name that it was dialled by, also when its address stands for another") {
+  World world([] { return allowing("*.other.test"); }, allowing("*"));
+  world.loop.run(reload_when_the_address_is_another_names(world));
+  REQUIRE(world.events.ends.size() == 1);
+  CHECK(world.events.ends[0].second == "the policy changed: default");
 }

@@ -4,6 +4,8 @@
 //   Socks5        test ──► SOCKS5 proxy ──► server        all on loopback, one thread
 //   HttpConnect   test ──► HTTP proxy ────► server
 //   Unix          test ──────────────────► unix socket
+//   HybridVsock   test ──► monitor ──────► a virtual machine's port
+//   FixedEndpoint test ──────────────────► server, at whatever it is that is dialled
 //   Tls           test ──► TLS ───────────► server
 //   Function      test ──────────────────► a function, in memory
 //   Faultless     test ──────────────────► server, past a FaultDialer that has nothing to do
@@ -18,7 +20,8 @@
 #include "host/socket_connection.h"
 #include "tests/support/dialers_subjects.h"
 
-#define EVERY_DIALER Direct, Socks5, HttpConnect, Unix, Tls, Function, Faultless, Slow
+#define EVERY_DIALER \
+  Direct, Socks5, HttpConnect, Unix, HybridVsock, FixedEndpoint, Tls, Function, Faultless, Slow
 
 namespace nsrun::test {
 namespace {

@@ -78,10 +78,10 @@ def _():
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind("taken.sock")
         taken.listen()
-        for path, word in (("a-file", "another file"), ("taken.sock", "another program listens"),
-                           ("x" * 200, "too long"), ("no/such/place", "No such file")):
+        for path, word, status in (("a-file", "another file", 125), ("taken.sock", "another program listens", 125),
+                                   ("x" * 200, "too long", 2), ("no/such/place", "No such file", 125)):
             done = sandbox.nsrun("--control", path, "--", "touch", "ran")
-            expect_equal(done.returncode, 125, path)
+            expect_equal(done.returncode, status, path)
             expect(word in done.stderr and done.stderr.count("\n") == 1, done.stderr)
             expect(not os.path.exists("ran"), "the command ran")
     expect_equal(open("a-file").read(), "precious")
@@ -182,6 +182,8 @@ def _():
         expect_equal(ports, [("tcp", 8080, 80), ("tcp", 9000, 80), ("udp", 9053, 53)])
         expect("in use" in control.error_of(running, "publish", "add", "9000:80"))
         expect("8999-9000" in control.error_of(running, "publish", "add", "8999-9000:80"), "a wrong range")
+        expect("in use" in control.error_of(running, "publish", "add", "8999-9000:79-80"), "half a range")
+        expect_equal(guest.connect_errors([("127.0.0.1", 8999)]), ["ECONNREFUSED"], "all of a range or none of it")
         for port in ("8080:80", "9000:80", "9053:53/udp"):
             control.asked(running, "publish", "remove", port)
         expect_equal(guest.connect_errors([("127.0.0.1", 8080), ("127.0.0.1", 9000)]), ["ECONNREFUSED"] * 2)

@@ -278,6 +278,8 @@ def _():
                              f"dns/{GOOD}": (0, "allow", "")})
     done = policy_command("explain", "policy.yaml", f"{OTHER}:443")
     expect(f"policy.yaml:2: deny {OTHER}" in done.stdout and "policy.yaml:3" in done.stdout, done.stdout)
+    done = policy_command("explain", "--host-loopback", "policy.yaml", f"{OTHER}:443")
+    expect(done.returncode == 2 and "no option '--host-loopback'" in done.stderr, done.returncode, done.stderr)
 
 
 @test("a command that is called policy is run after --")

@@ -8,6 +8,7 @@
 import os
 import shutil
 import socket
+import sys
 
 from support import sandbox
 from support.attempts import attempt, records_in
@@ -325,3 +326,34 @@ def _():
                 seen[words[0]] = done.stdout.replace("a page\n", "") == "" and "a page" in done.stdout
                 expect(seen[words[0]], words[0], done.stdout[-300:], done.stderr[-600:])
     return ", ".join(seen)
+
+
+# Opens so many connections, tells of the first and the last, and leaves each with half a request.
+HALF_REQUESTS = """
+import socket, sys
+kept = []
+for number in range(int(sys.argv[3])):
+    kept.append(socket.create_connection((sys.argv[1], int(sys.argv[2])), 10))
+    kept[-1].sendall(b"GET / HT")
+    if number in (0, int(sys.argv[3]) - 1):
+        print("open", flush=True)
+        sys.stdin.readline()
+"""
+
+
+@test("300 connections under http that say little cost little memory")
+def _():
+    def listen(connection):
+        while connection.recv(100):
+            pass
+
+    with Server(listen) as server, \
+            sandbox.start(sys.executable, "-c", HALF_REQUESTS, SERVER4, str(server.port), "300",
+                          options=["--allow", f"http/{SERVER4}"]) as running:
+        running.wait_for("open\n")
+        before = running.memory()
+        running.say("")
+        running.wait_for("open\n")
+        grown = (running.memory() - before) / 300
+    expect(grown < 40960, f"{grown:.0f} bytes for each")
+    return f"{grown:.0f} bytes for each"

@@ -5,6 +5,8 @@
        ▲            │
        └─ 10.0.2.2 ─┘  (a datagram with one hop to live ends at the gateway)
 """
+import signal
+
 from support import sandbox
 from support.servers import datagram_echo
 from support.theme import expect, expect_equal, test
@@ -38,6 +40,27 @@ def _():
     with datagram_echo(SERVER6) as port:
         seen = sandbox.inside("echo_datagrams", SERVER6, port, SIZES, options=["--mtu", "1280"])
         expect_equal(seen, [True] * len(SIZES), SIZES)
+
+
+# Sends without a pause, and prints how many datagrams the device has lost since it is there.
+BURST = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    for _ in range({count}):
+        s.sendto(bytes(1400), ("{host}", 9))
+lines = open("/proc/net/dev").read().split("tun0:")[1].split()
+print("lost", lines[11])
+"""
+
+
+@test("a burst of datagrams waits while nsrun is not scheduled")
+def _():
+    with sandbox.start_shell() as shell:
+        shell.ask("true")  # it runs
+        shell.signal(signal.SIGSTOP)
+        lost = shell.ask(f"python3 -c '{BURST.format(count=3000, host=SERVER4)}'")
+        shell.signal(signal.SIGCONT)
+        expect_equal(lost, "lost 0")
 
 
 @test("a datagram to a port nobody listens on is refused, over IPv4 and IPv6")

@@ -7,6 +7,8 @@
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/socks5_dialer.h"
 #include "host/dialers/unix_dialer.h"
+#include "host/endpoints/endpoint_dialer.h"
+#include "host/endpoints/vsock.h"
 #include "host/tls/tls_dialer.h"
 
 namespace nsrun::test {
@@ -15,6 +17,26 @@ namespace {
 Task<> behave_in_tls(std::unique_ptr<Connection> near, const TlsContext& server, Behaviour behaviour) {
   auto secured = co_await tls_accept(std::move(near), server);
   if (secured) co_await behaviour(std::move(*secured));
+}
+
+// What a virtual machine's monitor says before the stream begins; without a behaviour nobody listens there.
+Task<> behave_in_machine(std::unique_ptr<Connection> near, Behaviour behaviour) {
+  const std::string asked = "CONNECT 52\n";
+  std::string heard(asked.size(), '\0');
+  for (std::size_t size = 0; size < heard.size();) {
+    const auto chunk = co_await near->read(std::as_writable_bytes(std::span(heard)).subspan(size));
+    if (!chunk || chunk->end) co_return;
+    size += chunk->size;
+  }
+  if (heard != asked || !behaviour) co_return;
+  std::string answer = "OK 1073741824\n";
+  co_await write_all(*near, std::move(answer));
+  co_await behaviour(std::move(near));
+}
+
+Task<> never_answer(std::unique_ptr<Connection> near) {
+  const auto heard = co_await read_all(*near);
+  (void)heard;
 }
 
 }  // namespace
@@ -101,6 +123,51 @@ std::optional<Target> Unix::silent() {
   auto listener = listening_socket(path_, 0);
   held_ = fill_backlog(listener.get());
   held_.push_back(std::move(listener));
+  return Target{};
+}
+
+std::string HybridVsock::path() { return files_.path(); }
+
+Dialer& HybridVsock::dialer() {
+  if (!dialer_) dialer_ = std::make_unique<HybridVsockDialer>(loop_.executor(), path(), 52);
+  return *dialer_;
+}
+
+Target HybridVsock::serve(Protocol protocol, Behaviour behaviour) {
+  return files_.serve(protocol, [behaviour](std::unique_ptr<Connection> near) {
+    return behave_in_machine(std::move(near), behaviour);
+  });
+}
+
+Target HybridVsock::refusing() {
+  return files_.serve(
+      Protocol::tcp, [](std::unique_ptr<Connection> near) { return behave_in_machine(std::move(near), {}); });
+}
+
+std::optional<Target> HybridVsock::silent() {
+  return files_.serve(Protocol::tcp,
+                      [](std::unique_ptr<Connection> near) { return never_answer(std::move(near)); });
+}
+
+Dialer& FixedEndpoint::dialer() {
+  if (dialled_.endpoint.port == 0) dialled_ = Subject::refusing();
+  const auto url = EndpointUrl::parse("tcp://" + dialled_.endpoint.to_string()).value();
+  if (!dialer_) dialer_ = endpoint_dialer(url, loop_.executor()).value();
+  return *dialer_;
+}
+
+Target FixedEndpoint::serve(Protocol protocol, Behaviour behaviour) {
+  dialled_ = Subject::serve(protocol, std::move(behaviour));
+  return {protocol, {}, "anything"};
+}
+
+Target FixedEndpoint::refusing() {
+  dialled_ = Subject::refusing();
+  return {};
+}
+
+std::optional<Target> FixedEndpoint::silent() {
+  dialled_ = *Subject::silent();
   return Target{};
 }
 

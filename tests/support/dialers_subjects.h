@@ -77,10 +77,38 @@ class Unix final : public Subject {
   Target serve(Protocol protocol, Behaviour behaviour) override;
   Target refusing() override;
   std::optional<Target> silent() override;
+  const std::string& path() const { return path_; }
 
  private:
   std::filesystem::path folder_;
   std::string path_;
+};
+
+// Port 52 of a virtual machine, by way of its monitor.
+class HybridVsock final : public Subject {
+ public:
+  explicit HybridVsock(Loop& loop) : Subject(loop), files_(loop) {}
+  Dialer& dialer() override;
+  Target serve(Protocol protocol, Behaviour behaviour) override;
+  Target refusing() override;
+  std::optional<Target> silent() override;
+
+ private:
+  std::string path();
+  Unix files_;
+};
+
+// An endpoint's, tcp://, whatever the target.
+class FixedEndpoint final : public Subject {
+ public:
+  using Subject::Subject;
+  Dialer& dialer() override;
+  Target serve(Protocol protocol, Behaviour behaviour) override;
+  Target refusing() override;
+  std::optional<Target> silent() override;
+
+ private:
+  Target dialled_;
 };
 
 class Tls final : public Subject {

@@ -65,6 +65,8 @@ TEST_CASE("a wrong fault in a file is told with its place") {
   CHECK(refusal("rules: [{fault: latency=5, match: a.example}]").find("p.yaml:1:17") != std::string::npos);
   CHECK(refusal("rules:\n- fault: latency=5ms\n  match: a..b").find("p.yaml:3:10") != std::string::npos);
   CHECK(refusal("rules: [{fault: latency=5ms}]").find("match: HOST") != std::string::npos);
+  CHECK(refusal("rules: [{fault: \"packets:loss=5%,reorder=1%\"}]").find("packets:reorder") !=
+        std::string::npos);
   CHECK(refusal("rules: [{fault: [latency=5ms], match: a.example}]").find("is a list") != std::string::npos);
   CHECK(refusal("rules: [{fault: loss=5%, match: tcp/a.example}]").find("packets:loss") != std::string::npos);
   CHECK(refusal("rules: [{fault: latency=5ms, to: a.example}]").find("does not go with") !=

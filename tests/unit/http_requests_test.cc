@@ -78,6 +78,28 @@ TEST_CASE("what two readers could understand differently does not agree") {
   CHECK(refused(post + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"));
   CHECK(refused(post + "Transfer-Encoding: chunked\r\n\r\n0\r\nHost: evil.example\r\n\r\n"));
   CHECK(refused(post + "Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n"));
+  // Some take a bare LF for the end of a chunk's line.
+  const std::string chunks = post + "Transfer-Encoding: chunked\r\n\r\n";
+  CHECK(refused(chunks + "2;\nxx\r\n0\r\n\r\n"));
+  CHECK(refused(chunks + "2;a=\"\n\"\r\nxx\r\n0\r\n\r\n"));
+  CHECK(refused(chunks + "2;a=\"\\\n\"\r\nxx\r\n0\r\n\r\n"));
+  CHECK(refused(chunks + "2\nxx\r\n0\r\n\r\n"));
+  CHECK(refused(chunks + "2 \r\nxx\r\n0\r\n\r\n"));
+  CHECK(refused(chunks + "0x2\r\nxx\r\n0\r\n\r\n"));
+  CHECK(refused(chunks + "2\r\nxxx\n0\r\n\r\n"));
+  CHECK(refused(chunks + "10000000000000002\r\nxx\r\n0\r\n\r\n"));
+  CHECK(refused(chunks + "0\r\nX: a\nHost: evil.example\r\n\r\n"));
+  CHECK(refused(chunks + "0\r\n Host: evil.example\r\n\r\n"));
+  CHECK(refused("GET / HTTP/1.1\r\nHost: good.example\r\nContent-Length: 5, 5\r\n\r\nhello"));
+  CHECK(
+      refused("GET / HTTP/1.1\r\nHost: good.example\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+              "chunked\r\n\r\n0\r\n\r\n"));
+  CHECK(refused("GET / HTTP/1.1\r\nHost: good.example\r\nTransfer-Encoding:\r\n\r\n"));
+  CHECK(refused("GET / HTTP/1.1\r\nHost: good.example\r\nTransfer\x0b-Encoding: chunked\r\n\r\n"));
+  CHECK(refused("GET / HTTP/1.1\r\nHost: good.example\r\nTransfer_Encoding : chunked\r\n\r\n"));
+  CHECK(refused("\r\nGET / HTTP/1.1\r\nHost: good.example\r\n\r\n"));
+  // RFC 9112 6.1: the one reads chunks, the other knows of none and takes what follows for the next request.
+  CHECK(refused("POST / HTTP/1.0\r\nHost: good.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"));
 }
 
 TEST_CASE("what ends HTTP on the connection, or never began it, does not agree") {

@@ -18,6 +18,16 @@ TEST_CASE("service labels and encoded international names are names") {
     CHECK(*canonical_name(text) == text);
 }
 
+TEST_CASE("a host's name is letters, digits, hyphens and underscores, and does not read as an address") {
+  for (const auto text : {"example.org", "_dmarc.example.org", "xn--bcher-kva.example", "localhost",
+                          "1.example", "0x1.example"})
+    CHECK(is_host_name(text));
+  for (const auto text :
+       {"127.0.0.1", "127.1", "2130706433", "0x7f.1", "a.0x7f", "::1", "fe80::1%lo", "a:80.example",
+        "a/b.example", "u@b.example", "*.example.org", "a,b.example", "[a].example", ""})
+    CHECK_FALSE(is_host_name(text));
+}
+
 TEST_CASE("what is no host name has no canonical form") {
   const auto text =
       GENERATE(""sv, "."sv, "a..b"sv, ".a"sv, "a.."sv, "a b"sv, " a"sv, "a\0b"sv, "a\n"sv, "a\x7f"sv,

@@ -63,6 +63,9 @@ TEST_CASE("an explanation knows the built-in protections") {
   CHECK(explain(policy("default: ask"), "a.example:80").value().verdict == "ask");
   CHECK(says(explain(policy("rules:\n- allow: tls/192.0.2.1"), "192.0.2.1:443").value().conditions,
              "must be TLS"));
+  CHECK(says(
+      explain(policy("default: allow\nrules:\n- allow: tls/192.0.2.1"), "a.example:443").value().conditions,
+      "not where it resolves"));
   CHECK(explained("dns/good.example.org").verdict == "allow");
   CHECK(explained("dns/example.org").verdict == "reject");
 }

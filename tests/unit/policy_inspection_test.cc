@@ -43,6 +43,25 @@ TEST_CASE("a rule says what a flow has to carry, whether it is about names or ad
   CHECK(rules.to(server).inspection == Inspection::http);
 }
 
+TEST_CASE("what a rule demands holds for the host's loopback and for redirected flows too") {
+  const auto gateway = NetworkOptions{}.gateway4;
+  Rules by_name({{Action::allow, "tls/host.nsrun.internal"}}, Action::reject);
+  CHECK(by_name.to(gateway).inspection == Inspection::tls);
+  CHECK(by_name.to(gateway).name == "host.nsrun.internal");
+  Rules by_address({{Action::allow, "http/127.0.0.1:80"}}, Action::reject);
+  CHECK(by_address.to(gateway, 80).inspection == Inspection::http);
+  CHECK(by_address.to(gateway, 80).name.empty());  // its Host is the address that the guest calls
+  // It is one place, whatever it is called.
+  Rules any({{Action::allow, "host.nsrun.internal"}}, Action::reject);
+  CHECK(any.to(gateway).inspection == Inspection::none);
+  Rules denied({{Action::deny, "evil.example"}, {Action::allow, "host.nsrun.internal"}});
+  CHECK_FALSE(denied.to(gateway).permits_server("evil.example"));
+
+  Rules redirected({{Action::redirect, "tls/a.example"}, {Action::redirect, "b.example"}});
+  CHECK(redirected.to_name("a.example").inspection == Inspection::tls);
+  CHECK(redirected.to_name("b.example").inspection == Inspection::none);
+}
+
 TEST_CASE("where names are refused, what a flow says is asked about, unless a rule before has allowed it") {
   Rules rules(
       {{Action::allow, "192.0.2.0/28"}, {Action::deny, "*.evil.example"}, {Action::allow, "192.0.2.0/24"}});

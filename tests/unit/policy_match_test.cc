@@ -66,6 +66,9 @@ TEST_CASE("what is no match says what was expected") {
   CHECK_THAT(advice("dns/10.0.0.1"), Catch::Contains("dns/NAME"));
   CHECK_THAT(advice(std::string_view("a\0b", 3)), Catch::Contains("usable"));
   CHECK_THAT(advice("git hub.com"), Catch::Contains("usable"));
+  // A rule that matches nothing would be a denial that denies nothing.
+  CHECK_THAT(advice("ads.example,tracker.example"), Catch::Contains("a rule of its own"));
+  CHECK_THAT(advice("user@example.org"), Catch::Contains("usable"));
 }
 
 TEST_CASE("rules that make no sense are refused with a reason") {

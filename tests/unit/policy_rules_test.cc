@@ -122,6 +122,31 @@ TEST_CASE("what a name resolves to is judged by rules on addresses that stand be
   CHECK_FALSE(asked.target.permits(inside));
 }
 
+TEST_CASE("what a rule on addresses demands of a flow, a name that leads there does not get around") {
+  const auto inside = IpAddress::v4(10, 1, 2, 3), loopback = IpAddress::v4(127, 0, 0, 1);
+  const auto permits = [](const char* rules, const IpAddress& address) {
+    return World(rules).to(Protocol::tcp, "db.corp.example", 443).target.permits(address);
+  };
+  CHECK_FALSE(permits("allow tls/10.0.0.0/8; deny 10.0.0.0/8; default allow", inside));
+  CHECK_FALSE(permits("allow http/10.0.0.0/8; allow tls/*.corp.example", inside));
+  CHECK(permits("allow tls/10.0.0.0/8; allow tls/*.corp.example", inside));
+  CHECK(permits("allow *.corp.example; allow tls/10.0.0.0/8", inside));
+  CHECK_FALSE(permits("allow *.corp.example; allow tls/127.0.0.1", loopback));
+  CHECK(permits("allow tls/*.corp.example; allow tls/127.0.0.1", loopback));
+  CHECK(World("allow tls/127.0.0.1").allows("127.0.0.1"));
+  CHECK_FALSE(World("allow *; allow tls/127.0.0.1").allows("127.0.0.1"));
+}
+
+TEST_CASE("a rule that refuses all is a default that denies") {
+  for (const char* text :
+       {"default deny", "default ask", "allow a.example; reject *; default allow", "deny *; default allow"})
+    CHECK(rules_of(text)->denies_by_default());
+  for (const char* text :
+       {"default allow", "deny *.example; default allow", "deny udp/*; default allow",
+        "deny *:25; default allow", "deny dns/*; default allow", "deny tls/*; default allow"})
+    CHECK_FALSE(rules_of(text)->denies_by_default());
+}
+
 TEST_CASE("protected addresses take a rule that names them") {
   for (const char* text : {"allow *; default allow", "allow 0.0.0.0/0", "default allow"}) {
     World world(text);

@@ -36,7 +36,8 @@ def nsrun(*words, timeout=60, prefix=(), limits=None, **settings):
     """Runs nsrun with these words to its end. `prefix`: what the world runs it under; `limits`: soft and
     hard, of open files."""
     settings.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([*prefix, *as_user(), NSRUN, *OPTIONS, *words], timeout=timeout, text=True, errors="replace",
+    options = [] if words[:1] == ("ctl",) else OPTIONS
+    return subprocess.run([*prefix, *as_user(), NSRUN, *options, *words], timeout=timeout, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_limiting(limits),
                           **settings)
 

@@ -1,0 +1,46 @@
+#include "host/policy/read_settings.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "runtime/fd.h"
+
+namespace nsrun {
+namespace {
+
+std::string in_mebibytes(std::size_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+
+}  // namespace
+
+Result<std::string> read_settings(const std::string& what, const std::string& path, std::size_t most) {
+  const std::string doing = "cannot read " + what + " " + path;
+  // Without waiting for who writes a FIFO.
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return errno_error(doing, {}, ExitCode::usage);
+  struct stat status {};
+  if (::fstat(file.get(), &status) < 0) return errno_error(doing);
+  if (!S_ISREG(status.st_mode))
+    return Error{doing + ": it is no regular file", {}, "write it to a file first", ExitCode::usage};
+  std::string text(std::min(static_cast<std::size_t>(status.st_size), most) + 1, '\0');
+  std::size_t size = 0;
+  for (;;) {
+    if (size == text.size()) text.resize(std::min(text.size() * 2, most + 1));
+    const auto got = ::read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error(doing, {}, ExitCode::usage);
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+    if (size > most)
+      return Error{what + " " + path + " is larger than " + in_mebibytes(most),
+                   {},
+                   "leave some of it out",
+                   ExitCode::usage};
+  }
+  text.resize(size);
+  return Result<std::string>(boost::system::in_place_value, std::move(text));
+}
+
+}  // namespace nsrun

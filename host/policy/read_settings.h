@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "runtime/result.h"
+
+namespace nsrun {
+
+// The text of a file with settings, of at most `most` bytes; `what` is for the error: "the policy". Regular
+// files only: what cannot be read twice cannot be loaded again.
+Result<std::string> read_settings(const std::string& what, const std::string& path, std::size_t most);
+
+}  // namespace nsrun
