@@ -69,6 +69,11 @@ GROUPS = {
     "publish": Group(("pub_in", "pub_back"), ("nsrun", "loopback", "pasta"),
                      (Ratio("pub_in", "nsrun", "loopback", least=0.65),
                       Ratio("pub_back", "nsrun", "loopback", least=0.6))),
+    "lennut": Group(("up", "down", "up4"), ("lennut", "forward", "forward unix", "socat", "loopback"),
+                   each(("up", "down"), "lennut", "socat", least=1.5) +
+                   each(("up", "down"), "forward", "socat", least=1.5) +
+                   each(("up", "down"), "forward unix", "socat") +
+                   each(("up", "down"), "lennut", "loopback") + each(("up", "down"), "forward", "loopback")),
     "start": Group(("start",), ("nsrun", "loopback", "pasta"), (Ratio("start", "nsrun", "pasta", least=4),)),
     "policy": Group(("policy",), ("nsrun",),
                     (Ratio("judge", "nsrun", "", most=2.0), Ratio("load", "nsrun", "", most=1000))),

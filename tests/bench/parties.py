@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 GATEWAY = "10.0.2.2"  # the host's loopback, in every namespace
+IPERF_PORT = 5201     # of its server, on 127.0.0.1
 PUBLISHED = 5301      # the port of a server inside, and of its published port on 127.0.0.1
 
 # A new namespace begins with the machine's default, which a bbr distorts; nsrun writes reno by itself.
@@ -70,6 +71,41 @@ class Pasta(Party):
         return f"{self.prefix} {self.publish if publish else '-t none'} -- sh -c {shlex.quote(RENO + inner)}"
 
 
+RELAYED = "127.0.0.2"  # where a relay listens, at the port that iperf3's server has on 127.0.0.1
+
+# Programs that stand between a client and a server of this machine. lennut's client says when it waits.
+RELAYS = {
+    "socat": "socat TCP-LISTEN:{port},bind={address},fork,reuseaddr,nodelay TCP:127.0.0.1:{port},nodelay & pids=$!",
+    "forward": "{nsrun} forward tcp://{address}:{port}=tcp://127.0.0.1:{port} & pids=$!",
+    "forward unix": "{nsrun} forward tcp://{address}:{port}=unix:///tmp/nsrun-bench-$$.sock "
+                    "unix:///tmp/nsrun-bench-$$.sock=tcp://127.0.0.1:{port} & pids=$!",
+    "lennut": "mkfifo /tmp/nsrun-bench-$$\n"
+              "{nsrun} lennut server --bind-proxy {address}:{port} --bind-client 127.0.0.1:5399 & pids=$!\n"
+              "{nsrun} lennut client --server-addr 127.0.0.1:5399 --proxy-to 127.0.0.1:{port} --ready-fd 3 "
+              "3>/tmp/nsrun-bench-$$ & pids=\"$! $pids\"\n"
+              "read _ </tmp/nsrun-bench-$$; rm /tmp/nsrun-bench-$$",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Relay(Party):
+    """A client of a relay, in no namespace of its own; the relay leads to iperf3's server."""
+
+    start: str = ""
+
+    def wrap(self, inner, publish=False):
+        return (f"trap 'kill $pids; wait' EXIT\n{self.start}\n"
+                f"until ss -Hltn 'src {self.address}' | grep -q .; do sleep 0.02; done\n"
+                f"sh -c {shlex.quote(inner)}")
+
+    def start_argv(self):
+        return None
+
+    def why_not(self):
+        program = self.start.split()[0]
+        return "" if program == "mkfifo" or shutil.which(program) else f"{program} is not installed"
+
+
 # Options of nsrun that are worth a comparison. One that this nsrun does not know is left out, and that is said.
 VARIANTS = {
     "MTU 576": "--mtu 576 --no-ipv6",
@@ -99,4 +135,7 @@ def make(name, binary):
         return Pasta(name, ("pasta", "passt"), PASTA, f"-t 127.0.0.1/{PUBLISHED}")
     if name == "slirp4netns":
         return Slirp4netns(name, ("slirp4netns",))
+    if name in RELAYS:
+        start = RELAYS[name].format(nsrun=binary, address=RELAYED, port=IPERF_PORT)
+        return Relay(name, ("nsrun", "socat"), address=RELAYED, start=start)
     return make_nsrun(name, binary, VARIANTS.get(name, ""))

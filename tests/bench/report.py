@@ -37,7 +37,7 @@ def summarise_ratio(group, ratio, results):
 
 def peer_versions():
     """Of their packages: Debian's pasta does not know its own."""
-    asked = subprocess.run(["dpkg-query", "-W", "passt", "slirp4netns"], capture_output=True, text=True)
+    asked = subprocess.run(["dpkg-query", "-W", "passt", "slirp4netns", "socat"], capture_output=True, text=True)
     return [" ".join(line.split()) for line in asked.stdout.splitlines()]
 
 

@@ -4,7 +4,9 @@ import subprocess
 import tempfile
 import time
 
-HTTP_PORT, ECHO_PORT, IPERF_PORT = 8089, 11111, 5201
+from parties import IPERF_PORT
+
+HTTP_PORT, ECHO_PORT = 8089, 11111
 
 # An idle connection may stay for as long as a measurement takes, and 15,000 of them at once.
 NGINX = """worker_processes 1; daemon off; pid {d}/nginx.pid; error_log /dev/null;
