@@ -5,7 +5,11 @@
 namespace nsrun {
 TunnelLink::TunnelLink(Executor executor, std::unique_ptr<TunnelConnector> connector, Options options,
                        User& user)
-    : executor_(executor), connector_(std::move(connector)), options_(options), user_(user) {}
+    : executor_(executor),
+      connector_(std::move(connector)),
+      options_(options),
+      user_(user),
+      told_to_close_(executor) {}
 
 Task<Result<void>> TunnelLink::connect() {
   auto opened = co_await connector_->connect();
@@ -35,20 +39,26 @@ Task<Error> TunnelLink::run() {
       user_.link_down(why);
     }
     if (closing_ || !options_.reconnects) co_return why;
-    co_await sleep_for(pause(attempt));
-    const auto connected = co_await connect();
-    if (!connected) why = connected.error();
-    if (closing_) co_return why;
+    const bool goes_on = co_await either(connect_after(pause(attempt), why), told_to_close_.wait());
+    if (!goes_on) co_return why;
   }
+}
+
+Task<> TunnelLink::connect_after(Clock::duration wait, Error& why) {
+  co_await sleep_for(wait);
+  const auto connected = co_await connect();
+  if (!connected) why = connected.error();
 }
 
 void TunnelLink::close(std::uint16_t code) {
   closing_ = true;
+  told_to_close_.raise();
   if (session_) session_->close(code, "");
 }
 
 void TunnelLink::close_when_idle(std::uint16_t code) {
   closing_ = true;
+  told_to_close_.raise();
   if (session_) session_->close_when_idle(code, "");
 }
 

@@ -34,6 +34,7 @@ class TunnelLink {
 
  private:
   Clock::duration pause(unsigned attempt) const;
+  Task<> connect_after(Clock::duration wait, Error& why);
 
   const Executor executor_;
   const std::unique_ptr<TunnelConnector> connector_;
@@ -41,6 +42,7 @@ class TunnelLink {
   User& user_;
   std::unique_ptr<TunnelSession> session_;
   bool closing_ = false;
+  Signal told_to_close_;
 };
 
 }  // namespace nsrun

@@ -38,6 +38,14 @@ bool shows_token(const Request& request, const std::string& token) {
   return CRYPTO_memcmp(shown.data(), expected.data(), expected.size()) == 0;
 }
 
+// A browser says whose page it is that connects: another's has no business here (RFC 6455 10.2).
+bool is_foreign_page(const Request& request) {
+  const auto origin = view(request[http::field::origin]);
+  if (origin.empty()) return false;
+  const auto begin = origin.find("://");
+  return begin == origin.npos || origin.substr(begin + 3) != view(request[http::field::host]);
+}
+
 // Answers, and waits for the client to have read it: a close with something unread would take it away.
 Task<> answer(Connection& client, std::string status, std::string body) {
   const std::string text = "HTTP/1.1 " + status +
@@ -66,6 +74,29 @@ Task<Result<TunnelSocket>> upgrade(Stream stream, Request request, bool binary) 
   co_return TunnelSocket{attach_web_socket(std::move(socket)), binary};
 }
 
+// What is answered to a request that does not become a tunnel, and why.
+struct Answer {
+  const char* status;
+  const char* body;
+  Error why;
+};
+
+std::optional<Answer> answer_instead(const Request& request, const UpgradeRules& rules) {
+  const auto path = view(request.target());
+  if (path.substr(0, path.find('?')) == "/health") return Answer{"200 OK", "ok", {"asked for its health"}};
+  if (!shows_token(request, rules.token))
+    return Answer{"401 Unauthorized\r\nWWW-Authenticate: Bearer", "this tunnel wants a token\n",
+                  turned_away("a client of the tunnel did not show its token")};
+  if (is_foreign_page(request))
+    return Answer{"403 Forbidden", "another site's page may not open this tunnel\n",
+                  turned_away("a page of another site asked for a tunnel")};
+  if (!boost::beast::websocket::is_upgrade(request))
+    return Answer{"426 Upgrade Required\r\nUpgrade: websocket",
+                  "this is a tunnel; connect with a WebSocket\n",
+                  turned_away("a client asked for something else than a WebSocket")};
+  return std::nullopt;
+}
+
 Task<Result<TunnelSocket>> give(std::unique_ptr<Connection> client, const UpgradeRules& rules) {
   const Executor executor = co_await asio::this_coro::executor;
   ConnectionStream stream(executor, std::move(client));
@@ -76,29 +107,15 @@ Task<Result<TunnelSocket>> give(std::unique_ptr<Connection> client, const Upgrad
   if (error) co_return Error{"a client's request was no HTTP", error};
   Request request = parser.release();
   auto connection = stream.release();
-  const auto path = view(request.target());
-  if (path.substr(0, path.find('?')) == "/health") {
-    co_await either(answer(*connection, "200 OK", "ok"), sleep_for(farewell));
-    co_return Error{"asked for its health"};
-  }
-  if (!shows_token(request, rules.token)) {
-    co_await either(
-        answer(*connection, "401 Unauthorized\r\nWWW-Authenticate: Bearer", "this tunnel wants a token\n"),
-        sleep_for(farewell));
-    co_return turned_away("a client of the tunnel did not show its token");
-  }
-  if (!boost::beast::websocket::is_upgrade(request)) {
-    co_await either(answer(*connection, "426 Upgrade Required\r\nUpgrade: websocket",
-                           "this is a tunnel; connect with a WebSocket\n"),
-                    sleep_for(farewell));
-    co_return turned_away("a client asked for something else than a WebSocket");
+  if (const auto instead = answer_instead(request, rules)) {
+    co_await either(answer(*connection, instead->status, instead->body), sleep_for(farewell));
+    co_return instead->why;
   }
   const bool binary = rules.takes_binary && offers_binary(request);
   const auto rest = buffer.cdata();
   std::string early(static_cast<const char*>(rest.data()), rest.size());
-  if (auto socket = tcp_socket_of(executor, *connection, early)) {
+  if (auto socket = tcp_socket_of(executor, *connection, early))
     co_return co_await upgrade(std::move(*socket), std::move(request), binary);
-  }
   ConnectionStream again(executor, std::move(connection), std::move(early));
   co_return co_await upgrade(std::move(again), std::move(request), binary);
 }

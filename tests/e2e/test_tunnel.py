@@ -194,6 +194,62 @@ def _():
         expect_equal(peer.hear(), '{"type":"close","stream_id":2}')
 
 
+def transcript(name, **numbers):
+    """The steps of a session as the specification has it, with these numbers in place of the words."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures", name)) as file:
+        for line in file:
+            if not line.startswith("#"):
+                for word, number in numbers.items():
+                    line = line.replace(word, str(number))
+                yield line.rstrip("\n").split(" ", 1)
+
+
+class Asker:
+    """A client of the tunnel's port, as a transcript has it."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def step(self, words):
+        verb, _, what = words.partition(" ")
+        if verb == "connects":
+            self.connection = socket.create_connection((HOST, self.port), 10)
+        elif verb == "sends":
+            self.connection.sendall(what.encode())
+        elif verb == "gets":
+            expect_equal(self.connection.recv(1000), b"" if what == "the end" else what.encode())
+        else:
+            self.connection.close()
+
+
+@test("the server plays its part of a recorded session, byte for byte")
+def _():
+    with socket.create_server((HOST, 0)) as taken, server() as one, python_client(one.port) as peer:
+        numbers = {"PORT": free_port(), "TAKEN": taken.getsockname()[1]}
+        asker = Asker(numbers["PORT"])
+        for who, what in transcript("tunnel_server.txt", **numbers):
+            if who == "hear":
+                expect_equal(peer.hear(), what)
+            else:
+                (peer.say if who == "say" else asker.step)(what)
+
+
+@test("the client plays its part of a recorded session, byte for byte")
+def _():
+    def echo_to_end(connection):
+        while (data := connection.recv(65536)) and data != b"end":
+            connection.sendall(data)
+
+    with Server(echo_to_end, HOST) as target, PythonServer() as one:
+        running, peer = one.start(f"9000={HOST}:{target.port}")
+        with running:
+            for who, what in transcript("tunnel_client.txt", TARGET=target.port):
+                if who == "say":
+                    peer.say(what)
+                else:
+                    expect_equal(peer.hear(), what)
+
+
 @test("port 0, a taken port and what makes no sense are answered as the original does")
 def _():
     with socket.create_server((HOST, 0)) as taken, server() as one, python_client(one.port) as peer:
@@ -290,6 +346,32 @@ def _():
         with python_client(one.port, headers=["Authorization: Bearer s3cret"]) as peer:
             peer.say('{"type":"ping"}')
             expect_equal(peer.hear(), '{"type":"pong"}')
+
+
+@test("a page of another site does not open a tunnel; one of the server's own may")
+def _():
+    with server() as one:
+        try:
+            python_client(one.port, headers=["Origin: https://elsewhere.example"])
+            raise AssertionError("it was let in")
+        except ConnectionError as error:
+            expect("403" in str(error), error)
+        with python_client(one.port, headers=[f"Origin: http://{HOST}:{one.port}"]) as peer:
+            peer.say('{"type":"ping"}')
+            expect_equal(peer.hear(), '{"type":"pong"}')
+
+
+@test("a client that is told to end while its server is away ends at once")
+def _():
+    with PythonServer() as one:
+        running, peer = one.start("9000=localhost:1")
+        with running:
+            peer.hear()
+            peer.say('{"type":"listen_ok","port":9000}')
+            one.__exit__()
+            until(lambda: "is opened again" in running.warnings(), 10, "the end")
+            running.signal(signal.SIGTERM)
+            expect_equal(running.status(4), 0)
 
 
 @test("only permitted ports are listened at")
