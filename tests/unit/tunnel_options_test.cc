@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "host/dialers/dial_url.h"
 #include "host/tunnel/environment_proxy.h"
 #include "host/tunnel/tunnel_client.h"
 
@@ -36,6 +37,24 @@ TEST_CASE("what is no tunnel's URL is an error that keeps the token to itself") 
     REQUIRE(wrong.has_error());
     CHECK(wrong.error().exit == ExitCode::usage);
     CHECK(wrong.error().message().find("token") == std::string::npos);
+  }
+}
+
+TEST_CASE("a tunnel is a dialer that takes names; what is wrong with its URL is said without the token") {
+  asio::io_context context;
+  for (const char* url :
+       {"tunnel+ws://exit.example.com", "tunnel+wss://s3cret@exit.example.com:8443/path?verify=no",
+        "tunnel+ws://exit.example.com/?own=option"}) {
+    CHECK(dialer_from_url(url, context.get_executor()).has_value());
+    CHECK(resolves_names(url));
+  }
+  for (const char* url :
+       {"tunnel+ws://", "tunnel+wss://s3cret@exit.example.com:x/", "tunnel+http://exit.example.com/",
+        "tunnel+wss://s3cret@exit.example.com/?cert=/nowhere/cert.pem",
+        "tunnel+ws://exit.example.com/?token-file=/nowhere/token"}) {
+    const auto wrong = dialer_from_url(url, context.get_executor());
+    REQUIRE(wrong.has_error());
+    CHECK(wrong.error().message().find("s3cret") == std::string::npos);
   }
 }
 
