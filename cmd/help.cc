@@ -9,6 +9,7 @@ const char* help_text() {
   nsrun ctl SOCKET COMMAND        asks a running one: nsrun ctl --help
   nsrun forward LISTEN=DIAL...    without a sandbox: nsrun forward --help
   nsrun lennut server|client ...  a plain reverse tunnel
+  nsrun tunnel server|client ...  ports through a WebSocket
   nsrun vsock host|peer ...       across a virtual machine's boundary
 
 Network
@@ -20,7 +21,8 @@ Network
       --host-loopback       10.0.2.2 (fd00::2) leads to the host's own loopback
       --dial URL            how flows leave: direct:// (default),
                             socks5://[USER:PASSWORD@]HOST[:PORT], socks5h://,
-                            http://[USER:PASSWORD@]HOST[:PORT], or an endpoint:
+                            http://[USER:PASSWORD@]HOST[:PORT],
+                            tunnel+wss://[TOKEN@]HOST[:PORT]/, or an endpoint:
                             unix:///PATH, vsock://CID:PORT, tls://HOST:PORT
       --device KIND         tun, veth (needs no /dev/net/tun), or auto (default):
                             TUN where it can be opened

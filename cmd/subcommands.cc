@@ -8,16 +8,25 @@
 #include "cmd/policy/policy_command.h"
 #include "cmd/service/forward_command.h"
 #include "cmd/service/vsock_command.h"
+#include "cmd/tunnel/tunnel_command.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::array subcommands = {Subcommand{"ctl", ctl_command}, Subcommand{"forward", forward_command},
-                                    Subcommand{"lennut", lennut_command},
-                                    Subcommand{"policy", policy_command}, Subcommand{"vsock", vsock_command}};
+constexpr std::array subcommands = {
+    Subcommand{"ctl", ctl_command},       Subcommand{"forward", forward_command},
+    Subcommand{"lennut", lennut_command}, Subcommand{"policy", policy_command},
+    Subcommand{"tunnel", tunnel_command}, Subcommand{"vsock", vsock_command}};
+
+// Two programs have that name, and different words after it.
+int vtunnel_command(int argc, char** argv) {
+  const std::string_view role = argc > 1 ? argv[1] : "";
+  return role == "host" || role == "peer" ? vsock_command(argc, argv) : tunnel_command(argc, argv);
+}
 
 // What a link to nsrun of that name does: what the program did whose name it is.
-constexpr std::array programs = {Subcommand{"lennut", lennut_command}};
+constexpr std::array programs = {Subcommand{"lennut", lennut_command},
+                                 Subcommand{"vtunnel", vtunnel_command}};
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 

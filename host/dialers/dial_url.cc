@@ -9,6 +9,7 @@
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/socks5_dialer.h"
 #include "host/endpoints/endpoint_dialer.h"
+#include "host/tunnel/tunnel_dialer.h"
 
 namespace nsrun {
 namespace {
@@ -78,7 +79,7 @@ const Scheme* find_scheme(std::string_view url) {
 std::string accepted_forms() {
   std::string all;
   for (const auto& scheme : schemes) all += std::string(scheme.form) + ", ";
-  return all + EndpointUrl::forms();
+  return all + "tunnel+wss://[token@]host[:443]/, " + EndpointUrl::forms();
 }
 
 Target proxy_target(const boost::urls::url_view& url, std::uint16_t port) {
@@ -119,6 +120,7 @@ Made dialer_from_url(std::string_view url, Executor executor) {
     const auto endpoint = EndpointUrl::parse(url);
     return endpoint ? endpoint_dialer(*endpoint, executor) : endpoint.error();
   }
+  if (is_tunnel_url(url)) return tunnel_dialer(url, executor);
   const auto* scheme = find_scheme(url);
   if (!scheme) {
     const std::string name(scheme_of(url));
@@ -131,7 +133,7 @@ Made dialer_from_url(std::string_view url, Executor executor) {
 
 bool resolves_names(std::string_view url) {
   const auto* scheme = find_scheme(url);
-  return scheme ? scheme->resolves_names : EndpointUrl::is_scheme(scheme_of(url));
+  return scheme ? scheme->resolves_names : is_tunnel_url(url) || EndpointUrl::is_scheme(scheme_of(url));
 }
 
 }  // namespace nsrun

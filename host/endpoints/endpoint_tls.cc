@@ -52,7 +52,7 @@ std::vector<std::string> protocols_of(const EndpointUrl& endpoint) {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsContext>> tls_client(const EndpointUrl& endpoint) {
+Result<TlsClientOptions> tls_client_options(const EndpointUrl& endpoint) {
   const std::string verify = option(endpoint, "verify");
   if (!verify.empty() && verify != "yes" && verify != "no")
     return misuse(endpoint, "verify is '" + verify + "'", "it is yes or no");
@@ -60,10 +60,16 @@ Result<std::unique_ptr<TlsContext>> tls_client(const EndpointUrl& endpoint) {
   if (!identity) return identity.error();
   auto trusted = file_of(endpoint, "ca");
   if (!trusted) return trusted.error();
-  return TlsContext::client({.verify = verify != "no",
-                             .trusted = std::move(*trusted),
-                             .protocols = protocols_of(endpoint),
-                             .identity = std::move(*identity)});
+  return TlsClientOptions{.verify = verify != "no",
+                          .trusted = std::move(*trusted),
+                          .protocols = protocols_of(endpoint),
+                          .identity = std::move(*identity)};
+}
+
+Result<std::unique_ptr<TlsContext>> tls_client(const EndpointUrl& endpoint) {
+  auto options = tls_client_options(endpoint);
+  if (!options) return options.error();
+  return TlsContext::client(std::move(*options));
 }
 
 Result<std::unique_ptr<TlsContext>> tls_server(const EndpointUrl& endpoint) {

@@ -17,6 +17,7 @@ namespace nsrun {
 //   alpn=a,b            protocols, in order of preference (RFC 7301)
 //   name=HOST           dialled: whom the server has to prove to be, in place of the host that is dialled
 //   verify=no           dialled: anybody will do
+Result<TlsClientOptions> tls_client_options(const EndpointUrl& endpoint);
 Result<std::unique_ptr<TlsContext>> tls_client(const EndpointUrl& endpoint);
 Result<std::unique_ptr<TlsContext>> tls_server(const EndpointUrl& endpoint);
 

@@ -19,12 +19,6 @@ bool is_text(std::string_view head) {
 
 }  // namespace
 
-// In quotes the parser takes any character; and some servers, a bare LF for the end of the line.
-template <bool is_request>
-void MessageParser<is_request>::on_chunk_header_impl(std::uint64_t, string_view extensions, Code& why) {
-  if (!is_text({extensions.data(), extensions.size()})) why = http::error::bad_chunk_extension;
-}
-
 template <bool is_request>
 MessageParser<is_request>::MessageParser() {
   this->header_limit(longest_head);

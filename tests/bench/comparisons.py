@@ -74,6 +74,11 @@ GROUPS = {
                    each(("up", "down"), "forward", "socat", least=1.5) +
                    each(("up", "down"), "forward unix", "socat") +
                    each(("up", "down"), "lennut", "loopback") + each(("up", "down"), "forward", "loopback")),
+    # 4 and 1.5 Gbit/s where loopback has 20.
+    "tunnel": Group(("up", "down", "up4"), ("tunnel", "tunnel, JSON", "loopback"),
+                    each(("up", "down"), "tunnel", "loopback", least=0.2) +
+                    each(("up", "down"), "tunnel, JSON", "loopback", least=0.075) +
+                    each(("up", "down"), "tunnel", "tunnel, JSON")),
     "start": Group(("start",), ("nsrun", "loopback", "pasta"), (Ratio("start", "nsrun", "pasta", least=4),)),
     "policy": Group(("policy",), ("nsrun",),
                     (Ratio("judge", "nsrun", "", most=2.0), Ratio("load", "nsrun", "", most=1000))),

@@ -106,6 +106,22 @@ class Relay(Party):
         return "" if program == "mkfifo" or shutil.which(program) else f"{program} is not installed"
 
 
+TUNNEL_PORT = 5398  # a tunnel's ports are on 127.0.0.1 alone
+
+TUNNEL = ("mkfifo /tmp/nsrun-bench-$$\n"
+          "{nsrun} tunnel server --host 127.0.0.1 --port 5399 & pids=$!\n"
+          "until ss -Hltn 'sport = 5399' | grep -q .; do sleep 0.02; done\n"
+          "{nsrun} tunnel client --server ws://127.0.0.1:5399/ --forward {tunnel}=127.0.0.1:{port} {options} --ready-fd 3 "
+          "3>/tmp/nsrun-bench-$$ & pids=\"$! $pids\"\n"
+          "read _ </tmp/nsrun-bench-$$; rm /tmp/nsrun-bench-$$")
+TUNNELS = {"tunnel": "", "tunnel, JSON": "--json"}
+
+
+class TunnelRelay(Relay):
+    def wrap(self, inner, publish=False):
+        return super().wrap(inner.replace(f"-c {self.address} ", f"-c {self.address} -p {TUNNEL_PORT} "))
+
+
 # Options of nsrun that are worth a comparison. One that this nsrun does not know is left out, and that is said.
 VARIANTS = {
     "MTU 576": "--mtu 576 --no-ipv6",
@@ -138,4 +154,7 @@ def make(name, binary):
     if name in RELAYS:
         start = RELAYS[name].format(nsrun=binary, address=RELAYED, port=IPERF_PORT)
         return Relay(name, ("nsrun", "socat"), address=RELAYED, start=start)
+    if name in TUNNELS:
+        start = TUNNEL.format(nsrun=binary, port=IPERF_PORT, tunnel=TUNNEL_PORT, options=TUNNELS[name])
+        return TunnelRelay(name, ("nsrun",), address="127.0.0.1", start=start)
     return make_nsrun(name, binary, VARIANTS.get(name, ""))

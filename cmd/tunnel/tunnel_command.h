@@ -1,0 +1,10 @@
+#pragma once
+
+namespace nsrun {
+
+// `nsrun tunnel server|client …`: argv[0] is "tunnel", or the name of a link, "vtunnel". The exit status.
+int tunnel_command(int argc, char** argv);
+int tunnel_server_command(int argc, char** argv);  // argv[0] is "server"
+int tunnel_client_command(int argc, char** argv);  // argv[0] is "client"
+
+}  // namespace nsrun

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <boost/beast/core/stream_traits.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <boost/beast/websocket/stream.hpp>
+#include <memory>
+#include <utility>
+
+#include "host/tunnel/web_socket.h"
+
+namespace nsrun {
+
+// What ends a stream of this kind at once; overload it for your own.
+template <class Socket>
+requires requires(Socket& socket, boost::system::error_code& error) { socket.close(error); }
+void abort_stream(Socket& socket) {
+  boost::system::error_code ignored;
+  socket.close(ignored);
+}
+
+// A WebSocket of Beast's, after its handshake. `Stream` is boost::beast::websocket::stream<…> of a socket, of
+// TLS, of anything.
+template <class Stream>
+class BeastWebSocket final : public WebSocket {
+ public:
+  explicit BeastWebSocket(Stream stream) : stream_(std::move(stream)) {
+    stream_.auto_fragment(false);
+    stream_.write_buffer_bytes(write_buffer);
+    stream_.read_message_max(0);  // the wire has limits of its own
+  }
+
+  Task<Result<Part>> read(MutableBytes into) override {
+    const auto [error, size] =
+        co_await stream_.async_read_some(asio::buffer(into.data(), into.size()), use_result);
+    if (error == boost::beast::websocket::error::closed) co_return closed();
+    if (error) co_return Error{"the tunnel's connection broke", error};
+    co_return Part{size, stream_.is_message_done()};
+  }
+
+  Task<Result<void>> write(Bytes message, bool binary) override {
+    stream_.binary(binary);
+    const auto [error, size] =
+        co_await stream_.async_write(asio::buffer(message.data(), message.size()), use_result);
+    if (error) co_return Error{"the tunnel's connection broke", error};
+    co_return Result<void>{};
+  }
+
+  Task<> close(std::uint16_t code, std::string reason) override {
+    boost::beast::websocket::close_reason said(code);
+    said.reason = reason.substr(0, longest_reason);
+    co_await stream_.async_close(said, use_result);
+  }
+
+  void abort() override { abort_stream(boost::beast::get_lowest_layer(stream_)); }
+
+ private:
+  static constexpr std::size_t write_buffer = 256 * 1024;  // bytes: masked by a client, and sent, at once
+  static constexpr std::size_t longest_reason = 120;       // bytes: RFC 6455 5.5 leaves 123
+
+  Error closed() const {
+    const auto& said = stream_.reason();
+    std::string what = "the far side closed the tunnel";
+    if (said.code != 0) what += " (" + std::to_string(said.code) + ")";
+    if (!said.reason.empty()) what += ": " + std::string(said.reason.data(), said.reason.size());
+    return {what, asio::error::eof};
+  }
+
+  Stream stream_;
+};
+
+// For the WebSocket of a program of one's own.
+template <class Stream>
+std::unique_ptr<WebSocket> attach_web_socket(Stream stream) {
+  return std::make_unique<BeastWebSocket<Stream>>(std::move(stream));
+}
+
+}  // namespace nsrun
