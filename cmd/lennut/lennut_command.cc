@@ -91,7 +91,8 @@ Result<std::unique_ptr<Serving>> make_server(Service& service, const Options& op
   const auto proxy = endpoint(options.bind_proxy), clients = endpoint(options.bind_client);
   if (!proxy) return proxy.error();
   if (!clients) return clients.error();
-  const auto hold = parse_time(options.hold);
+  auto hold = parse_time(options.hold);
+  if (!hold) hold = parse_time(options.hold + "s");
   if (!hold)
     return Error{"--hold '" + options.hold + "' is no time", {}, "write for instance 5s", ExitCode::usage};
   auto server =
