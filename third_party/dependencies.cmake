@@ -13,9 +13,8 @@ pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(LDNS REQUIRED IMPORTED_TARGET ldns)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 if(NSRUN_STATIC)
-  # Archives say nothing of what they use; the linker wants that behind them.
-  target_link_libraries(PkgConfig::LDNS INTERFACE OpenSSL::Crypto)
-  target_link_libraries(PkgConfig::LIBNL INTERFACE Threads::Threads m)
+  # Archives say nothing of what they use, and the linker wants that behind them all.
+  string(APPEND CMAKE_CXX_STANDARD_LIBRARIES " ${OPENSSL_CRYPTO_LIBRARY} -lm")
 endif()
 
 # Asio: compiled in each user's translation units (header only); no Boost.Regex, no deprecated names.
