@@ -483,17 +483,17 @@ class Load:
     end = pause
 
 
-def start_again(side, port, at, target):
+def start_again(side, port, at, target, options):
     if side == "server":
         return server(port=at)
-    return client(at, f"{port}={HOST}:{target.port}")
+    return client(at, f"{port}={HOST}:{target.port}", options=options)
 
 
-def kill_again_and_again(side, times):
+def kill_again_and_again(side, times, options=()):
     """One end is killed and started again, under load; how many connections were carried whole."""
     port, at = free_port(), free_port()
     with echo_server() as target:
-        ends = {"server": server(port=at), "client": client(at, f"{port}={HOST}:{target.port}")}
+        ends = {"server": server(port=at), "client": client(at, f"{port}={HOST}:{target.port}", options=options)}
         keeper = ends["server" if side == "client" else "client"]
         load = Load(port)
 
@@ -508,7 +508,7 @@ def kill_again_and_again(side, times):
             for turn in range(times):
                 ends[side].process.kill()
                 ends[side].__exit__()
-                ends[side] = start_again(side, port, at, target)
+                ends[side] = start_again(side, port, at, target, options)
                 until(lambda: answers(port), 6, f"the port, after end {turn + 1} of the {side}")
                 carried = load.whole
                 until(lambda: load.whole > carried, 6, "a connection of the load's")
@@ -522,9 +522,14 @@ def kill_again_and_again(side, times):
         return f"{load.whole} connections were carried whole"
 
 
-@test("the client is killed and started 100 times under load: the port comes back, no foreign byte, nothing leaks")
+@test("the client is killed and started 50 times under load: the port comes back, no foreign byte, nothing leaks")
 def _():
-    return kill_again_and_again("client", 100)
+    return kill_again_and_again("client", 50)
+
+
+@test("the same 50 times in JSON")
+def _():
+    return kill_again_and_again("client", 50, ("--json",))
 
 
 @test("the server is killed and started under load: the port comes back within the backoff, and nothing leaks")
