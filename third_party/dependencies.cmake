@@ -1,9 +1,4 @@
 # How each dependency is found. Debian package names are in ./dev.
-
-if(NSRUN_STATIC)
-  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
-  set(OPENSSL_USE_STATIC_LIBS ON)
-endif()
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(OpenSSL REQUIRED)
@@ -12,10 +7,6 @@ pkg_check_modules(LIBNL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(LDNS REQUIRED IMPORTED_TARGET ldns)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
-if(NSRUN_STATIC)
-  # Archives say nothing of what they use, and the linker wants that behind them all.
-  string(APPEND CMAKE_CXX_STANDARD_LIBRARIES " ${OPENSSL_CRYPTO_LIBRARY} -lm")
-endif()
 
 # Asio: compiled in each user's translation units (header only); no Boost.Regex, no deprecated names.
 add_library(nsrun_asio INTERFACE)

@@ -38,7 +38,7 @@ def needed():
     if not os.path.exists(f"{PARTS}/vmlinuz"):
         raise Skip("there is no kernel for a virtual machine here (tests/e2e/fetch_vm)")
     if not os.path.exists(STATIC):
-        raise Skip("there is no static nsrun here (./dev build static)")
+        raise Skip("there is no static nsrun here (./dev build dev nsrun-static)")
 
 
 def _image(path, files):
