@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <catch2/catch.hpp>
 #include <set>
@@ -62,12 +64,15 @@ struct Program {
       : asked(context.get_executor(), std::move(command),
               [this](const std::string& what) { warnings.push_back(what); }),
         inquirer([this](const Question& question, Reply reply) { asked.ask(question, std::move(reply)); },
-                 limit, [this](const std::string& what) { warnings.push_back(what); }) {}
+                 limit, [this](const std::string& what) { warnings.push_back(what); }) {
+    ::signal(SIGPIPE, SIG_IGN);  // as whoever runs a host does (host/host.h)
+  }
   ~Program() {
     bool over = false;
     asio::co_spawn(context, asked.end(), [&](std::exception_ptr) { over = true; });
     context.restart();
     while (!over && context.run_one()) continue;
+    ::signal(SIGPIPE, SIG_DFL);
   }
   Asked say(Question question) {
     Asked answer;
