@@ -75,14 +75,15 @@ void WaitingClients::add(Waiter waiter) {
 // A byte out of turn is the client's own affair, and the stream's first: it is kept, and no more looked for.
 Task<> WaitingClients::watch(std::uint64_t number) {
   const auto find = [this, number] { return std::ranges::find(places_, number, &Place::number); };
-  const auto [error] = co_await find()->socket.async_wait(Descriptor::wait_read, use_result);
+  const auto socket = find()->socket;
+  const auto [error] = co_await socket->async_wait(Descriptor::wait_read, use_result);
   const auto place = find();
-  if (!error && place != places_.end() && !is_alive(place->socket.native_handle())) places_.erase(place);
+  if (!error && place != places_.end() && !is_alive(socket->native_handle())) places_.erase(place);
 }
 
 std::optional<WaitingClients::Waiter> WaitingClients::pop() {
   while (!places_.empty()) {
-    Waiter waiter{UniqueFd(places_.front().socket.release()), places_.front().client};
+    Waiter waiter{UniqueFd(places_.front().socket->release()), places_.front().client};
     places_.pop_front();
     if (is_alive(waiter.socket.get())) return waiter;
   }
@@ -103,6 +104,7 @@ Task<std::optional<WaitingClients::Waiter>> WaitingClients::take(Clock::time_poi
 
 void WaitingClients::send_away() {
   closed_ = true;
+  for (const auto& place : places_) place.socket->close();
   places_.clear();
   wake_next();
 }

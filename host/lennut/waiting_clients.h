@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
 
 #include "runtime/address.h"
@@ -35,9 +36,13 @@ class WaitingClients {
  private:
   struct Place {
     Place(std::uint64_t n, Executor executor, Waiter one)
-        : number(n), socket(executor, one.socket.release()), client(one.client) {}
+        : number(n),
+          socket(std::make_shared<Descriptor>(executor, one.socket.release())),
+          client(one.client) {}
     const std::uint64_t number;
-    Descriptor socket;
+    // Who watches it has it too: an operation that ended by its going is not over before it was told so, and
+    // until then may be cancelled.
+    std::shared_ptr<Descriptor> socket;
     Endpoint client;
   };
   // Somebody waits for one, in turn.
