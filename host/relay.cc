@@ -1,5 +1,6 @@
 #include "host/relay.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "host/socket_connection.h"
@@ -11,6 +12,9 @@ namespace {
 constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
 // A stream's, at first: most connections of many say little and wait.
 constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
+// At most: with what a tunnel wraps around it still no more than Asio gives the kernel at once, 64 KiB, or
+// the last few bytes are a system call of their own.
+constexpr std::size_t largest_buffer = buffer_size - 64;
 
 struct Direction {
   Connection& from;
@@ -41,8 +45,8 @@ Task<> pump(Direction way, FlowRecord& record) {
       break;
     }
     (record.*way.moved)(chunk->size, 1);
-    if (chunk->size == buffer.size() && buffer.size() < buffer_size)
-      buffer = std::vector<std::byte>(buffer.size() * buffer_growth);
+    if (chunk->size == buffer.size() && buffer.size() < largest_buffer)
+      buffer = std::vector<std::byte>(std::min(buffer.size() * buffer_growth, largest_buffer));
   }
   way.from.reset();
   way.to.reset();

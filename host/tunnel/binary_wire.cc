@@ -2,10 +2,11 @@
 //
 //   type (8 bits) | length of the body (24) | stream or listener (32) | body       numbers: big endian
 //
-// Data is passed on as it comes, part by part, so that a frame of it is never held whole; every other body is
-// gathered first, and has a limit.
+// Data is passed on as it comes, in parts that are worth it, so that a large frame is never held whole; every
+// other body is gathered first, and has a limit.
 
 #include <algorithm>
+#include <utility>
 
 #include "host/tunnel/wire.h"
 
@@ -18,6 +19,9 @@ constexpr std::size_t head_size = 8;
 constexpr std::size_t most_body = 65'535;         // bytes, of all but data: the largest datagram
 constexpr std::size_t largest_data = 256 * 1024;  // bytes: what we put into one frame
 constexpr std::size_t largest_batch = 256 * 1024;
+// Bytes of data that are passed on before their frame has come whole. Beast gives what came with a message's
+// head first, 1.5 KiB, and the rest with the next read: to pass it on by itself is a second write for each.
+constexpr std::size_t least_part = 4096;
 
 void put(std::string& to, std::uint32_t value, int bytes) {
   while (bytes-- > 0) to += static_cast<char>(value >> (8 * bytes));
@@ -155,7 +159,7 @@ class BinaryWire final : public Wire {
   void end_frame(const FrameSink& sink);
 
   std::string head_;      // as far as it came
-  std::string body_;      // of all but data
+  std::string body_;      // what was not passed on yet; of all but data the whole
   Frame frame_;           // whose body is under way
   std::size_t left_ = 0;  // bytes of it that are still to come
   bool in_body_ = false;
@@ -176,11 +180,14 @@ Result<void> BinaryWire::take_head() {
 }
 
 void BinaryWire::take_data(std::string_view& part, const FrameSink& sink) {
+  const auto more = std::min(left_, part.size());
+  body_.append(part.substr(0, more));
+  part.remove_prefix(more);
+  left_ -= more;
+  if (body_.empty() || (left_ > 0 && body_.size() < least_part)) return;
   Frame some = frame_;
-  some.bytes = part.substr(0, left_);
-  part.remove_prefix(some.bytes.size());
-  left_ -= some.bytes.size();
-  if (!some.bytes.empty()) sink(std::move(some));
+  some.bytes = std::exchange(body_, {});
+  sink(std::move(some));
 }
 
 void BinaryWire::end_frame(const FrameSink& sink) {
