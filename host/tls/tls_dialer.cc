@@ -20,6 +20,7 @@ Task<Result<std::unique_ptr<Connection>>> TlsDialer::dial(const Target& target) 
   if (!secured) {
     Error error = secured.error();
     error.doing = "cannot speak TLS with " + target.to_string() + ": " + error.doing;
+    if (error.code.value() == EACCES) error.advice = "say whom to trust: ?ca=FILE behind its URL";
     co_return error;
   }
   co_return std::move(*secured);

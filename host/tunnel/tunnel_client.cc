@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "host/endpoints/endpoint_dialer.h"
+#include "host/listen/listener.h"
 #include "host/proxy/host_rewriter.h"
+#include "host/with_ahead.h"
 
 namespace nsrun {
 
@@ -20,12 +22,16 @@ Error no_forward(std::string_view text, std::string what) {
           ExitCode::usage};
 }
 
-// A server behind tls:// knows itself by that name, whatever the tunnel's clients call it.
-WrapConnection wrap_for(const EndpointUrl& to) {
-  if (to.kind != EndpointUrl::Kind::tls) return {};
+// Whoever speaks TLS says so with his first byte (RFC 8446 5.1), of a handshake. Who has not spoken by then
+// waits for the server to begin.
+constexpr char handshake_record = 22;
+constexpr auto silence_limit = 500ms;
+constexpr std::size_t first_read = 16 * 1024;  // bytes
+
+// What a server behind tls:// calls itself, whatever the tunnel's clients call it.
+std::string host_header(const EndpointUrl& to) {
   constexpr std::uint32_t usual_port = 443;
-  const std::string host = to.port == usual_port ? to.host : to.host + ":" + std::to_string(to.port);
-  return [host](std::unique_ptr<Connection> near) { return rewrite_host(std::move(near), host); };
+  return to.port == usual_port ? to.host : to.host + ":" + std::to_string(to.port);
 }
 
 }  // namespace
@@ -45,6 +51,15 @@ Result<TunnelForward> TunnelForward::parse(std::string_view text) {
   if (to->is_guest()) return no_forward(text, "there is no sandbox here");
   forward.to = std::move(*to);
   return forward;
+}
+
+EndpointUrl TunnelForward::without_tls() const {
+  EndpointUrl bare = to;
+  if (to.kind != EndpointUrl::Kind::tls) return bare;
+  bare.kind = EndpointUrl::Kind::tcp;
+  bare.options.clear();
+  bare.text = bare.to_string();
+  return bare;
 }
 
 Result<std::unique_ptr<TunnelClient>> TunnelClient::create(Service& service, TunnelAddress server,
@@ -183,10 +198,29 @@ void TunnelClient::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
   if (!listening) return arrival->refuse(tunnel::Reason::prohibited);
   const auto source = Endpoint::parse(asked.text).value_or(Endpoint{});
   const FlowKey key{listening->forward.to.protocol(), source, {IpAddress::v4(127, 0, 0, 1), listening->port}};
-  const SharedText asker = "tunnel port " + std::to_string(listening->port);
-  auto request = std::make_unique<ArrivalRequest>(key, source.port ? SharedText{} : asker, std::move(arrival),
-                                                  wrap_for(listening->forward.to));
+  SharedText asker;
+  if (source.port == 0) asker = "tunnel port " + std::to_string(listening->port);
+  if (listening->forward.to.kind == EndpointUrl::Kind::tls)
+    return service_.flows_scope().spawn(
+        carry_to_tls(*listening, key, std::move(asker), std::move(arrival)));
+  auto request = std::make_unique<ArrivalRequest>(key, std::move(asker), std::move(arrival));
   listening->carrier.begin(std::move(request), service_.flows_scope());
+}
+
+// Many a client of a proxy speaks TLS with the server it asked for, and would get TLS in TLS.
+Task<> TunnelClient::carry_to_tls(Listening& listening, FlowKey key, SharedText asker,
+                                  std::unique_ptr<TunnelArrival> arrival) {
+  auto near = arrival->accept();
+  if (!near) co_return;
+  std::string ahead(first_read, '\0');
+  const auto first = co_await within(silence_limit, near->read(std::as_writable_bytes(std::span(ahead))));
+  if (first && !*first) co_return near->reset();
+  ahead.resize(first ? (*first)->size : 0);
+  const bool speaks_tls = ahead.starts_with(handshake_record);
+  near = with_ahead(std::move(near), std::move(ahead));
+  if (!speaks_tls) near = rewrite_host(std::move(near), host_header(listening.forward.to));
+  auto request = std::make_unique<ConnectionRequest>(std::move(key), std::move(asker), std::move(near));
+  (speaks_tls ? listening.bare_carrier : listening.carrier).begin(std::move(request), service_.flows_scope());
 }
 
 void TunnelClient::link_up(TunnelSession& session) {

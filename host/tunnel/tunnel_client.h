@@ -14,11 +14,12 @@ namespace nsrun {
 // PORT=ADDR: clients of the server's port are connected to ADDR, from here.
 struct TunnelForward {
   std::uint16_t port = 0;  // 0: any that is free there
-  EndpointUrl to;
+  EndpointUrl to;          // tls://: who speaks TLS already is not given another
   std::string text;  // ADDR as it was written
 
   // "9000=localhost:3000", "8085=tls://www.example.com:443", or any endpoint. Errors have ExitCode::usage.
   static Result<TunnelForward> parse(std::string_view text);
+  EndpointUrl without_tls() const;  // the same place
 };
 
 // The side of a tunnel that opened it: it has the server listen, and connects whoever comes there. Belongs to
@@ -49,8 +50,10 @@ class TunnelClient final : private TunnelLink::User {
         : id(number),
           forward(std::move(what)),
           port(forward.port),
-          policy(forward.to, "tunnel " + std::to_string(forward.port) + "=" + forward.to.to_string()),
+          policy(forward.to, to_string()),
           carrier(service.carrier(policy)),
+          bare_policy(forward.without_tls(), to_string()),
+          bare_carrier(service.carrier(bare_policy)),
           answered(service.executor()) {}
     const std::uint32_t id;
     const TunnelForward forward;
@@ -60,12 +63,20 @@ class TunnelClient final : private TunnelLink::User {
     std::optional<Result<std::uint16_t>> answer;
     AllowTo policy;
     Carrier carrier;
+    AllowTo bare_policy;  // of tls://: for who speaks TLS himself
+    Carrier bare_carrier;
     Signal answered;
+
+    std::string to_string() const {
+      return "tunnel " + std::to_string(forward.port) + "=" + forward.to.to_string();
+    }
   };
 
   TunnelClient(Service& service, std::unique_ptr<TunnelConnector> connector, Options options);
   Task<> carry();
   Task<> ask_again(Listening& listening);
+  Task<> carry_to_tls(Listening& listening, FlowKey key, SharedText asker,
+                      std::unique_ptr<TunnelArrival> arrival);
   void ask(Listening& listening, TunnelSession& session);
   void take_answer(Listening& listening, Result<std::uint16_t> answer);
   Listening* find_asked(const tunnel::Frame& answer);

@@ -4,12 +4,14 @@
                                     ▲                                   │
                            a python client                     a python server
 """
+import contextlib
 import hashlib
 import json
 import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from support.servers import Server, count_and_tell, echo
 from support.theme import expect, expect_equal, test, until
 from support.tunnels import answers, both, client, free_port, server, until_free
 from support.websocket import BINARY, JsonPeer, WebSocket, data_message
+from support.world import SERVER4
 
 IN_A_WORLD = True
 HOST = "127.0.0.1"
@@ -591,6 +594,76 @@ def _():
         done = sandbox.nsrun(*words, env={**os.environ, "http_proxy": f"http://{HOST}:{at.port}", "no_proxy": ""})
         expect_equal(done.returncode, 1)
         expect_equal(asked, ["CONNECT tunnel.example:80 HTTP/1.1"])
+
+
+# ---- Targets behind TLS.
+
+
+class SecretServer(Server):
+    """Behind TLS, with server.pem: says hello at once if it is `first` to speak, else tells what it was told."""
+
+    def __init__(self, host=HOST, first=False):
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain("server.pem", "server.key")
+        self._first = first
+        super().__init__(self._talk, host)
+
+    def _talk(self, connection):
+        with self._context.wrap_socket(connection, server_side=True) as stream:
+            stream.sendall(b"hello" if self._first else b"you said " + stream.recv(1000))
+
+
+def told_in_tls(connection):
+    """What such a server answers to one who speaks TLS with it."""
+    with ssl.create_default_context(cafile="server.pem").wrap_socket(connection, server_hostname="localhost") as stream:
+        stream.sendall(b"hello")
+        return stream.recv(1000)
+
+
+@test("tls:// speaks TLS for who does not, as the Host it is; who speaks TLS himself is not given another")
+def _():
+    certificates()
+    port = free_port()
+    with SecretServer() as target:
+        for options in ((), ("--json",)):
+            forward = f"{port}=tls://localhost:{target.port}?ca={os.getcwd()}/server.pem"
+            with both(forward, client_options=options):
+                with socket.create_connection((HOST, port), 10) as plain:
+                    plain.sendall(b"GET / HTTP/1.1\r\nHost: another.example\r\n\r\n")
+                    expected = b"you said GET / HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % target.port
+                    expect_equal(plain.recv(1000), expected)
+                expect_equal(told_in_tls(socket.create_connection((HOST, port), 10)), b"you said hello")
+            until_free(port)
+
+
+@test("tls:// hears a server that speaks first; one that is not trusted is said, and its client cut off")
+def _():
+    certificates()
+    port = free_port()
+    with SecretServer(first=True) as target:
+        with both(f"{port}=tls://localhost:{target.port}?ca={os.getcwd()}/server.pem"):
+            with socket.create_connection((HOST, port), 10) as silent:
+                silent.settimeout(10)
+                expect_equal(silent.recv(100), b"hello")
+        until_free(port)
+        with both(f"{port}=tls://localhost:{target.port}") as (_, running):
+            with socket.create_connection((HOST, port), 10) as asker:
+                asker.settimeout(10)
+                asker.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                with contextlib.suppress(ConnectionResetError):
+                    expect_equal(asker.recv(1), b"")
+            until(lambda: "certificate" in running.warnings(), 5, "why")
+
+
+@test("through the proxy, a target behind tls:// is spoken TLS with, as any other")
+def _():
+    certificates()
+    port, proxy = free_port(), free_port()
+    with SecretServer(SERVER4) as target, server("--proxy", str(proxy), "--deny", "*") as one, \
+            client(one.port, f"{port}=tls://{SERVER4}:{target.port}?name=localhost&ca={os.getcwd()}/server.pem"):
+        connection, status = connect_through(proxy, f"{SERVER4}:{target.port}")
+        expect_equal(status, "HTTP/1.1 200 Connection Established")
+        expect_equal(told_in_tls(connection), b"you said hello")
 
 
 # ---- A sandbox at the other end of a tunnel.
