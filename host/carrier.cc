@@ -61,6 +61,7 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   if (verdict.logs) ledger_.tell(*record, verdict);
   if (!verdict.allowed) co_return refuse(*request, *record, verdict.refusal, FlowEnd::refused, {});
   verdict.target.mapped = request->wants_mapped();
+  verdict.target.asker = request->socket();
   record->allowed = true;
   if (record->name.empty()) record->name = ledger_.name_of(request->key().target.address);
   record->dials(verdict.target);

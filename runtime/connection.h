@@ -60,6 +60,9 @@ class Request {
   virtual const FlowKey& key() const = 0;
   // Who asks, for the record, where key().source cannot say it: "vsock://3:1025".
   virtual SharedText asker() const { return {}; }
+  // The kernel socket at which the asker waits, or -1: it tells when they leave. Open until the request is
+  // accepted or refused.
+  virtual int socket() const { return -1; }
   // The asker has an IPv6 socket and takes such a one only, even to IPv4 (Target::mapped).
   virtual bool wants_mapped() const { return false; }
   // The far side has answered, with this. A request whose asker has to be made ready for such an end gives a

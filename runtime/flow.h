@@ -53,6 +53,9 @@ struct Target {
   std::string via = {};                      // the URL of the dialer to take; empty: the sandbox's
   std::shared_ptr<Faults> faults = nullptr;  // what goes wrong on the way; null: nothing
 
+  // The kernel socket at which who asks waits meanwhile, or -1: for dialers that take their time.
+  int asker = -1;
+
   std::string to_string() const;  // "tcp/192.0.2.1:80", "tcp/example.org:80"
 };
 

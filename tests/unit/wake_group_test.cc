@@ -1,0 +1,370 @@
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/wake/wake_dialer.h"
+#include "tests/support/dialers_loop.h"
+
+// A group with a backend that does what the test says; who asks is a task of the test's.
+
+using namespace nsrun;
+using namespace nsrun::test;
+
+namespace {
+
+using Status = Backend::Status;
+
+// Starts and stops at once, and is ready at once, unless it is told otherwise.
+class Scripted final : public Backend {
+ public:
+  explicit Scripted(Executor executor) : go_on(executor), told(executor) {}
+
+  Task<Result<Status>> status() override {
+    if (status_error) co_return *status_error;
+    co_return now;
+  }
+  Task<Result<void>> start() override {
+    ++starts;
+    if (waits) co_await go_on.wait();
+    if (failing_starts > 0 && failing_starts--) co_return Error{"cannot start the test"};
+    now = after_start;
+    co_return Result<void>();
+  }
+  Task<Result<void>> stop() override {
+    ++stops;
+    if (waits) co_await go_on.wait();
+    if (failing_stops > 0 && failing_stops--) co_return Error{"cannot stop the test"};
+    now = Status::idle;
+    co_return Result<void>();
+  }
+  Task<> watch(std::function<void()> changed) override {
+    for (;;) {
+      co_await told.wait();
+      changed();
+    }
+  }
+  Pace pace() const override { return {1ms, 60s}; }
+
+  // Somebody else has changed it.
+  void becomes(Status status) {
+    now = status;
+    told.raise();
+  }
+
+  Status now = Status::idle, after_start = Status::running;
+  std::optional<Error> status_error;
+  int starts = 0, stops = 0, failing_starts = 0, failing_stops = 0;
+  bool waits = false;  // start and stop, for go_on
+  Signal go_on, told;
+};
+
+struct Asked {
+  std::optional<Result<void>> outcome;
+};
+
+struct World {
+  explicit World(WakeGroup::Options options = {.name = "test", .idle = 0s})
+      : backend(loop.executor()),
+        said(loop.executor()),
+        group(loop.executor(), backend, flows, std::move(options), [this](const std::string& what) {
+          lines.push_back(what);
+          said.raise();
+        }) {}
+
+  void run(Task<> body) {
+    loop.beside.spawn(group.run());
+    loop.run(std::move(body));
+  }
+  Task<> until_said(std::string text) {
+    while (count(text) == 0) co_await said.wait();
+  }
+  Task<> until_state(WakeState state) {
+    while (group.state() != state) co_await said.wait();
+  }
+  long count(const std::string& text) const {
+    return std::count_if(lines.begin(), lines.end(),
+                         [&](const auto& line) { return line.find(text) != line.npos; });
+  }
+
+  Loop loop;
+  LiveFlows flows;
+  Events events;
+  Scripted backend;
+  std::vector<std::string> lines;
+  Signal said;
+  WakeGroup group;
+};
+
+Task<> ask(World& world, Asked& asked, int socket = -1) {
+  asked.outcome = co_await world.group.awake(socket);
+}
+
+Task<> ask_all(World& world, std::vector<Asked>& all) {
+  Scope tasks(world.loop.executor());
+  for (auto& asked : all) tasks.spawn(ask(world, asked));
+  co_await tasks.join();
+}
+
+struct Pair {
+  Pair() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    client.reset(ends[0]);
+    ours.reset(ends[1]);
+  }
+  UniqueFd client, ours;
+};
+
+}  // namespace
+
+TEST_CASE("who asks an idle group is held until it runs, and the log says so") {
+  World world;
+  Asked asked;
+  world.run(ask(world, asked));
+  REQUIRE(asked.outcome);
+  CHECK(asked.outcome->has_value());
+  CHECK(world.backend.starts == 1);
+  const std::vector<std::string> lines = {"test: State change (Idle => Starting)",
+                                          "test: State change (Starting => Running)"};
+  CHECK(world.lines == lines);
+}
+
+TEST_CASE("a thousand who ask at once start it once, and none is lost") {
+  World world;
+  std::vector<Asked> all(1000);
+  world.run(ask_all(world, all));
+  CHECK(world.backend.starts == 1);
+  CHECK(std::ranges::all_of(all, [](const Asked& one) { return one.outcome && one.outcome->has_value(); }));
+}
+
+TEST_CASE("who asks what runs already waits for nothing, and starts nothing") {
+  World world;
+  world.backend.now = Status::running;
+  Asked asked;
+  world.run(ask(world, asked));
+  CHECK(asked.outcome->has_value());
+  CHECK(world.backend.starts == 0);
+  CHECK(world.count("Idle => Running") == 1);
+}
+
+TEST_CASE("who asks while it starts waits for the same start") {
+  World world;
+  world.backend.after_start = Status::starting;
+  Asked first, second;
+  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, a));
+    co_await w.until_state(WakeState::starting);
+    tasks.spawn(ask(w, b));
+    co_await give_way();
+    CHECK(!a.outcome);
+    CHECK(!b.outcome);
+    w.backend.becomes(Status::running);
+    co_await tasks.join();
+  };
+  world.run(body(world, first, second));
+  CHECK(first.outcome->has_value());
+  CHECK(second.outcome->has_value());
+  CHECK(world.backend.starts == 1);
+}
+
+TEST_CASE("who asks while it stops is held, and it is started again after the stop") {
+  World world({.name = "test", .idle = 20ms});
+  Asked first, second;
+  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+    co_await ask(w, a);
+    w.backend.waits = true;
+    co_await w.until_state(WakeState::stopping);
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, b));
+    co_await give_way();
+    CHECK(w.backend.starts == 1);
+    w.backend.waits = false;
+    w.backend.go_on.raise();
+    co_await tasks.join();
+  };
+  world.run(body(world, first, second));
+  CHECK(second.outcome->has_value());
+  CHECK(world.backend.stops == 1);
+  CHECK(world.backend.starts == 2);
+  CHECK(world.count("Stopping => Idle") == 1);
+}
+
+TEST_CASE("a start that fails is tried again as long as somebody waits, and is said once") {
+  World world;
+  world.backend.failing_starts = 2;
+  Asked asked;
+  world.run(ask(world, asked));
+  CHECK(asked.outcome->has_value());
+  CHECK(world.backend.starts == 3);
+  CHECK(world.count("cannot start the test") == 1);
+}
+
+TEST_CASE("who waits for a health that never comes is turned away in time, and it is stopped") {
+  World world({.name = "test", .idle = 50ms, .start_limit = 30ms});
+  world.backend.after_start = Status::starting;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    co_await ask(w, a);
+    co_await w.until_said("Stopping => Idle");
+  };
+  world.run(body(world, asked));
+  CHECK(asked.outcome->error().message().find("was not ready within 30 ms") != std::string::npos);
+  CHECK(refusal_for(asked.outcome->error()) == Refusal::reset);
+  CHECK(world.backend.stops == 1);
+}
+
+TEST_CASE("what somebody else stops is idle, and started again when asked for") {
+  World world;
+  Asked first, second;
+  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+    co_await ask(w, a);
+    w.backend.becomes(Status::idle);
+    co_await w.until_said("Running => Idle");
+    co_await ask(w, b);
+  };
+  world.run(body(world, first, second));
+  CHECK(second.outcome->has_value());
+  CHECK(world.backend.starts == 2);
+}
+
+TEST_CASE("what somebody else stops while it starts is started again for those who wait") {
+  World world;
+  world.backend.after_start = Status::starting;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, a));
+    co_await w.until_state(WakeState::starting);
+    co_await give_way();
+    w.backend.after_start = Status::running;
+    w.backend.becomes(Status::idle);
+    co_await tasks.join();
+  };
+  world.run(body(world, asked));
+  CHECK(asked.outcome->has_value());
+  CHECK(world.backend.starts == 2);
+}
+
+TEST_CASE("what somebody else starts again is waited for") {
+  World world;
+  Asked first, second;
+  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+    co_await ask(w, a);
+    w.backend.becomes(Status::starting);
+    co_await w.until_said("Running => Starting");
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, b));
+    co_await give_way();
+    CHECK(!b.outcome);
+    w.backend.becomes(Status::running);
+    co_await tasks.join();
+  };
+  world.run(body(world, first, second));
+  CHECK(world.backend.starts == 1);
+}
+
+TEST_CASE("a stop that fails is tried again") {
+  World world({.name = "test", .idle = 10ms});
+  world.backend.failing_stops = 1;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    co_await ask(w, a);
+    co_await w.until_said("Stopping => Idle");
+  };
+  world.run(body(world, asked));
+  CHECK(world.backend.stops == 2);
+  CHECK(world.count("cannot stop the test") == 1);
+}
+
+TEST_CASE("a status that cannot be had changes nothing, and is said once") {
+  World world;
+  Asked first, second;
+  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+    co_await ask(w, a);
+    w.backend.status_error = Error{"cannot ask the test"};
+    w.backend.told.raise();
+    co_await w.until_said("cannot ask the test");
+    for (int i = 0; i < 3; ++i) co_await w.group.look_again();
+    co_await ask(w, b);
+  };
+  world.run(body(world, first, second));
+  CHECK(second.outcome->has_value());
+  CHECK(world.group.state() == WakeState::running);
+  CHECK(world.count("cannot ask the test") == 1);
+}
+
+TEST_CASE("traffic puts the end off, an open connection alone does not") {
+  World world({.name = "test", .idle = 150ms});
+  Asked asked;
+  std::optional<FlowRecord> record;
+  const auto body = [](World& w, Asked& a, std::optional<FlowRecord>& flow) -> Task<> {
+    co_await ask(w, a);
+    flow.emplace(1, FlowKey{}, w.events, w.flows);
+    const auto quiet_since = Clock::now();
+    flow->moved_up(1);
+    co_await w.until_said("Running => Stopping");
+    const auto after = Clock::now() - quiet_since;
+    CHECK(after >= 140ms);
+    CHECK(after < 1150ms);
+  };
+  world.run(body(world, asked, record));
+}
+
+TEST_CASE("an open connection puts the end off where connections count") {
+  World world({.name = "test", .idle = 30ms, .by_traffic = false, .by_connections = true});
+  Asked asked;
+  std::optional<FlowRecord> record;
+  const auto body = [](World& w, Asked& a, std::optional<FlowRecord>& flow) -> Task<> {
+    co_await ask(w, a);
+    flow.emplace(1, FlowKey{}, w.events, w.flows);
+    const bool stopped = co_await either(w.until_said("Running => Stopping"), sleep_for(200ms));
+    CHECK(!stopped);
+    flow.reset();
+    co_await w.until_said("Running => Stopping");
+  };
+  world.run(body(world, asked, record));
+}
+
+TEST_CASE("one who leaves while held is noticed; one who has sent something and finished is not gone") {
+  World world;
+  world.backend.after_start = Status::starting;
+  Pair leaving, finished;
+  Asked left, waiting;
+  const auto body = [](World& w, Pair& one, Pair& other, Asked& a, Asked& b) -> Task<> {
+    Scope tasks(w.loop.executor());
+    REQUIRE(::send(other.client.get(), "early", 5, 0) == 5);
+    ::shutdown(other.client.get(), SHUT_WR);
+    tasks.spawn(ask(w, b, other.ours.get()));
+    one.client.reset();
+    co_await ask(w, a, one.ours.get());
+    CHECK(!b.outcome);
+    w.backend.becomes(Status::running);
+    co_await tasks.join();
+  };
+  world.run(body(world, leaving, finished, left, waiting));
+  CHECK(left.outcome->error().message().find("has left") != std::string::npos);
+  CHECK(waiting.outcome->has_value());
+  char early[8];
+  CHECK(::recv(finished.ours.get(), early, sizeof early, 0) == 5);
+}
+
+TEST_CASE("a held client is turned away when nsrun ends") {
+  World world;
+  world.backend.after_start = Status::starting;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, a));
+    co_await w.until_state(WakeState::starting);
+    co_await w.loop.beside.cancel_and_join();
+    co_await tasks.join();
+  };
+  world.run(body(world, asked));
+  CHECK(!asked.outcome->has_value());
+}
