@@ -11,6 +11,7 @@ const char* help_text() {
   nsrun lennut server|client ...  a plain reverse tunnel
   nsrun tunnel server|client ...  ports through a WebSocket
   nsrun vsock host|peer ...       across a virtual machine's boundary
+  nsrun wake ...                  starts what is connected to: nsrun wake --help
 
 Network
   -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside,

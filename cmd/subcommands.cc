@@ -9,6 +9,7 @@
 #include "cmd/service/forward_command.h"
 #include "cmd/service/vsock_command.h"
 #include "cmd/tunnel/tunnel_command.h"
+#include "cmd/wake/wake_command.h"
 
 namespace nsrun {
 namespace {
@@ -16,7 +17,8 @@ namespace {
 constexpr std::array subcommands = {
     Subcommand{"ctl", ctl_command},       Subcommand{"forward", forward_command},
     Subcommand{"lennut", lennut_command}, Subcommand{"policy", policy_command},
-    Subcommand{"tunnel", tunnel_command}, Subcommand{"vsock", vsock_command}};
+    Subcommand{"tunnel", tunnel_command}, Subcommand{"vsock", vsock_command},
+    Subcommand{"wake", wake_command}};
 
 // Two programs have that name, and different words after it.
 int vtunnel_command(int argc, char** argv) {

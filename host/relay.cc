@@ -12,9 +12,9 @@ namespace {
 constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
 // A stream's, at first: most connections of many say little and wait.
 constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
-// At most: with what a tunnel wraps around it (up to 22 bytes) still one segment of the loopback device, whose
-// MTU is 65,536. The few bytes beyond it would be a packet of their own, and beyond 64 KiB, which is what Asio
-// gives the kernel at once, a system call too.
+// At most: with what a tunnel wraps around it (up to 22 bytes) still one segment of the loopback device,
+// whose MTU is 65,536. The few bytes beyond it would be a packet of their own, and beyond 64 KiB, which is
+// what Asio gives the kernel at once, a system call too.
 constexpr std::size_t largest_buffer = buffer_size - 128;
 
 struct Direction {

@@ -15,13 +15,18 @@ Service::Service(asio::io_context& context, Events& events, const std::string& c
       flows_scope_(context.get_executor(), to(ledger_)),
       sources_(context.get_executor(), to(ledger_)),
       world_(context.get_executor(), {}, flows_scope_, flows_.totals),
-      flow_commands_({{context_, flows_}}, [this] { return flows_.totals; }) {
+      shown_{{context_, flows_}} {
   if (!control.empty()) control_socket_.emplace(bind_control(control).value());
 }
 
 void Service::begin() {
   if (!control_socket_) return;
-  flow_commands_.add_to(commands_);
+  flow_commands_.emplace(shown_, [this] {
+    Counters totals;
+    for (const auto& each : shown_) totals += each.flows.totals;
+    return totals;
+  });
+  flow_commands_->add_to(commands_);
   control_.emplace(std::move(*control_socket_), std::move(commands_), sources_);
   control_->begin();
 }

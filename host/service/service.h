@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/carrier.h"
 #include "host/control/control_server.h"
@@ -45,6 +46,9 @@ class Service {
   }
   // What forwards are carried by.
   Forwarder::Parts forward_parts() { return {ledger_, flows_, world_, nullptr, sources_, flows_scope_}; }
+  // Before begin(): flows that are counted on their own, shown with the others. They are there as long as
+  // somebody can ask.
+  void show(LiveFlows& flows) { shown_.push_back({context_, flows}); }
   // Where a listener's clients go: to `carrier`, as they are.
   ClientSink sink_to(Carrier& carrier);
 
@@ -59,8 +63,9 @@ class Service {
   Scope flows_scope_, sources_;
   WorldDialer world_;
   ControlCommands commands_;
-  FlowCommands flow_commands_;
-  std::optional<UnixSocket> control_socket_;  // until it is served
+  std::vector<FlowLoop> shown_;
+  std::optional<FlowCommands> flow_commands_;  // once it has begun
+  std::optional<UnixSocket> control_socket_;   // until it is served
   std::optional<ControlServer> control_;
 };
 

@@ -201,8 +201,7 @@ void TunnelClient::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
   SharedText asker;
   if (source.port == 0) asker = "tunnel port " + std::to_string(listening->port);
   if (listening->forward.to.kind == EndpointUrl::Kind::tls)
-    return service_.flows_scope().spawn(
-        carry_to_tls(*listening, key, std::move(asker), std::move(arrival)));
+    return service_.flows_scope().spawn(carry_to_tls(*listening, key, std::move(asker), std::move(arrival)));
   auto request = std::make_unique<ArrivalRequest>(key, std::move(asker), std::move(arrival));
   listening->carrier.begin(std::move(request), service_.flows_scope());
 }

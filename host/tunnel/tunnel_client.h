@@ -15,7 +15,7 @@ namespace nsrun {
 struct TunnelForward {
   std::uint16_t port = 0;  // 0: any that is free there
   EndpointUrl to;          // tls://: who speaks TLS already is not given another
-  std::string text;  // ADDR as it was written
+  std::string text;        // ADDR as it was written
 
   // "9000=localhost:3000", "8085=tls://www.example.com:443", or any endpoint. Errors have ExitCode::usage.
   static Result<TunnelForward> parse(std::string_view text);

@@ -192,8 +192,7 @@ Task<std::optional<WakeInput>> WakeGroup::act(WakeAction action) {
 
 void WakeGroup::enter(WakeState next) {
   if (next == state_) return;
-  say_(options_.name + ": State change (" + std::string(to_string(state_)) + " => " +
-       std::string(to_string(next)) + ")");
+  tell(next);
   const auto now = Clock::now();
   if (next == WakeState::running) running_since_ = now;
   if (next == WakeState::starting || next == WakeState::running) {
@@ -203,6 +202,15 @@ void WakeGroup::enter(WakeState next) {
     cut_datagrams();
   }
   state_ = next;
+}
+
+// What is tried again is not said again.
+void WakeGroup::tell(WakeState next) {
+  const bool again = back_off_ > Clock::duration{} && next != WakeState::running;
+  if (again || next == told_) return;
+  say_(options_.name + ": State change (" + std::string(to_string(told_)) + " => " +
+       std::string(to_string(next)) + ")");
+  told_ = next;
 }
 
 // Nobody tells the sender of datagrams that the other end has gone: from now on theirs are asking anew. Those
@@ -240,10 +248,9 @@ Task<Result<void>> WakeGroup::wait_held(Held& held) {
   // Neither an outcome nor the limit: this task is cancelled.
   if (error) throw boost::system::system_error(asio::error::operation_aborted);
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(options_.start_limit);
-  Error late{options_.name + " was not ready within " + std::to_string(limit.count()) + " ms",
-             errno_code(ECONNREFUSED)};
-  trouble(Doing::wait, late);
-  co_return late;
+  const auto late = "not ready within " + std::to_string(limit.count()) + " ms: who waits is turned away";
+  trouble(Doing::wait, {late});
+  co_return Error{options_.name + " is " + late, errno_code(ECONNREFUSED)};
 }
 
 Task<> WakeGroup::look_again() {

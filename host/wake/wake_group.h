@@ -54,6 +54,7 @@ class WakeGroup {
   Task<std::optional<WakeInput>> act(WakeAction action);
   Task<Result<void>> wait_held(Held& held);
   void enter(WakeState next);
+  void tell(WakeState next);
   void release(const std::optional<Error>& why_not);
   enum class Doing : std::uint8_t { look, start, stop, wait };
   void trouble(Doing doing, const Error& error);
@@ -70,7 +71,7 @@ class WakeGroup {
   const Options options_;
   const Say say_;
 
-  WakeState state_ = WakeState::idle;
+  WakeState state_ = WakeState::idle, told_ = WakeState::idle;
   bool ended_ = false;
   std::list<Held*> held_;
   Departures departures_;

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace nsrun {
+
+// `nsrun wake …`: argv[0] is "wake". The exit status.
+int wake_command(int argc, char** argv);
+
+}  // namespace nsrun

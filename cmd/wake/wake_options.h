@@ -1,0 +1,32 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+#include <vector>
+
+#include "host/wake/wake_spec.h"
+
+namespace nsrun {
+
+// The words of `nsrun wake`, as they were written.
+struct WakeOptions {
+  std::vector<std::string> listen;
+  std::string exec, systemd, group, config, docker;
+  std::string port, host;  // as proxytainer has them
+  std::string name, idle = "300", idle_by, threshold, probe, start_timeout = "60", stop_timeout = "10";
+  std::string sleep = "stop";
+  bool user = false, no_health = false;
+
+  void declare(CLI::App& app);
+  // The groups that are asked for. Errors have ExitCode::usage.
+  Result<std::vector<WakeSpec>> groups() const;
+
+ private:
+  Result<WakeSpec> group_of_words(const EndpointUrl& api) const;
+  Result<void> take_what_starts(WakeSpec& spec, const EndpointUrl& api) const;
+  Result<void> take_forwards(WakeSpec& spec) const;
+  Result<void> take_times(WakeSpec& spec) const;
+  Result<void> take_use(WakeSpec& spec) const;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/endpoints/endpoint_url.h"
+#include "host/wake/backend.h"
+#include "host/wake/backends/docker_answers.h"
+#include "host/wake/backends/http_call.h"
+
+namespace nsrun {
+
+// The containers with a label, as one: it runs when all of them do. They are looked for each time, so that
+// one that was made anew is found.
+class DockerBackend final : public Backend {
+ public:
+  struct Options {
+    std::vector<std::string> labels;  // "proxytainer.group=web": any of them
+    bool uses_health = true;          // Docker's own health checks
+    bool pauses = false;              // instead of stopping
+  };
+  using Say = std::function<void(const std::string&)>;
+
+  // `where`: unix:// or tcp:// (docker_endpoint).
+  static Result<std::unique_ptr<DockerBackend>> make(const EndpointUrl& where, Options options,
+                                                     Executor executor, Say say);
+
+  Task<Result<Status>> status() override;
+  Task<Result<void>> start() override;
+  Task<Result<void>> stop() override;
+  Task<> watch(std::function<void()> changed) override;
+  Pace pace() const override;
+
+ private:
+  DockerBackend(std::string where, std::unique_ptr<Dialer> dialer, Target target, Options options, Say say)
+      : where_(std::move(where)),
+        dialer_(std::move(dialer)),
+        target_(std::move(target)),
+        options_(std::move(options)),
+        say_(std::move(say)) {}
+  HttpCall call_to(std::string verb, std::string path) const;
+  Task<Result<std::vector<std::string>>> list();
+  Task<Result<std::optional<docker::Inspection>>> inspect(const std::string& id);
+  Task<Result<void>> change(const std::string& id, const std::string& action, bool may_be_gone);
+  Task<Result<void>> start_one(const std::string& id);
+
+  const std::string where_;
+  const std::unique_ptr<Dialer> dialer_;
+  const Target target_;
+  const Options options_;
+  const Say say_;
+  bool is_told_ = false;  // of events
+};
+
+}  // namespace nsrun

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "host/dialer.h"
+#include "host/endpoints/endpoint_url.h"
+#include "host/wake/backend.h"
+
+namespace nsrun {
+
+// Whether what runs is ready to be used.
+class Probe {
+ public:
+  virtual ~Probe() = default;
+  virtual Task<bool> is_ready() = 0;
+  virtual Clock::duration interval() const = 0;
+};
+
+// A connection can be made; it is closed at once.
+Result<std::unique_ptr<Probe>> connect_probe(const EndpointUrl& where, Executor executor);
+// A shell command ends with status 0.
+std::unique_ptr<Probe> command_probe(std::string command, Executor executor);
+
+// A backend that runs once the probe has succeeded; it is asked until then, and anew after each start.
+class ProbedBackend final : public Backend {
+ public:
+  ProbedBackend(std::unique_ptr<Backend> inner, std::unique_ptr<Probe> probe)
+      : inner_(std::move(inner)), probe_(std::move(probe)) {}
+  Task<Result<Status>> status() override;
+  Task<Result<void>> start() override { return inner_->start(); }
+  Task<Result<void>> stop() override { return inner_->stop(); }
+  Task<> watch(std::function<void()> changed) override;
+  Pace pace() const override;
+
+ private:
+  const std::unique_ptr<Backend> inner_;
+  const std::unique_ptr<Probe> probe_;
+  bool ready_ = false;
+  // The inner one ran: until then only the probe is asked, which may be far more often.
+  Clock::time_point trusted_until_{};
+};
+
+}  // namespace nsrun

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host/forward/forward.h"
+#include "host/wake/wake_group.h"
+
+namespace nsrun {
+
+// A group, as it is asked for.
+struct WakeSpec {
+  WakeGroup::Options options;
+  std::vector<Forward> forwards;  // who comes to one of these wakes it
+
+  // What is started; one of them.
+  std::string exec;     // a shell command
+  std::string systemd;  // a unit
+  bool systemd_user = false;
+  // Containers: those with one of these labels ("proxytainer.group=web").
+  std::vector<std::string> labels;
+  EndpointUrl docker;       // where the API is
+  bool uses_health = true;  // of the containers
+  bool pauses = false;      // instead of stopping
+
+  // When it is ready: "connect" (to what the first forward of streams dials), "none", else a shell command.
+  // Empty: connect where there is such a forward.
+  std::string probe;
+  Clock::duration stop_limit = 10s;  // of a process, for SIGTERM
+};
+
+// The labels by which a group of containers is known.
+std::vector<std::string> labels_of_group(const std::string& group);
+// "unix:///var/run/docker.sock", "tcp://localhost:2375". Empty: where `from_environment` (DOCKER_HOST, may be
+// null) says, or else the first of these.
+Result<EndpointUrl> docker_endpoint(std::string text, const char* from_environment);
+
+// "30" (seconds), "500ms", "2min".
+Result<Clock::duration> parse_wake_time(const std::string& what, const std::string& text);
+// "30packets", "4kB": how much is to move within the idle time for the group to be in use.
+Result<void> take_threshold(const std::string& text, WakeGroup::Options& options);
+// "traffic", "connections", "both".
+Result<void> take_idle_by(const std::string& text, WakeGroup::Options& options);
+
+}  // namespace nsrun

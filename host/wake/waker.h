@@ -1,0 +1,39 @@
+#pragma once
+
+#include <list>
+#include <memory>
+
+#include "host/forward/forwarder.h"
+#include "host/service/service.h"
+#include "host/wake/backend.h"
+#include "host/wake/wake_dialer.h"
+#include "host/wake/wake_spec.h"
+
+namespace nsrun {
+
+// The groups of a service that wake and sleep, and the forwards that lead to them.
+class Waker {
+ public:
+  explicit Waker(Service& service) : service_(service) {}
+
+  // Clients wait from now on. An error: it cannot be listened there, or never be dialled, or what is to be
+  // started is not clear.
+  Result<void> add(const WakeSpec& spec);
+  // From here on they are taken.
+  void begin();
+
+ private:
+  struct One {
+    One(Service& service, std::unique_ptr<Backend> started, const WakeGroup::Options& options);
+    LiveFlows flows;
+    std::unique_ptr<Backend> backend;
+    WakeGroup group;
+    WakeDialer dialer;
+    Forwarder forwarder;
+  };
+
+  Service& service_;
+  std::list<One> groups_;
+};
+
+}  // namespace nsrun

@@ -1,0 +1,104 @@
+#include <catch2/catch.hpp>
+
+#include "host/wake/wake_config.h"
+
+using namespace nsrun;
+
+namespace {
+
+const std::string good = R"(groups:
+- name: web
+  listen: tcp://:8080=tcp://127.0.0.1:8000
+  exec: ./server --port 8000
+  idle: 30
+  idle-by: both
+  threshold: 30packets
+  probe: test -e ready
+  start-timeout: 2min
+  stop-timeout: 500ms
+- name: db
+  listen: [tcp://:5432=tcp://127.0.0.1:5433, udp://:53=udp://127.0.0.1:5353]
+  systemd: postgresql.service
+  user: yes
+- {name: box, listen: "tcp://:1=tcp://h:2", docker: mygroup, health: no, sleep: pause}
+)";
+
+Result<std::vector<WakeSpec>> parse(const std::string& text) {
+  return parse_wake_config(text, "w.yaml", *docker_endpoint("", nullptr));
+}
+
+std::string error_of(const std::string& text) {
+  const auto groups = parse(text);
+  if (!groups) CHECK(groups.error().exit == ExitCode::usage);
+  return groups ? "it is fine" : groups.error().message();
+}
+
+std::string with(const std::string& from, const std::string& to) {
+  std::string text = good;
+  return text.replace(text.find(from), from.size(), to);
+}
+
+}  // namespace
+
+TEST_CASE("a file says what each group that wakes is") {
+  const auto groups = parse(good);
+  REQUIRE(groups.has_value());
+  REQUIRE(groups->size() == 3);
+  const auto& web = (*groups)[0];
+  CHECK(web.options.name == "web");
+  CHECK(web.exec == "./server --port 8000");
+  CHECK(web.options.idle == 30s);
+  CHECK(web.options.by_traffic);
+  CHECK(web.options.by_connections);
+  CHECK(web.options.unit == WakeGroup::Unit::packets);
+  CHECK(web.options.least == 30);
+  CHECK(web.probe == "test -e ready");
+  CHECK(web.options.start_limit == 120s);
+  CHECK(web.stop_limit == 500ms);
+  const auto& db = (*groups)[1];
+  CHECK(db.systemd == "postgresql.service");
+  CHECK(db.systemd_user);
+  CHECK(db.forwards.size() == 2);
+  CHECK(db.options.idle == 300s);
+  const auto& box = (*groups)[2];
+  CHECK(box.labels == std::vector<std::string>{"proxytainer.group=mygroup", "nsrun.group=mygroup"});
+  CHECK_FALSE(box.uses_health);
+  CHECK(box.pauses);
+  CHECK(box.docker.path == "/var/run/docker.sock");
+}
+
+TEST_CASE("what is wrong with a file is said with its line and its key") {
+  const auto begins = [](const std::string& text, const std::string& expected) {
+    const auto error = error_of(text);
+    CAPTURE(expected);
+    CHECK(error.substr(0, expected.size()) == expected);
+  };
+  begins("", "w.yaml:1:1: the file is empty");
+  begins("groups: []\n", "w.yaml:1:1: there is no group");
+  begins("groups: 1\n", "w.yaml:1:1: groups: this is no list");
+  begins("group: []\n", "w.yaml:1:1: group: there is no such key");
+  begins(with("idle: 30", "idle: soon"), "w.yaml:5:9: idle: the time 'soon' is no time");
+  begins(with("  exec:", "  exce:"), "w.yaml:4:3: exce: there is no such key");
+  begins(with("- name: db", "- name: web"), "w.yaml:11:3: there is a group 'web' already");
+  begins(with("  exec: ./server --port 8000\n", ""), "w.yaml:2:3: web has nothing to start");
+  begins(with("  idle: 30\n", "  systemd: a\n"), "w.yaml:5:12: systemd: there is exec already");
+  begins(with("user: yes", "user: maybe"), "w.yaml:14:9: user: 'maybe' is neither");
+  begins(with("tcp://127.0.0.1:8000", "udp://127.0.0.1:8000"), "w.yaml:3:11: listen: cannot forward");
+  begins(with("  idle: 30\n", "  idle: 30\n  idle: 31\n"), "w.yaml:6:3: idle: is said twice");
+}
+
+TEST_CASE("the Docker API is where the option says, or the environment, or where it usually is") {
+  CHECK(docker_endpoint("tcp://localhost:2375", "unix:///x")->to_string() == "tcp://localhost:2375");
+  CHECK(docker_endpoint("", "unix:///run/user/1000/podman.sock")->path == "/run/user/1000/podman.sock");
+  CHECK_FALSE(docker_endpoint("ssh://host", nullptr).has_value());
+  CHECK_FALSE(docker_endpoint("tls://host:2376", nullptr).has_value());
+}
+
+TEST_CASE("a threshold is in packets or bytes") {
+  WakeGroup::Options options;
+  REQUIRE(take_threshold("4kB", options).has_value());
+  CHECK(options.unit == WakeGroup::Unit::bytes);
+  CHECK(options.least == 4000);
+  for (const char* text : {"", "0packets", "0B", "-1packets", "30 apples", "packets"})
+    CHECK_FALSE(take_threshold(text, options).has_value());
+}
