@@ -16,7 +16,7 @@ import threading
 import time
 
 from support.docker_api import Container, DockerApi, listener
-from support.services import Service, broken_off, failing, free_port
+from support.services import Log, Service, broken_off, failing, free_port
 from support.theme import expect, expect_equal, test, until
 
 HERE = "127.0.0.1"
@@ -104,20 +104,6 @@ def read_all(port):
         while data := client.recv(65536):
             answer += data
         return answer
-
-
-class Log:
-    """What a service has said so far."""
-
-    def __init__(self, running):
-        self.running, self.text = running, ""
-
-    def read(self):
-        self.text += self.running.warnings()
-        return self.text
-
-    def until(self, words, seconds=20):
-        until(lambda: words in self.read(), seconds, f"{words!r} in {self.text!r}")
 
 
 @test("a process is started by who connects, and what they said early arrives; idle, it is stopped")

@@ -1,11 +1,11 @@
-"""nsrun's commands that serve without a sandbox: forward, vsock."""
+"""nsrun's commands that serve without a sandbox: forward, vsock, wake."""
 import os
 import select
 import socket
 import subprocess
 
 from support import sandbox
-from support.theme import need
+from support.theme import need, until
 
 
 class Service(sandbox.Running):
@@ -33,6 +33,20 @@ class Service(sandbox.Running):
         """[the status, the standard error]"""
         status = self.status(seconds)
         return [status, self.process.stderr.read().decode(errors="replace")]
+
+
+class Log:
+    """What a service has said so far."""
+
+    def __init__(self, running):
+        self.running, self.text = running, ""
+
+    def read(self):
+        self.text += self.running.warnings()
+        return self.text
+
+    def until(self, words, seconds=20):
+        until(lambda: words in self.read(), seconds, f"{words!r} in {self.text!r}")
 
 
 def forward(*words, **settings):
