@@ -1,5 +1,7 @@
 #include "cmd/wake/wake_command.h"
 
+#include <algorithm>
+
 #include "cmd/reporter.h"
 #include "cmd/service/service_command.h"
 #include "cmd/wake/wake_options.h"
@@ -12,6 +14,7 @@ constexpr auto help = R"(nsrun wake starts what somebody connects to, and stops 
 
   nsrun wake --port PORT --host HOST:PORT --group GROUP [OPTIONS]
   nsrun wake --listen LISTEN=DIAL... --exec COMMAND|--systemd UNIT|--group GROUP
+  nsrun wake --listen LISTEN=guest+tcp://HOST:PORT... --sandbox [OPTIONS] -- CMD
   nsrun wake --config FILE
 
       --listen LISTEN=DIAL  as nsrun forward has them; who comes to LISTEN waits
@@ -27,6 +30,7 @@ constexpr auto help = R"(nsrun wake starts what somebody connects to, and stops 
       --sleep stop|pause    what is done with containers (default stop)
       --exec COMMAND        a shell command; it gets SIGTERM, then SIGKILL
       --systemd UNIT        by systemctl; --user: of the account's own manager
+      --sandbox ...         the rest is nsrun's own: a whole sandbox sleeps
 
       --idle TIME           unused for so long it is stopped (default 300s);
                             0: never
@@ -34,8 +38,9 @@ constexpr auto help = R"(nsrun wake starts what somebody connects to, and stops 
       --threshold N         it is used as long as so much moves within that
                             time: 30packets, 4kB (default 1B; a stream counts
                             1460 bytes as a packet)
-      --probe connect|none|COMMAND   ready once DIAL takes a connection
-                            (default), at once, or when COMMAND succeeds
+      --probe connect|http://HOST:PORT/PATH|none|COMMAND   ready once DIAL takes
+                            a connection (default), GET is answered 2xx or 3xx (no
+                            HOST: of DIAL), at once, or when COMMAND succeeds
       --start-timeout TIME  who waits longer is turned away (default 60s)
       --stop-timeout TIME   from SIGTERM to SIGKILL (default 10s)
       --name NAME           for the log (default: what is started)
@@ -46,7 +51,7 @@ constexpr auto help = R"(nsrun wake starts what somebody connects to, and stops 
 class Waking final : public Serving {
  public:
   explicit Waking(Service& service) : waker_(service) {}
-  Result<void> add(const WakeSpec& spec) { return waker_.add(spec); }
+  Result<void> add(WakeSpec spec) { return waker_.add(std::move(spec)); }
   Task<Result<void>> begin() override {
     waker_.begin();
     co_return Result<void>{};
@@ -64,7 +69,11 @@ int wake_command(int argc, char** argv) {
   WakeOptions wanted;
   options.declare(app);
   wanted.declare(app);
-  if (const auto status = parse_words(app, argc, argv, help)) return *status;
+  const auto rest = std::find(argv, argv + argc, std::string_view("--sandbox"));
+  if (rest != argv + argc) wanted.sandbox.assign(rest + 1, argv + argc);
+  if (const auto status = parse_words(app, static_cast<int>(rest - argv), argv, help)) return *status;
+  if (rest != argv + argc && wanted.sandbox.empty())
+    return fail({"--sandbox has no command", {}, "write --sandbox -- COMMAND", ExitCode::usage});
   const auto groups = wanted.groups();
   if (!groups) return fail(groups.error());
   return serve(options, [&](Service& service) -> Result<std::unique_ptr<Serving>> {

@@ -1,5 +1,6 @@
 #include "cmd/wake/wake_options.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "host/wake/wake_config.h"
@@ -9,6 +10,15 @@ namespace {
 
 Error misused(std::string what, std::string advice) {
   return {std::move(what), {}, std::move(advice), ExitCode::usage};
+}
+
+// What a sandbox runs, as one line.
+std::string command_of(const std::vector<std::string>& words) {
+  const auto dashes = std::ranges::find(words, "--");
+  std::string line;
+  for (auto word = dashes == words.end() ? words.begin() : dashes + 1; word != words.end(); ++word)
+    line += (line.empty() ? "" : " ") + *word;
+  return line;
 }
 
 }  // namespace
@@ -45,7 +55,8 @@ Result<std::vector<WakeSpec>> WakeOptions::groups() const {
     one.push_back(std::move(*asked));
     return one;
   }
-  if (!(listen.empty() && exec.empty() && systemd.empty() && group.empty() && port.empty() && host.empty()))
+  if (!(listen.empty() && exec.empty() && sandbox.empty() && systemd.empty() && group.empty() &&
+        port.empty() && host.empty()))
     return misused("--config and a group of its own", "write the group into the file");
   return read_wake_config(config, *api);
 }
@@ -57,17 +68,19 @@ Result<WakeSpec> WakeOptions::group_of_words(const EndpointUrl& api) const {
   if (auto taken = take_times(spec); !taken) return taken.error();
   if (auto taken = take_use(spec); !taken) return taken.error();
   spec.probe = probe;
-  spec.options.name = name.empty() ? exec + systemd + group : name;
+  spec.options.name = name.empty() ? exec + systemd + group + command_of(sandbox) : name;
   return spec;
 }
 
 Result<void> WakeOptions::take_what_starts(WakeSpec& spec, const EndpointUrl& api) const {
-  const int count = !exec.empty() + !systemd.empty() + !group.empty();
+  const int count = !exec.empty() + !systemd.empty() + !group.empty() + !sandbox.empty();
   if (count != 1)
-    return misused(count == 0 ? "there is nothing to start" : "there is more than one thing to start",
-                   "give one of --group GROUP, --exec COMMAND, --systemd UNIT and --config FILE");
+    return misused(
+        count == 0 ? "there is nothing to start" : "there is more than one thing to start",
+        "give one of --group GROUP, --exec COMMAND, --systemd UNIT, --sandbox -- COMMAND and --config FILE");
   if (sleep != "stop" && sleep != "pause") return misused("--sleep '" + sleep + "'", "it is stop or pause");
   spec.exec = exec;
+  spec.sandbox = sandbox;
   spec.systemd = systemd;
   spec.systemd_user = user;
   if (!group.empty()) spec.labels = labels_of_group(group);

@@ -11,6 +11,7 @@ namespace nsrun {
 // The words of `nsrun wake`, as they were written.
 struct WakeOptions {
   std::vector<std::string> listen;
+  std::vector<std::string> sandbox;  // what came after --sandbox
   std::string exec, systemd, group, config, docker;
   std::string port, host;  // as proxytainer has them
   std::string name, idle = "300", idle_by, threshold, probe, start_timeout = "60", stop_timeout = "10";

@@ -51,7 +51,7 @@ Task<Result<std::unique_ptr<Connection>>> GuestDialer::dial(const Target& target
 
 Task<Result<std::unique_ptr<Connection>>> GuestDialer::dial_inside(Protocol protocol, Endpoint guest) {
   const std::string doing = "cannot connect to " + guest.to_string() + " in the sandbox";
-  if (!sockets_.available())
+  if (!co_await sockets_.has_agent())
     co_return Error{doing + ": no agent there makes sockets", errno_code(ECONNREFUSED),
                     "dial the guest's own address"};
   const bool stream = protocol == Protocol::tcp;

@@ -28,6 +28,11 @@ class InLine {
 
 }  // namespace
 
+Task<bool> SandboxSockets::has_agent() {
+  if (!available_) co_await agent_comes_.async_wait(use_result);
+  co_return available_;
+}
+
 void SandboxSockets::refill(int family, int type) {
   Pool& p = pool(family, type);
   if (p.asked >= most_asked ||

@@ -18,8 +18,8 @@ using Text = YamlEvents::Text;
 
 constexpr auto known_top = "its one key is groups, a list";
 constexpr auto known_keys =
-    "a group has name, listen, one of exec, systemd and docker, and perhaps user, idle, idle-by, threshold, "
-    "probe, start-timeout, stop-timeout, health and sleep";
+    "a group has name, listen, one of exec, systemd, docker and sandbox, and perhaps user, idle, idle-by, "
+    "threshold, probe, start-timeout, stop-timeout, health and sleep";
 
 // A group that is being read.
 struct Draft {
@@ -67,6 +67,18 @@ Result<void> take_group(Draft& draft, const std::string& text) {
   if (auto taken = take_start(draft, "docker", group, text); !taken) return taken;
   if (has_control_character(group)) return wrong("it has a control character", "name a group");
   draft.spec.labels = labels_of_group(group);
+  return {};
+}
+
+Result<void> add_listen(Draft& draft, const std::string& text) {
+  auto forward = Forward::parse(text);
+  if (!forward) return forward.error();
+  draft.spec.forwards.push_back(std::move(*forward));
+  return {};
+}
+
+Result<void> add_word(Draft& draft, const std::string& text) {
+  draft.spec.sandbox.push_back(text);
   return {};
 }
 
@@ -154,10 +166,20 @@ class Reader {
       if (!*key) break;
       if (!said.insert((*key)->text).second)
         return events_.wrong_key(**key, "is said twice", "begin a new group with -");
-      auto done = (*key)->text == "listen" ? read_listen(draft, **key) : read_value(draft, **key);
-      if (!done) return done;
+      if (auto done = read_one(draft, **key); !done) return done;
     }
     return add(std::move(draft), place);
+  }
+
+  Result<void> read_one(Draft& draft, const Text& key) {
+    if (key.text == "listen")
+      return read_texts(draft, key, "write one LISTEN=DIAL, or a list of them", add_listen);
+    if (key.text != "sandbox") return read_value(draft, key);
+    std::string words;
+    if (auto taken = take_start(draft, "sandbox", words, "its words"); !taken)
+      return events_.wrong_key(key, taken.error().doing, taken.error().advice);
+    return read_texts(draft, key, "write nsrun's words as a list: [--allow, example.org, --, ./server]",
+                      add_word);
   }
 
   Result<void> read_value(Draft& draft, const Text& key) {
@@ -170,28 +192,25 @@ class Reader {
     return {};
   }
 
-  Result<void> read_listen(Draft& draft, const Text& key) {
+  // One text, or a list of them.
+  Result<void> read_texts(Draft& draft, const Text& key, const char* advice, Take take) {
     auto event = events_.next();
     if (!event) return event.error();
-    if (event->kind == Kind::scalar) return add_listen(draft, key, event->text, event->place);
-    if (event->kind != Kind::sequence)
-      return events_.wrong_key(key, "this is no LISTEN=DIAL", "write one, or a list of them");
+    if (event->kind == Kind::scalar) return take_text(draft, key, *event, take);
+    if (event->kind != Kind::sequence) return events_.wrong_key(key, "this is no text", advice);
     for (;;) {
       event = events_.next();
       if (!event) return event.error();
       if (event->kind == Kind::sequence_end) return {};
-      if (event->kind != Kind::scalar)
-        return events_.wrong_key(key, "this is no LISTEN=DIAL", "write one, or a list of them");
-      if (auto done = add_listen(draft, key, event->text, event->place); !done) return done;
+      if (event->kind != Kind::scalar) return events_.wrong_key(key, "this is no text", advice);
+      if (auto done = take_text(draft, key, *event, take); !done) return done;
     }
   }
 
-  Result<void> add_listen(Draft& draft, const Text& key, const std::string& text, const TextPlace& place) {
-    auto forward = Forward::parse(text);
-    if (!forward)
-      return events_.wrong(place, key.text + ": " + forward.error().doing, forward.error().advice);
-    draft.spec.forwards.push_back(std::move(*forward));
-    return {};
+  Result<void> take_text(Draft& draft, const Text& key, const YamlEvents::Event& event, Take take) {
+    auto taken = take(draft, event.text);
+    if (taken) return taken;
+    return events_.wrong(event.place, key.text + ": " + taken.error().doing, taken.error().advice);
   }
 
   Result<void> add(Draft draft, const TextPlace& place) {

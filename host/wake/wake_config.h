@@ -11,7 +11,8 @@
 //   groups:
 //     - name: web
 //       listen: tcp://:8080=tcp://127.0.0.1:8000    # or a list
-//       exec: ./server --port 8000                  # or systemd: UNIT, or docker: GROUP
+//       exec: ./server --port 8000                  # or systemd: UNIT, or docker: GROUP, or
+//                                                   # sandbox: [--allow, example.org, --, ./server]
 //       idle: 30                                    # seconds, or 2min
 //
 // Its other keys are as the options of nsrun wake: user, idle-by, threshold, probe, start-timeout,

@@ -14,8 +14,9 @@ struct WakeSpec {
   std::vector<Forward> forwards;  // who comes to one of these wakes it
 
   // What is started; one of them.
-  std::string exec;     // a shell command
-  std::string systemd;  // a unit
+  std::string exec;                  // a shell command
+  std::vector<std::string> sandbox;  // nsrun's words, from its options to the command's end
+  std::string systemd;               // a unit
   bool systemd_user = false;
   // Containers: those with one of these labels ("proxytainer.group=web").
   std::vector<std::string> labels;
@@ -23,8 +24,9 @@ struct WakeSpec {
   bool uses_health = true;  // of the containers
   bool pauses = false;      // instead of stopping
 
-  // When it is ready: "connect" (to what the first forward of streams dials), "none", else a shell command.
-  // Empty: connect where there is such a forward.
+  // When it is ready: "connect" (to what the first forward of streams dials; of datagrams alone: when their
+  // port on this machine is taken), "http://HOST:PORT/PATH" (no HOST: of that forward), "none", else a shell
+  // command. Empty: connect, where that can tell.
   std::string probe;
   Clock::duration stop_limit = 10s;  // of a process, for SIGTERM
 };

@@ -2,10 +2,12 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 
 #include "host/forward/forwarder.h"
 #include "host/service/service.h"
 #include "host/wake/backend.h"
+#include "host/wake/backends/sandbox_doors.h"
 #include "host/wake/wake_dialer.h"
 #include "host/wake/wake_spec.h"
 
@@ -18,14 +20,16 @@ class Waker {
 
   // Clients wait from now on. An error: it cannot be listened there, or never be dialled, or what is to be
   // started is not clear.
-  Result<void> add(const WakeSpec& spec);
+  Result<void> add(WakeSpec spec);
   // From here on they are taken.
   void begin();
 
  private:
   struct One {
-    One(Service& service, std::unique_ptr<Backend> started, const WakeGroup::Options& options);
+    One(Service& service, std::optional<SandboxDoors> ways, std::unique_ptr<Backend> started,
+        const WakeGroup::Options& options);
     LiveFlows flows;
+    const std::optional<SandboxDoors> doors;
     std::unique_ptr<Backend> backend;
     WakeGroup group;
     WakeDialer dialer;

@@ -5,6 +5,7 @@
                    └╌╌ starts, stops ╌╌╌╌╌╌╌╌╌╌►  containers of a Docker API that is scripted
 """
 import contextlib
+import http.client
 import os
 import re
 import resource
@@ -238,6 +239,59 @@ def _():
     os.unlink("ready")
 
 
+WEB_SERVER = """
+import http.server, os, socketserver, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        fine = self.path != "/health?deep=1" or os.path.exists("healthy")
+        self.send_response(204 if fine else 503)
+        self.end_headers()
+socketserver.TCPServer.allow_reuse_address = True
+socketserver.TCPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@test("a probe of http is ready when the answer is 2xx or 3xx, at the target itself or elsewhere")
+def _():
+    with open("web.py", "w") as file:
+        file.write(WEB_SERVER)
+    for own_place in (True, False):
+        port, inner = free_port(), free_port()
+        probe = f"http://{'' if own_place else f'{HERE}:{inner}'}/health?deep=1"
+        with wake("--listen", f"tcp://{HERE}:{port}=tcp://{HERE}:{inner}", "--probe", probe, "--exec",
+                  f"exec {sys.executable} -BSE web.py {inner} 2>/dev/null") as running:
+            got = []
+            client = threading.Thread(target=lambda: got.append(http_status(port)))
+            client.start()
+            until(lambda: answers_at(inner), what="the start")
+            time.sleep(0.3)  # long enough for it to be let through, were it
+            expect_equal(got, [])
+            open("healthy", "w").close()
+            client.join(10)
+            expect_equal(got, [204])
+            expect("Starting => Running" in Log(running).read())
+        os.unlink("healthy")
+
+
+def answered(client, text):
+    client.send(text)
+    with contextlib.suppress(OSError):
+        return client.recv(100).partition(b" ")[2] == text
+    return False
+
+
+def http_status(port):
+    connection = http.client.HTTPConnection(HERE, port, timeout=30)
+    connection.request("GET", "/")
+    return connection.getresponse().status
+
+
+def answers_at(port):
+    with contextlib.suppress(OSError), socket.create_connection((HERE, port), 5):
+        return True
+    return False
+
+
 @test("a thousand at once on an idle group: one start, none lost")
 def _():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
@@ -274,7 +328,7 @@ def _():
 
 @test("datagrams are held too, and arrive in order")
 def _():
-    running, port = wake_process("--probe", "sleep 0.2", kind="udp")
+    running, port = wake_process(kind="udp")
     with running, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(20)
         client.connect((HERE, port))
@@ -287,7 +341,7 @@ def _():
 
 @test("after it slept, the next datagram of the same sender wakes it again")
 def _():
-    running, port = wake_process("--idle", "1", "--probe", "sleep 0.2", kind="udp")
+    running, port = wake_process("--idle", "1", kind="udp")
     with running, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         log = Log(running)
         client.settimeout(20)
@@ -373,6 +427,34 @@ case "$*" in
 *stop*) kill $(cat unit.pid); rm unit.pid ;;
 esac
 """
+
+
+@test("a whole sandbox sleeps until somebody knocks, streams and datagrams, and leaves nothing behind")
+def _():
+    port, other = free_port(), free_port()
+    os.makedirs("runtime", exist_ok=True)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": f"{os.getcwd()}/runtime"}
+    inside = f"{server_command(80).removeprefix('exec ')} & exec {server_command(80, 'udp').removeprefix('exec ')}"
+    with wake("--listen", f"tcp://{HERE}:{port}=guest+tcp://{HERE}:80", "--listen",
+              f"udp://{HERE}:{other}=guest+udp://{HERE}:80", "--idle", "1", "--name", "box", "--sandbox", "--map-root",
+              "--", "sh", "-c", inside, env=environment) as running:
+        log = Log(running)
+        for turn in (1, 2):
+            expect_equal(ask(port, b"into the sandbox"), b"into the sandbox")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(0.2)
+                client.connect((HERE, other))
+                # It is ready when its streams are; its datagrams may be a moment later.
+                until(lambda: answered(client, b"and this"), 20, "an answer")
+            until(lambda: log.read().count("Stopping => Idle") == turn, 20, "its sleep")
+        changes = ["Idle => Starting", "Starting => Running", "Running => Stopping", "Stopping => Idle"] * 2
+        expect_equal(re.findall(r"box: State change \((.*)\)", log.text), changes)
+        expect_equal(log.text.count("nsrun: "), 8, log.text)  # and nothing else is said
+        with open(f"/proc/{running.pid}/task/{running.pid}/children") as children:
+            expect_equal(children.read(), "", "children")
+        running.signal(signal.SIGTERM)
+        expect_equal(running.status(), 0)
+    expect_equal(os.listdir("runtime"), [])
 
 
 @test("a unit of systemd is started and stopped")
@@ -555,10 +637,15 @@ def _():
                             (("--group", "g"), "there is nowhere to listen"),
                             (("--group", "g", "--port", "5001"), "--port needs --host"),
                             (("--exec", "true", "--group", "g"), "more than one thing"),
+                            (("--listen", "tcp://:1=guest+tcp://h:1", "--sandbox"), "has no command"),
+                            (("--listen", "tcp://:1=tcp://h:1", "--sandbox", "--", "true"), "does not lead into"),
+                            (("--listen", "tcp://:1=guest+tcp://127.0.0.1:1", "--exec", "true"), "there is no sandbox"),
                             (("--group", "g", "--port", "1", "--host", "h:1", "--idle", "soon"), "is no time"),
                             (("--group", "g", "--port", "1", "--host", "h:1", "--docker", "ssh://h"),
                              "the Docker API is not reached"),
-                            (("--exec", "true", "--listen", "tcp://:1=udp://h:1"), "the other datagrams")):
+                            (("--exec", "true", "--listen", "tcp://:1=udp://h:1"), "the other datagrams"),
+                            (("--exec", "true", "--listen", "udp://:1=udp://h:1", "--probe", "http:///x"), "has no host"),
+                            (("--exec", "true", "--listen", "tcp://:1=tcp://h:1", "--probe", "http://[x"), "is no URL")):
         status, said = failing("wake", *words)
         expect_equal(status, 2, words)
         expect(expected in said, words, said)

@@ -21,6 +21,7 @@ const std::string good = R"(groups:
   systemd: postgresql.service
   user: yes
 - {name: box, listen: "tcp://:1=tcp://h:2", docker: mygroup, health: no, sleep: pause}
+- {name: jail, listen: "tcp://:2=guest+tcp://127.0.0.1:80", sandbox: [--allow, h, --, ./server]}
 )";
 
 Result<std::vector<WakeSpec>> parse(const std::string& text) {
@@ -43,7 +44,7 @@ std::string with(const std::string& from, const std::string& to) {
 TEST_CASE("a file says what each group that wakes is") {
   const auto groups = parse(good);
   REQUIRE(groups.has_value());
-  REQUIRE(groups->size() == 3);
+  REQUIRE(groups->size() == 4);
   const auto& web = (*groups)[0];
   CHECK(web.options.name == "web");
   CHECK(web.exec == "./server --port 8000");
@@ -65,6 +66,7 @@ TEST_CASE("a file says what each group that wakes is") {
   CHECK_FALSE(box.uses_health);
   CHECK(box.pauses);
   CHECK(box.docker.path == "/var/run/docker.sock");
+  CHECK((*groups)[3].sandbox == std::vector<std::string>{"--allow", "h", "--", "./server"});
 }
 
 TEST_CASE("what is wrong with a file is said with its line and its key") {
@@ -82,6 +84,8 @@ TEST_CASE("what is wrong with a file is said with its line and its key") {
   begins(with("- name: db", "- name: web"), "w.yaml:11:3: there is a group 'web' already");
   begins(with("  exec: ./server --port 8000\n", ""), "w.yaml:2:3: web has nothing to start");
   begins(with("  idle: 30\n", "  systemd: a\n"), "w.yaml:5:12: systemd: there is exec already");
+  begins(with("  idle: 30\n", "  sandbox: [true]\n"), "w.yaml:5:3: sandbox: there is exec already");
+  begins(with("[--allow, h, --, ./server]", "{}"), "w.yaml:16:61: sandbox: this is no text");
   begins(with("user: yes", "user: maybe"), "w.yaml:14:9: user: 'maybe' is neither");
   begins(with("tcp://127.0.0.1:8000", "udp://127.0.0.1:8000"), "w.yaml:3:11: listen: cannot forward");
   begins(with("  idle: 30\n", "  idle: 30\n  idle: 31\n"), "w.yaml:6:3: idle: is said twice");

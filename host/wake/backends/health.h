@@ -17,8 +17,17 @@ class Probe {
   virtual Clock::duration interval() const = 0;
 };
 
-// A connection can be made; it is closed at once.
-Result<std::unique_ptr<Probe>> connect_probe(const EndpointUrl& where, Executor executor);
+// A connection can be made; it is closed at once. `stays`: who takes it may only find then that nobody is
+// behind, so it counts once it was left open for so long.
+Result<std::unique_ptr<Probe>> connect_probe(const EndpointUrl& where, Executor executor,
+                                             Clock::duration stays = {});
+// Somebody has the datagram port `where`, which is one of this machine's own addresses (/proc/net/udp, udp6;
+// proc(5)): no datagram can tell, for no answer is none.
+std::unique_ptr<Probe> bound_probe(const EndpointUrl& where);
+// A GET is answered with 2xx or 3xx. `url`: "http://HOST[:PORT]/PATH", or "http:///PATH" at `usual` (null:
+// there is none). Errors have ExitCode::usage.
+Result<std::unique_ptr<Probe>> http_probe(const std::string& url, const EndpointUrl* usual,
+                                          Executor executor);
 // A shell command ends with status 0.
 std::unique_ptr<Probe> command_probe(std::string command, Executor executor);
 

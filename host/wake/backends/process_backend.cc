@@ -16,12 +16,11 @@ namespace nsrun {
 namespace {
 
 // In the child. Only what is safe between fork and exec.
-int become(const std::string& text, pid_t parent) {
+int become(const std::vector<const char*>& argv, pid_t parent) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) return static_cast<int>(ExitCode::failed);
-  const char* const argv[] = {"/bin/sh", "-c", text.c_str(), nullptr};
-  ::execv(argv[0], const_cast<char* const*>(argv));
+  ::execv(argv[0], const_cast<char* const*>(argv.data()));
   return static_cast<int>(ExitCode::not_found);
 }
 
@@ -32,9 +31,14 @@ std::string how_it_ended(int status) {
 
 }  // namespace
 
-ProcessBackend::ProcessBackend(Executor executor, std::string command, Clock::duration stop_limit, Say say)
+ProcessBackend::Program ProcessBackend::shell(std::string command) {
+  std::vector<std::string> argv = {"/bin/sh", "-c", command};
+  return {std::move(command), std::move(argv)};
+}
+
+ProcessBackend::ProcessBackend(Executor executor, Program program, Clock::duration stop_limit, Say say)
     : executor_(executor),
-      command_(std::move(command)),
+      program_(std::move(program)),
       stop_limit_(stop_limit),
       say_(std::move(say)),
       started_(executor) {}
@@ -51,7 +55,7 @@ ProcessBackend::~ProcessBackend() {
 Task<Result<Backend::Status>> ProcessBackend::status() {
   if (!is_alive()) co_return Status::idle;
   if (!has_ended()) co_return Status::running;
-  say_("'" + command_ + "' ended by itself, with " + how_it_ended(bury()));
+  say_("'" + program_.name + "' ended by itself, with " + how_it_ended(bury()));
   co_return Status::idle;
 }
 
@@ -64,7 +68,10 @@ Task<Result<void>> ProcessBackend::start() {
   command.first_fd = STDIN_FILENO;
   command.extra_fds.push_back(std::move(*nothing));
   command.usual_signals = true;
-  command.run = [this, parent = ::getpid()] { return become(command_, parent); };
+  std::vector<const char*> argv;
+  for (const auto& word : program_.argv) argv.push_back(word.c_str());
+  argv.push_back(nullptr);
+  command.run = [argv = std::move(argv), parent = ::getpid()] { return become(argv, parent); };
   auto process = nsrun::start(command);
   if (!process) co_return process.error();
   process_ = std::move(*process);

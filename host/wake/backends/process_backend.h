@@ -2,19 +2,25 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "host/wake/backend.h"
 #include "runtime/command.h"
 
 namespace nsrun {
 
-// A shell command as a child process, in a process group of its own. Its output goes where ours does. It ends
-// with us.
+// A program as a child process, in a process group of its own. Its output goes where ours does. It ends with
+// us.
 class ProcessBackend final : public Backend {
  public:
   using Say = std::function<void(const std::string&)>;
+  struct Program {
+    std::string name;               // as it is called
+    std::vector<std::string> argv;  // argv[0]: a path
+  };
+  static Program shell(std::string command);
   // `stop_limit`: after SIGTERM, then SIGKILL. `say` hears of ends that nobody asked for.
-  ProcessBackend(Executor executor, std::string command, Clock::duration stop_limit, Say say);
+  ProcessBackend(Executor executor, Program program, Clock::duration stop_limit, Say say);
   ~ProcessBackend() override;  // as stop(), and waits for it
 
   Task<Result<Status>> status() override;
@@ -30,7 +36,7 @@ class ProcessBackend final : public Backend {
   void signal_group(int signal) const;
 
   const Executor executor_;
-  const std::string command_;
+  const Program program_;
   const Clock::duration stop_limit_;
   const Say say_;
   Process process_;
