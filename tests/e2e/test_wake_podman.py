@@ -5,11 +5,14 @@
                    └╌╌ unix socket ╌╌► podman system service
 """
 import http.client
+import json
+import os
+import re
 import time
 
 from support.podman import Podman
 from support.services import Log, Service, free_port
-from support.theme import expect, expect_equal, test, until
+from support.theme import Skip, expect, expect_equal, test, until
 
 HERE = "127.0.0.1"
 IN_A_WORLD = True
@@ -33,9 +36,9 @@ def page(port):
 def _():
     inner = free_port()
     with Podman() as podman:
-        podman.create("web", inner, Labels=LABELS)
-        podman.create("beside", free_port(), Labels={"nsrun.group": "mygroup"})
-        podman.create("other", free_port(), Labels={"proxytainer.group": "another"})
+        podman.create_web("web", inner, Labels=LABELS)
+        podman.create_web("beside", free_port(), Labels={"nsrun.group": "mygroup"})
+        podman.create_web("other", free_port(), Labels={"proxytainer.group": "another"})
         running, port = wake(podman, inner, "--idle", "2")
         with running:
             log = Log(running)
@@ -60,7 +63,7 @@ def _():
 def _():
     inner = free_port()
     with Podman() as podman:
-        podman.create("web", inner, Labels=LABELS)
+        podman.create_web("web", inner, Labels=LABELS)
         running, port = wake(podman, inner)
         with running:
             log = Log(running)
@@ -70,7 +73,7 @@ def _():
             expect_equal(page(port), "from a container")
             podman.remove("web")
             until(lambda: log.read().count("Running => Idle") == 2, 10, "the second end")
-            podman.create("web2", inner, Labels=LABELS)
+            podman.create_web("web2", inner, Labels=LABELS)
             expect_equal(page(port), "from a container")
 
 
@@ -80,7 +83,7 @@ def _():
     check = {"Test": ["CMD", "/bin/busybox", "true"], "Interval": 1_000_000_000}
     inner = free_port()
     with Podman() as podman:
-        podman.create("web", inner, Labels=LABELS, Healthcheck=check)
+        podman.create_web("web", inner, Labels=LABELS, Healthcheck=check)
         running, port = wake(podman, inner, "--start-timeout", "2s")
         with running:
             try:
@@ -92,3 +95,36 @@ def _():
         running, port = wake(podman, inner, "--no-health")
         with running:
             expect_equal(page(port), "from a container")
+
+
+@test("the compose file of the examples: nsrun in a container wakes another")
+def _():
+    if not os.path.exists(os.environ["NSRUN_STATIC"]):
+        raise Skip("there is no static nsrun here")
+    with open(f"{os.environ['NSRUN_EXAMPLES']}/wake/compose.yaml") as file:
+        text = file.read()
+    waking, serving = (json.loads(words) for words in re.findall(r"command: (\[.*\])", text))
+    labels = json.loads(re.search(r"labels: ({.*})", text)[1])
+    # One network here for all, so that its ports are others.
+    port, inner = free_port(), free_port()
+    waking = [{"5001": str(port), "web:5000": f"localhost:{inner}"}.get(word, word) for word in waking]
+    serving = ["/bin/busybox", *({"5000": f"127.0.0.1:{inner}", "/etc": "/www"}.get(word, word) for word in serving)]
+    with Podman() as podman:
+        podman.add_image("localhost/nsrun:latest", {"nsrun": os.environ["NSRUN_STATIC"]})
+        podman.create("web", "localhost/busybox:latest", serving, Labels=labels)
+        podman.create("waker", "localhost/nsrun:latest", ["/nsrun", *waking],
+                      binds=[f"{podman.socket}:/var/run/docker.sock"])
+        podman.start("waker")
+        until(lambda: has_listener(port), 10, "the waker")
+        expect_equal(podman.state("web"), "created")
+        expect_equal(page(port), "from a container")
+        expect_equal(podman.state("web"), "running")
+
+
+def has_listener(port):
+    """Without connecting, for that would wake it."""
+    tables = ""
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/net/{name}") as table:
+            tables += table.read()
+    return re.search(rf":{port:04X} 0+:0000 0A", tables)

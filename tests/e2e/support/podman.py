@@ -39,16 +39,15 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def image():
-    """A file system with busybox alone, as a tar archive."""
-    shutil.rmtree("tree", ignore_errors=True)
-    os.makedirs("tree/bin")
-    os.makedirs("tree/www")
-    shutil.copy(BUSYBOX, "tree/bin/busybox")
-    with open("tree/www/index.html", "w") as page:
-        page.write("from a container")
+def archive_of(files):
+    """{path in a file system: path here}, as a tar archive."""
+    def of_root(entry):
+        entry.uid = entry.gid = 0  # the one id there is
+        return entry
+
     with tarfile.open("image.tar", "w") as archive:
-        archive.add("tree", ".")
+        for inside, here in files.items():
+            archive.add(here, inside, filter=of_root)
     with open("image.tar", "rb") as archive:
         return archive.read()
 
@@ -74,8 +73,13 @@ class Podman:
         if self._process.poll() is not None:
             self._log.seek(0)
             raise Skip("Podman does not run here: " + self._log.read().strip()[-300:])
-        self.call("POST", "/v4.0.0/libpod/images/import?reference=" + IMAGE, image(), "application/x-tar")
+        with open("index.html", "w") as page:
+            page.write("from a container")
+        self.add_image(IMAGE, {"bin/busybox": BUSYBOX, "www/index.html": "index.html"})
         return self
+
+    def add_image(self, name, files):
+        self.call("POST", "/v4.0.0/libpod/images/import?reference=" + name, archive_of(files), "application/x-tar")
 
     def __exit__(self, *_):
         for container in self.call("GET", "/v1.41/containers/json?all=true"):
@@ -96,11 +100,19 @@ class Podman:
             raise AssertionError(f"{verb} {path}: {answer.status} {text!r}")
         return json.loads(text) if text.strip() else None
 
-    def create(self, name, port, **settings):
-        """A web server that is not started."""
-        wanted = {"Image": IMAGE, "Cmd": ["/bin/busybox", "httpd", "-f", "-p", f"127.0.0.1:{port}", "-h", "/www"],
-                  "HostConfig": {"NetworkMode": "host", "Ulimits": _LIMITS}, **settings}
+    def create(self, name, image, command, binds=(), **settings):
+        """A container that is not started."""
+        wanted = {"Image": image, "Cmd": command, **settings,
+                  "HostConfig": {"NetworkMode": "host", "Ulimits": _LIMITS, "Binds": list(binds)}}
         return self.call("POST", f"/v1.41/containers/create?name={name}", wanted)["Id"]
+
+    def create_web(self, name, port, **settings):
+        """A web server that is not started."""
+        command = ["/bin/busybox", "httpd", "-f", "-p", f"127.0.0.1:{port}", "-h", "/www"]
+        return self.create(name, IMAGE, command, **settings)
+
+    def start(self, name):
+        self.call("POST", f"/v1.41/containers/{name}/start")
 
     def state(self, name):
         return self.call("GET", f"/v1.41/containers/{name}/json")["State"]["Status"]
