@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "cmd/choose.h"
 #include "cmd/help.h"
 
 namespace nsrun {
@@ -84,22 +85,6 @@ Result<void> take_workers(NetworkOptions& network, const std::string& text) {
   return {};
 }
 
-// The value that goes by this name; `choices` are three, the usual one first.
-template <class Value>
-Result<void> choose(Value& into, const char* option, const std::string& text,
-                    const std::array<std::pair<const char*, Value>, 3>& choices) {
-  for (const auto& [name, value] : choices)
-    if (text == name) return into = value, Result<void>{};
-  return usage(
-      std::string(option) + " '" + text + "' is unknown",
-      std::string("it is ") + choices[0].first + ", " + choices[1].first + " or " + choices[2].first);
-}
-
-Result<void> take_latency(Latency& latency, const std::string& text) {
-  return choose<Latency>(latency, "--latency", text,
-                         {{{"auto", Latency::automatic}, {"low", Latency::low}, {"cpu", Latency::cpu}}});
-}
-
 Result<void> take_device(DeviceKind& kind, const std::string& text) {
   return choose<DeviceKind>(
       kind, "--device", text,
@@ -172,7 +157,7 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
   if (!texts.workers.empty())
     if (auto taken = take_workers(options.network, texts.workers); !taken) return taken;
   if (!texts.latency.empty())
-    if (auto taken = take_latency(options.latency, texts.latency); !taken) return taken;
+    if (auto taken = choose_latency(options.latency, texts.latency); !taken) return taken;
   if (!texts.mtu.empty())
     if (auto taken = take_mtu(options.network, texts.mtu); !taken) return taken;
   if (!texts.network.empty())

@@ -11,6 +11,9 @@ enum class Latency {
   cpu,        // sleeps at once
 };
 
+// That this process may run on (sched_getaffinity(2)).
+unsigned usable_processors();
+
 // Whether to go on looking for work before sleeping: to be woken costs 5 to 50 µs, which is most of a short
 // request's time, and looking costs a processor. So it is done while it pays: when pauses, whether they were
 // slept or looked through, have lately been short.

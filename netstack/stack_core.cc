@@ -1,7 +1,5 @@
 #include "netstack/stack_core.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -18,11 +16,6 @@ namespace {
 constexpr int most_large = 8, most_small = 64;
 constexpr std::size_t small = 2048;  // bytes
 constexpr int most_batches = 4;      // before others on the loop get their turn
-
-unsigned usable_processors() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
-}
 
 }  // namespace
 

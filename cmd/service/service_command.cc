@@ -9,9 +9,11 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cmd/choose.h"
 #include "cmd/reporter.h"
 #include "cmd/service/sd_notify.h"
 #include "host/faults/fault_units.h"
+#include "host/service/service_loop.h"
 
 namespace nsrun {
 namespace {
@@ -75,6 +77,8 @@ Result<int> serve_to_the_end(const ServiceOptions& options, const MakeServing& m
   const auto limit = drain_limit(options.drain);
   if (!limit) return limit.error();
   if (auto checked = check_ready_fd(options.ready_fd); !checked) return checked.error();
+  Latency latency = Latency::automatic;
+  if (auto chosen = choose_latency(latency, options.latency); !chosen) return chosen.error();
   auto reporter = Reporter::open(options.log, options.summary, options.quiet);
   if (!reporter) return reporter.error();
   raise_descriptor_limit();
@@ -86,7 +90,7 @@ Result<int> serve_to_the_end(const ServiceOptions& options, const MakeServing& m
   service.begin();
   std::optional<int> status;
   asio::co_spawn(context, run(service, **serving, options, *limit, status), [](std::exception_ptr) {});
-  while (!status) context.run_one();
+  run_until(context, latency, [&status] { return status.has_value(); });
   context.run_for(last_words);
   (*reporter)->sum_up();
   // A name that is being looked up cannot be interrupted (getaddrinfo), and the loop's end would wait for it.
@@ -100,6 +104,7 @@ void ServiceOptions::declare(CLI::App& app) {
   app.add_option("--log", log)->take_last();
   app.add_option("--control", control)->take_last();
   app.add_option("--drain", drain)->take_last();
+  app.add_option("--latency", latency)->take_last();
   app.add_option("--ready-fd", ready_fd)->take_last();
   app.add_flag("--summary", summary);
   app.add_flag("-q,--quiet", quiet);

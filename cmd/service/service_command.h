@@ -15,9 +15,10 @@ namespace nsrun {
 //   --ready-fd N       a line is written there, and it is closed, once clients are taken; systemd is told,
 //   too
 //                      (sd_notify(3))
+//   --latency auto|low|cpu   as a sandbox has it
 //   --drain SECONDS    for what lives to end by itself after SIGTERM, SIGINT or SIGHUP (default 10)
 struct ServiceOptions {
-  std::string log, control, drain = "10";
+  std::string log, control, drain = "10", latency = "auto";
   bool summary = false, quiet = false;
   int ready_fd = -1;
 
@@ -46,6 +47,8 @@ using MakeServing = std::function<Result<std::unique_ptr<Serving>>(Service&)>;
   "      --ready-fd N          is written a line once clients are taken; systemd\n" \
   "                            is told as well\n"                                   \
   "      --drain TIME          for what lives to end after SIGTERM (default 10s)\n" \
+  "      --latency auto|low|cpu  look for work before sleeping: while that pays\n"  \
+  "                            (default), always, never\n"                          \
   "  -q, --quiet               no warnings\n"
 
 // The status to end with; what went wrong was said.

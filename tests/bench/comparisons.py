@@ -69,9 +69,10 @@ GROUPS = {
     "publish": Group(("pub_in", "pub_back"), ("nsrun", "loopback", "pasta"),
                      (Ratio("pub_in", "nsrun", "loopback", least=0.65),
                       Ratio("pub_back", "nsrun", "loopback", least=0.6))),
-    "lennut": Group(("up", "down", "up4"), ("lennut", "forward", "forward unix", "socat", "loopback"),
+    "lennut": Group(("up", "down", "up4"), ("lennut", "forward", "wake", "forward unix", "socat", "loopback"),
                    each(("up", "down"), "lennut", "socat", least=1.5) +
                    each(("up", "down"), "forward", "socat", least=1.5) +
+                   each(("up", "down"), "wake", "forward", least=0.9) +
                    each(("up", "down"), "forward unix", "socat") +
                    each(("up", "down"), "lennut", "loopback") + each(("up", "down"), "forward", "loopback")),
     # 4 and 1.5 Gbit/s where loopback has 20.

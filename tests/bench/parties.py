@@ -77,6 +77,8 @@ RELAYED = "127.0.0.2"  # where a relay listens, at the port that iperf3's server
 RELAYS = {
     "socat": "socat TCP-LISTEN:{port},bind={address},fork,reuseaddr,nodelay TCP:127.0.0.1:{port},nodelay & pids=$!",
     "forward": "{nsrun} forward tcp://{address}:{port}=tcp://127.0.0.1:{port} & pids=$!",
+    "wake": "{nsrun} wake --listen tcp://{address}:{port}=tcp://127.0.0.1:{port} --exec 'sleep 1000' --probe none & "
+            "pids=$!",
     "forward unix": "{nsrun} forward tcp://{address}:{port}=unix:///tmp/nsrun-bench-$$.sock "
                     "unix:///tmp/nsrun-bench-$$.sock=tcp://127.0.0.1:{port} & pids=$!",
     "lennut": "mkfifo /tmp/nsrun-bench-$$\n"
