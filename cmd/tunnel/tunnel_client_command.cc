@@ -3,6 +3,7 @@
 #include "cmd/service/service_command.h"
 #include "cmd/tunnel/tunnel_command.h"
 #include "cmd/tunnel/tunnel_files.h"
+#include "cmd/tunnel/tunnel_rules.h"
 #include "host/faults/fault_units.h"
 #include "host/tunnel/token_file.h"
 #include "host/tunnel/tunnel_client.h"
@@ -27,6 +28,8 @@ here; the server may be the original vtunnel.
       --insecure            any server will do
       --ping-interval TIME  a ping each (default 30s; 0: none); a server that is
                             silent for two of them is gone
+      --allow MATCH, --deny, --policy FILE …   where forwards may lead, as nsrun
+                            --help has it (default: all lead where they are to)
       --json                the wire of the original alone
   When the tunnel ends it is opened again, with all its ports: at once, then
   after 1 to 5 s. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are heeded.
@@ -35,6 +38,7 @@ here; the server may be the original vtunnel.
 
 struct Options {
   ServiceOptions service;
+  PolicyOptions policy;
   std::string server, token_file, authority, certificate, key, ping_interval = "30s";
   std::vector<std::string> forwards, headers;
   bool insecure = false, json = false;
@@ -47,6 +51,7 @@ struct Options {
           ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     };
     service.declare(app);
+    policy.declare(app);
     app.add_option("--server", server)->take_last();
     repeated("--forward", forwards);
     repeated("-H,--header", headers);
@@ -161,12 +166,14 @@ int tunnel_client_command(int argc, char** argv) {
   if (!access) return fail(access.error());
   auto forwards = forwards_of(options);
   if (!forwards) return fail(forwards.error());
+  auto rules = load_rules(options.policy, app);
+  if (!rules) return fail(rules.error());
   const auto interval = interval_of(options.ping_interval);
   if (!interval) return fail(interval.error());
   hide_password(argc, argv, options.server, options.server.size());
   return serve(options.service, [&](Service& service) -> Result<std::unique_ptr<Serving>> {
     auto client = TunnelClient::create(service, std::move(*address), std::move(*access),
-                                       {.ping_interval = *interval, .reconnects = true});
+                                       {.ping_interval = *interval, .reconnects = true}, std::move(*rules));
     if (!client) return client.error();
     return std::make_unique<ServingClient>(std::move(*client), std::move(*forwards), options.service.quiet);
   });

@@ -5,6 +5,7 @@
 #include "cmd/service/service_command.h"
 #include "cmd/tunnel/tunnel_command.h"
 #include "cmd/tunnel/tunnel_files.h"
+#include "cmd/tunnel/tunnel_rules.h"
 #include "host/tunnel/token_file.h"
 #include "host/tunnel/tunnel_proxy.h"
 
@@ -102,13 +103,7 @@ Result<TunnelServer::Options> server_options(const Options& options, const CLI::
     if (!ports) return ports.error();
     made.ports.push_back(*ports);
   }
-  auto policy = options.policy.finish(app);
-  if (!policy) return policy.error();
-  if (!policy->ask.empty() || !policy->learn.empty())
-    return Error{
-        "--ask and --learn are for a sandbox", {}, "write rules: --allow, --policy", ExitCode::usage};
-  if (policy->sources.empty()) return made;
-  auto rules = policy->sources.load();
+  auto rules = load_rules(options.policy, app);
   if (!rules) return rules.error();
   made.rules = std::move(*rules);
   return made;

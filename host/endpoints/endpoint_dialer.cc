@@ -21,7 +21,9 @@ class FixedDialer final : public Dialer {
     if ((target.protocol == Protocol::tcp) != (fixed_.protocol == Protocol::tcp))
       co_return Error{"cannot carry " + target.to_string() + " to " + fixed_.to_string(),
                       errno_code(EPROTONOSUPPORT)};
-    co_return co_await inner_->dial(fixed_);
+    Target fixed = fixed_;
+    fixed.permits = target.permits;
+    co_return co_await inner_->dial(fixed);
   }
 
  private:

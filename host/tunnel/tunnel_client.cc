@@ -63,17 +63,22 @@ EndpointUrl TunnelForward::without_tls() const {
 }
 
 Result<std::unique_ptr<TunnelClient>> TunnelClient::create(Service& service, TunnelAddress server,
-                                                           TunnelAccess access, Options options) {
+                                                           TunnelAccess access, Options options,
+                                                           std::shared_ptr<const RuleSet> rules) {
   auto connector = TunnelConnector::create(service.executor(), std::move(server), std::move(access));
   if (!connector) return connector.error();
-  return std::unique_ptr<TunnelClient>(new TunnelClient(service, std::move(*connector), options));
+  return std::unique_ptr<TunnelClient>(
+      new TunnelClient(service, std::move(*connector), options, std::move(rules)));
 }
 
-TunnelClient::TunnelClient(Service& service, std::unique_ptr<TunnelConnector> connector, Options options)
+TunnelClient::TunnelClient(Service& service, std::unique_ptr<TunnelConnector> connector, Options options,
+                           std::shared_ptr<const RuleSet> rules)
     : service_(service),
       options_(options),
       link_(service.executor(), std::move(connector), options, *this),
-      end_(service.executor(), Clock::time_point::max()) {}
+      end_(service.executor(), Clock::time_point::max()) {
+  if (rules) rules_.emplace(std::move(rules));
+}
 
 TunnelClient::~TunnelClient() = default;
 
@@ -120,7 +125,16 @@ Task<Result<std::uint16_t>> TunnelClient::listen(TunnelForward forward) {
   // Said before anybody asks.
   if (auto dialled = endpoint_dialer(forward.to, service_.executor()); !dialled) co_return dialled.error();
   const auto id = static_cast<std::uint32_t>(listenings_.size() + 1);
-  Listening& listening = listenings_.emplace_back(service_, id, std::move(forward));
+  Listening& listening =
+      listenings_.emplace_back(service_, id, std::move(forward), rules_ ? &*rules_ : nullptr);
+  if (auto verdict = listening.policy.judge({listening.forward.to.protocol(), {}, {}}); !verdict.allowed) {
+    Error forbidden{"'" + listening.forward.text + "' is not to be forwarded to: " + verdict.rule.str(),
+                    {},
+                    "allow it by a rule that names it",
+                    ExitCode::usage};
+    listenings_.pop_back();
+    co_return forbidden;
+  }
   if (link_.session()) ask(listening, *link_.session());
   const auto wait = [](Listening& what) -> Task<> {
     while (!what.answer) co_await what.answered.wait();

@@ -7,6 +7,7 @@
 #include "host/forward/forward.h"
 #include "host/service/service.h"
 #include "host/tunnel/arrival_request.h"
+#include "host/tunnel/forward_policy.h"
 #include "host/tunnel/tunnel_link.h"
 
 namespace nsrun {
@@ -27,8 +28,10 @@ struct TunnelForward {
 class TunnelClient final : private TunnelLink::User {
  public:
   using Options = TunnelLink::Options;
+  // `rules`: where forwards may lead; null: where they are to.
   static Result<std::unique_ptr<TunnelClient>> create(Service& service, TunnelAddress server,
-                                                      TunnelAccess access, Options options);
+                                                      TunnelAccess access, Options options,
+                                                      std::shared_ptr<const RuleSet> rules = nullptr);
   ~TunnelClient() override;
 
   // The first attempt's outcome; from there on the tunnel is carried, and with Options::reconnects opened
@@ -46,13 +49,13 @@ class TunnelClient final : private TunnelLink::User {
 
  private:
   struct Listening {
-    Listening(Service& service, std::uint32_t number, TunnelForward what)
+    Listening(Service& service, std::uint32_t number, TunnelForward what, OutwardPolicy* rules)
         : id(number),
           forward(std::move(what)),
           port(forward.port),
-          policy(forward.to, to_string()),
+          policy(forward.to, to_string(), rules),
           carrier(service.carrier(policy)),
-          bare_policy(forward.without_tls(), to_string()),
+          bare_policy(forward.without_tls(), to_string(), rules),
           bare_carrier(service.carrier(bare_policy)),
           answered(service.executor()) {}
     const std::uint32_t id;
@@ -61,9 +64,9 @@ class TunnelClient final : private TunnelLink::User {
     bool waits = false;  // for an answer
     bool works = false;  // it has been answered well once
     std::optional<Result<std::uint16_t>> answer;
-    AllowTo policy;
+    ForwardPolicy policy;
     Carrier carrier;
-    AllowTo bare_policy;  // of tls://: for who speaks TLS himself
+    ForwardPolicy bare_policy;  // of tls://: for who speaks TLS himself
     Carrier bare_carrier;
     Signal answered;
 
@@ -72,7 +75,8 @@ class TunnelClient final : private TunnelLink::User {
     }
   };
 
-  TunnelClient(Service& service, std::unique_ptr<TunnelConnector> connector, Options options);
+  TunnelClient(Service& service, std::unique_ptr<TunnelConnector> connector, Options options,
+               std::shared_ptr<const RuleSet> rules);
   Task<> carry();
   Task<> ask_again(Listening& listening);
   Task<> carry_to_tls(Listening& listening, FlowKey key, SharedText asker,
@@ -91,6 +95,7 @@ class TunnelClient final : private TunnelLink::User {
   Service& service_;
   const Options options_;
   TunnelLink link_;
+  std::optional<OutwardPolicy> rules_;
   std::list<Listening> listenings_;
   std::optional<Error> ended_;
   Timer end_;  // never expires; cancelled when it has ended

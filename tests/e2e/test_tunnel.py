@@ -666,6 +666,22 @@ def _():
         expect_equal(told_in_tls(connection), b"you said hello")
 
 
+@test("a client's rules say where its forwards may lead, by name and by what the name resolves to")
+def _():
+    port = free_port()
+    with echo_server() as target, server() as one:
+        forward = f"{port}=localhost:{target.port}"
+        words = ["tunnel", "client", "--server", f"ws://{HOST}:{one.port}/", "--forward", forward]
+        done = sandbox.nsrun(*words, "--allow", "*.example.org")
+        expect_equal(done.returncode, 2)
+        expect(f"'localhost:{target.port}' is not to be forwarded to: default" in done.stderr, done.stderr)
+        with client(one.port, forward, options=("--allow", f"localhost:{target.port}", "--allow", HOST)):
+            expect(answers(port), "allowed by name")
+        until_free(port)
+        with client(one.port, forward, options=("--deny", "127.0.0.0/8", "--deny", "::1", "--allow", "localhost")):
+            expect(not answers(port), "its address is denied")
+
+
 # ---- A sandbox at the other end of a tunnel.
 
 
