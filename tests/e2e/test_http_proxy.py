@@ -117,7 +117,7 @@ def _():
             expect_equal(curl(f"http://{SERVER4}:{port}/")[0], 0)
         until(lambda: not listens(OFFERED), what="the end of the offer")
         expect_equal(curl(f"http://{SERVER4}:{port}/")[0], 0)
-        expect_equal(sorted(rules(2)), ["default", "domain-map"])  # whichever ended first
+        expect_equal(sorted(rules(3)), ["default", "domain-map", "tunnel 9000"])  # whichever ended first
 
 
 @test("a plain request arrives in origin form, without what is of one hop")
