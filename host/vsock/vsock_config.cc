@@ -7,12 +7,11 @@
 
 #include "host/endpoints/url_text.h"
 #include "host/policy/read_settings.h"
-#include "host/policy/yaml_events.h"
+#include "host/policy/yaml_list.h"
 
 namespace nsrun {
 namespace {
 
-using Kind = YamlEvents::Kind;
 using Text = YamlEvents::Text;
 
 constexpr std::array keys = {"name",         "handshake-port", "vsock-host-port",
@@ -39,49 +38,17 @@ class Reader {
   Reader(std::string_view text, const std::string& name) : events_(text, name) {}
 
   Result<std::vector<VsockTunnel>> read() {
-    auto first = events_.next();
-    if (!first) return first.error();
-    if (first->kind == Kind::end || first->is_null())
-      return events_.wrong(first->place, "the file is empty", known_top);
-    if (first->kind != Kind::mapping) return events_.wrong(first->place, "this is no mapping", known_top);
-    if (auto done = read_top(); !done) return done.error();
-    if (auto last = events_.next(); !last) return last.error();
+    const auto read_one = [this](const TextPlace& place) -> Result<void> {
+      auto entry = read_entry(place);
+      if (!entry) return entry.error();
+      return add(*entry);
+    };
+    if (auto done = read_yaml_list(events_, {"tunnel", "tunnel", known_top, known_keys}, read_one); !done)
+      return done.error();
     return std::move(tunnels_);
   }
 
  private:
-  Result<void> read_top() {
-    for (;;) {
-      auto key = events_.next_key("the file", known_top);
-      if (!key) return key.error();
-      if (!*key) break;
-      if ((*key)->text != "tunnel") return events_.wrong_key(**key, "there is no such key", known_top);
-      if (!entries_.empty()) return events_.wrong_key(**key, "is said twice", "leave one out");
-      if (auto done = read_tunnels(**key); !done) return done;
-    }
-    if (entries_.empty()) return events_.wrong({}, "there is no tunnel", known_top);
-    return {};
-  }
-
-  Result<void> read_tunnels(const Text& key) {
-    auto event = events_.next();
-    if (!event) return event.error();
-    if (event->kind != Kind::sequence)
-      return events_.wrong_key(key, "this is no list", "write each tunnel as - name: NAME");
-    for (;;) {
-      event = events_.next();
-      if (!event) return event.error();
-      if (event->kind == Kind::sequence_end) break;
-      if (event->kind != Kind::mapping)
-        return events_.wrong(event->place, "tunnel: this is no tunnel", known_keys);
-      auto entry = read_entry(event->place);
-      if (!entry) return entry.error();
-      if (auto done = add(*entry); !done) return done;
-    }
-    if (entries_.empty()) return events_.wrong_key(key, "the list is empty", known_keys);
-    return {};
-  }
-
   Result<Entry> read_entry(const TextPlace& place) {
     Entry entry{place};
     for (;;) {

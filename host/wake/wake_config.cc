@@ -8,7 +8,7 @@
 
 #include "host/endpoints/url_text.h"
 #include "host/policy/read_settings.h"
-#include "host/policy/yaml_events.h"
+#include "host/policy/yaml_list.h"
 
 namespace nsrun {
 namespace {
@@ -117,45 +117,13 @@ class Reader {
       : events_(text, name), docker_(docker) {}
 
   Result<std::vector<WakeSpec>> read() {
-    auto first = events_.next();
-    if (!first) return first.error();
-    if (first->kind == Kind::end || first->is_null())
-      return events_.wrong(first->place, "the file is empty", known_top);
-    if (first->kind != Kind::mapping) return events_.wrong(first->place, "this is no mapping", known_top);
-    if (auto done = read_top(); !done) return done.error();
-    if (auto last = events_.next(); !last) return last.error();
+    const auto read_one = [this](const TextPlace& place) { return read_group(place); };
+    if (auto done = read_yaml_list(events_, {"groups", "group", known_top, known_keys}, read_one); !done)
+      return done.error();
     return std::move(groups_);
   }
 
  private:
-  Result<void> read_top() {
-    for (;;) {
-      auto key = events_.next_key("the file", known_top);
-      if (!key) return key.error();
-      if (!*key) break;
-      if ((*key)->text != "groups") return events_.wrong_key(**key, "there is no such key", known_top);
-      if (!groups_.empty()) return events_.wrong_key(**key, "is said twice", "leave one out");
-      if (auto done = read_groups(**key); !done) return done;
-    }
-    if (groups_.empty()) return events_.wrong({}, "there is no group", known_top);
-    return {};
-  }
-
-  Result<void> read_groups(const Text& key) {
-    auto event = events_.next();
-    if (!event) return event.error();
-    if (event->kind != Kind::sequence)
-      return events_.wrong_key(key, "this is no list", "write each group as - name: NAME");
-    for (;;) {
-      event = events_.next();
-      if (!event) return event.error();
-      if (event->kind == Kind::sequence_end) return {};
-      if (event->kind != Kind::mapping)
-        return events_.wrong(event->place, "groups: this is no group", known_keys);
-      if (auto done = read_group(event->place); !done) return done;
-    }
-  }
-
   Result<void> read_group(const TextPlace& place) {
     Draft draft;
     draft.spec.docker = docker_;

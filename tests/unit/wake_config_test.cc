@@ -76,7 +76,7 @@ TEST_CASE("what is wrong with a file is said with its line and its key") {
     CHECK(error.substr(0, expected.size()) == expected);
   };
   begins("", "w.yaml:1:1: the file is empty");
-  begins("groups: []\n", "w.yaml:1:1: there is no group");
+  begins("groups: []\n", "w.yaml:1:1: groups: the list is empty");
   begins("groups: 1\n", "w.yaml:1:1: groups: this is no list");
   begins("group: []\n", "w.yaml:1:1: group: there is no such key");
   begins(with("idle: 30", "idle: soon"), "w.yaml:5:9: idle: the time 'soon' is no time");
