@@ -3,9 +3,9 @@
 #include "cmd/reporter.h"
 #include "cmd/service/service_command.h"
 #include "host/endpoints/url_text.h"
-#include "host/faults/fault_units.h"
 #include "host/lennut/lennut_client.h"
 #include "host/lennut/lennut_server.h"
+#include "host/settings/units.h"
 
 namespace nsrun {
 namespace {

@@ -12,8 +12,8 @@
 #include "cmd/choose.h"
 #include "cmd/reporter.h"
 #include "cmd/service/sd_notify.h"
-#include "host/faults/fault_units.h"
 #include "host/service/service_loop.h"
+#include "host/settings/units.h"
 
 namespace nsrun {
 namespace {

@@ -4,7 +4,7 @@
 #include "cmd/tunnel/tunnel_command.h"
 #include "cmd/tunnel/tunnel_files.h"
 #include "cmd/tunnel/tunnel_rules.h"
-#include "host/faults/fault_units.h"
+#include "host/settings/units.h"
 #include "host/tunnel/token_file.h"
 #include "host/tunnel/tunnel_client.h"
 

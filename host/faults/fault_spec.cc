@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "host/faults/fault_units.h"
+#include "host/settings/units.h"
 
 namespace nsrun {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "host/policy/fault_rule.h"
 #include "host/policy/make_rule.h"
-#include "host/policy/read_settings.h"
-#include "host/policy/yaml_events.h"
+#include "host/settings/read_settings.h"
+#include "host/settings/yaml_events.h"
 
 // Theory of operation
 //

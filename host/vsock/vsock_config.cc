@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "host/endpoints/url_text.h"
-#include "host/policy/read_settings.h"
-#include "host/policy/yaml_list.h"
+#include "host/settings/read_settings.h"
+#include "host/settings/yaml_list.h"
 
 namespace nsrun {
 namespace {

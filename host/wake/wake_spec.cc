@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "host/faults/fault_units.h"
+#include "host/settings/units.h"
 
 namespace nsrun {
 

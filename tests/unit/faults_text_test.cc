@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
-#include "host/faults/fault_units.h"
 #include "host/policy/fault_rule.h"
+#include "host/settings/units.h"
 
 namespace nsrun {
 namespace {

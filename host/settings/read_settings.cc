@@ -1,4 +1,4 @@
-#include "host/policy/read_settings.h"
+#include "host/settings/read_settings.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "host/policy/yaml_events.h"
+#include "host/settings/yaml_events.h"
 
 #include <algorithm>
 

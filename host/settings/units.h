@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
-// Numbers with their units, as faults are written. Decimal fractions are allowed, letters are of either case.
-// Nothing for what is no such number.
+// Numbers with their units, as options and files have them. Decimal fractions are allowed, letters are of
+// either case. Nothing for what is no such number.
 
 namespace nsrun {
 

@@ -1,4 +1,4 @@
-#include "host/policy/yaml_list.h"
+#include "host/settings/yaml_list.h"
 
 namespace nsrun {
 namespace {

@@ -1,4 +1,4 @@
-#include "host/faults/fault_units.h"
+#include "host/settings/units.h"
 
 #include <algorithm>
 #include <cctype>

@@ -3,7 +3,7 @@
 #include <functional>
 #include <string>
 
-#include "host/policy/yaml_events.h"
+#include "host/settings/yaml_events.h"
 
 namespace nsrun {
 
