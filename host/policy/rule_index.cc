@@ -28,7 +28,8 @@ void RuleIndex::add(Position position, const Match& match) {
     case Match::Host::network:
       break;
   }
-  const auto& [address, length] = match.network;
+  const auto& address = match.network.address;
+  const auto length = match.network.length;
   auto same = std::find_if(networks_.begin(), networks_.end(), [&](const Networks& networks) {
     return networks.v4 == address.is_v4() && networks.length == length;
   });

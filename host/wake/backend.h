@@ -12,8 +12,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // `starting`: it is on its way, or not ready yet.
-  enum class Status : std::uint8_t { idle, starting, running };
+  // `starting`: it is on its way, or not ready yet. `partly`: some of it runs and the rest does not, so that
+  // it is of no use, and is to be stopped all the same.
+  enum class Status : std::uint8_t { idle, partly, starting, running };
   virtual Task<Result<Status>> status() = 0;
 
   // Asks for it: done once that was taken, whether or not it is ready. What runs already is a success.

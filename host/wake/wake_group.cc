@@ -134,6 +134,8 @@ Task<> WakeGroup::look() {
   switch (*seen) {
     case Backend::Status::idle:
       co_return co_await take(WakeInput::seen_idle);
+    case Backend::Status::partly:
+      co_return co_await take(WakeInput::seen_idle);
     case Backend::Status::starting:
       co_return co_await take(WakeInput::seen_starting);
     case Backend::Status::running:

@@ -114,6 +114,9 @@ int ProcessBackend::bury() {
   return status;
 }
 
-void ProcessBackend::signal_group(int signal) const { ::kill(-process_.pid(), signal); }
+// One that has left its group is alone.
+void ProcessBackend::signal_group(int signal) const {
+  if (::kill(-process_.pid(), signal) != 0) process_.kill(signal);
+}
 
 }  // namespace nsrun
