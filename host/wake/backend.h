@@ -28,6 +28,10 @@ class Backend {
     (void)changed;
     co_return;
   }
+  // Who was told that it runs was refused there: what status() remembers is not to be trusted.
+  virtual void doubt() {}
+  // We end. What would not outlive us is stopped.
+  virtual Task<> end() { co_return; }
   // How often status() is to be asked: while it starts, and otherwise.
   struct Pace {
     Clock::duration starting, otherwise;

@@ -18,16 +18,39 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <cctype>
 #include <utility>
 
 namespace nsrun {
 namespace {
 
 constexpr auto sample_interval = 250ms;  // of traffic: stopping is at most so much late
+constexpr auto least_pause = 50ms;       // between looks, where nobody waits for one
+constexpr Clock::duration calm = 60s;    // without a trouble it may be said again
 constexpr auto first_back_off = 250ms;
 constexpr Clock::duration longest_back_off = 10s;
 constexpr std::uint64_t tcp_payload =
     1460;  // bytes that count as a packet: streams are not counted in packets
+
+// Docker's messages name containers, networks and endpoints, each time others.
+std::string without_ids(const std::string& text) {
+  constexpr std::size_t shortest = 12;
+  std::string kept, digits;
+  const auto flush = [&] {
+    kept += digits.size() < shortest ? digits : "#";
+    digits.clear();
+  };
+  for (const char c : text) {
+    if (std::isxdigit(static_cast<unsigned char>(c))) {
+      digits += c;
+      continue;
+    }
+    flush();
+    kept += c;
+  }
+  flush();
+  return kept;
+}
 
 Clock::duration longer(Clock::duration back_off) {
   return std::clamp<Clock::duration>(back_off * 2, first_back_off, longest_back_off);
@@ -95,32 +118,54 @@ WakeGroup::WakeGroup(Executor executor, Backend& backend, LiveFlows& flows, Opti
 
 Task<> WakeGroup::run() {
   const Farewell farewell(*this);
+  idle_clock_.touch(Clock::now());
   const auto beside = [](WakeGroup& group) -> Task<> {
-    co_await both(group.departures_.run(), group.backend_.watch([&group] {
-      group.next_look_ = {};
-      group.changed_.raise();
-    }));
+    co_await both(group.departures_.run(), group.backend_.watch([&group] { group.look_soon(); }));
   };
   co_await both(work(), beside(*this));
 }
 
+// Whatever goes wrong in a turn, the next one is tried: nobody else looks after the group.
 Task<> WakeGroup::work() {
   for (;;) {
-    co_await look();
-    const bool may_start = state_ == WakeState::idle && Clock::now() >= not_before_;
-    if (may_start && !held_.empty())
-      co_await take(WakeInput::asked);
-    else if (is_unused())
-      co_await take(WakeInput::unused);
-    co_await rest();
+    std::optional<Error> failed;
+    try {
+      co_await turn();
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == asio::error::operation_aborted) throw;
+      failed = Error{"something that runs could not be looked after", error.code()};
+    } catch (const ErrorException& error) {
+      failed = error.error();
+    }
+    if (!failed) continue;
+    trouble(Doing::look, *failed);
+    co_await sleep_for(first_back_off);
   }
+}
+
+Task<> WakeGroup::turn() {
+  co_await look();
+  const bool may_start = state_ == WakeState::idle && Clock::now() >= not_before_;
+  if (may_start && (!held_.empty() || is_used_asleep()))
+    co_await take(WakeInput::asked);
+  else if (is_unused())
+    co_await take(WakeInput::unused);
+  co_await rest();
+}
+
+// Something may have changed: an event says so, and they may come in crowds.
+void WakeGroup::look_soon() {
+  wanted_look_ = std::min(wanted_look_, std::max(Clock::now(), looked_at_ + least_pause));
+  changed_.raise();
 }
 
 Task<> WakeGroup::look() {
   const auto pace = backend_.pace();
   // Who asks should not wait for a start of what already runs, nor for what somebody else has stopped.
-  const bool due = Clock::now() >= next_look_ || (state_ == WakeState::idle && !held_.empty());
+  const bool due =
+      Clock::now() >= std::min(next_look_, wanted_look_) || (state_ == WakeState::idle && !held_.empty());
   if (!due) co_return;
+  wanted_look_ = Clock::time_point::max();  // what is wanted from here on this look may not see
   ++looks_begun_;
   const auto begun = looks_begun_;
   const auto seen = co_await backend_.status();
@@ -128,12 +173,13 @@ Task<> WakeGroup::look() {
   looked_.cancel();
   look_back_off_ = seen ? Clock::duration{} : longer(look_back_off_);
   const auto interval = state_ == WakeState::starting ? pace.starting : pace.otherwise;
-  next_look_ = Clock::now() + std::max(interval, look_back_off_);
+  looked_at_ = Clock::now();
+  next_look_ = looked_at_ + std::max(interval, look_back_off_);
   if (!seen) co_return trouble(Doing::look, seen.error());
-  said_.erase(Doing::look);
+  is_well(Doing::look);
+  partly_runs_ = *seen == Backend::Status::partly;
   switch (*seen) {
     case Backend::Status::idle:
-      co_return co_await take(WakeInput::seen_idle);
     case Backend::Status::partly:
       co_return co_await take(WakeInput::seen_idle);
     case Backend::Status::starting:
@@ -169,7 +215,7 @@ Task<std::optional<WakeInput>> WakeGroup::act(WakeAction action) {
       const auto stopped = co_await backend_.stop();
       next_look_ = {};
       if (stopped)
-        said_.erase(Doing::stop);
+        is_well(Doing::stop);
       else
         trouble(Doing::stop, stopped.error());
       next = stopped ? WakeInput::stopped : WakeInput::stop_failed;
@@ -177,13 +223,14 @@ Task<std::optional<WakeInput>> WakeGroup::act(WakeAction action) {
     }
     case WakeAction::release:
       back_off_ = {};
-      said_.erase(Doing::start);
-      said_.erase(Doing::wait);
+      is_well(Doing::start);
+      is_well(Doing::wait);
       release({});
       break;
     case WakeAction::back_off:
       back_off_ = longer(back_off_);
-      not_before_ = Clock::now() + back_off_;
+      failed_at_ = Clock::now();
+      not_before_ = failed_at_ + back_off_;
       break;
     case WakeAction::try_later:
       idle_clock_.touch(Clock::now());
@@ -197,12 +244,11 @@ void WakeGroup::enter(WakeState next) {
   tell(next);
   const auto now = Clock::now();
   if (next == WakeState::running) running_since_ = now;
-  if (next == WakeState::starting || next == WakeState::running) {
-    counted_ = flows_.totals;
-    idle_clock_.touch(now);
-  } else {
-    cut_datagrams();
-  }
+  const bool was_up = state_ == WakeState::starting || state_ == WakeState::running;
+  const bool is_up = next == WakeState::starting || next == WakeState::running;
+  if (!was_up || !is_up) counted_ = flows_.totals;
+  if (is_up && !was_up) idle_clock_.touch(now);
+  if (!is_up) cut_datagrams();
   state_ = next;
 }
 
@@ -228,17 +274,28 @@ void WakeGroup::release(const std::optional<Error>& why_not) {
   for (auto* held : held_) held->end(why_not ? Result<void>(*why_not) : Result<void>());
 }
 
+// Said once, until there has been none of its kind for a while, or it is another one.
 void WakeGroup::trouble(Doing doing, const Error& error) {
-  auto what = error.message();
-  if (said_[doing] == what) return;
-  say_(options_.name + ": " + what);
-  said_[doing] = std::move(what);
+  auto what = without_ids(error.message());
+  const auto said = said_.find(doing);
+  if (said != said_.end() && said->second.what == what) {
+    const auto well_since = std::exchange(said->second.well_since, std::nullopt);
+    if (!well_since || Clock::now() - *well_since < calm) return;
+  }
+  say_(options_.name + ": " + error.message());
+  said_[doing] = {std::move(what), std::nullopt};
+}
+
+void WakeGroup::is_well(Doing doing) {
+  const auto said = said_.find(doing);
+  if (said != said_.end() && !said->second.well_since) said->second.well_since = Clock::now();
 }
 
 Task<Result<void>> WakeGroup::awake(int asker) {
   idle_clock_.touch(Clock::now());
   if (state_ == WakeState::running) co_return Result<void>();
   if (ended_) co_return Error{"nsrun ends", errno_code(ECONNABORTED)};
+  if (held_.empty() && Clock::now() - failed_at_ >= calm) back_off_ = {};  // it is another time
   Held held(*this, asker);
   changed_.raise();
   co_return co_await wait_held(held);
@@ -257,7 +314,8 @@ Task<Result<void>> WakeGroup::wait_held(Held& held) {
 
 Task<> WakeGroup::look_again() {
   const auto wanted = looks_begun_ + 1;
-  next_look_ = {};
+  backend_.doubt();
+  wanted_look_ = {};
   changed_.raise();
   while (!ended_ && looks_done_ < wanted) {
     co_await looked_.async_wait(use_result);
@@ -270,7 +328,8 @@ Task<> WakeGroup::look_again() {
 bool WakeGroup::is_fresh() const { return Clock::now() < running_since_ + options_.start_limit; }
 
 bool WakeGroup::is_watched_for_use() const {
-  return options_.idle > Clock::duration{} && (state_ == WakeState::running || state_ == WakeState::starting);
+  const bool is_up = state_ == WakeState::running || state_ == WakeState::starting;
+  return options_.idle > Clock::duration{} && (is_up || (state_ == WakeState::idle && partly_runs_));
 }
 
 void WakeGroup::count_traffic() {
@@ -282,6 +341,12 @@ void WakeGroup::count_traffic() {
   if (is_open || !held_.empty()) idle_clock_.touch(now);
 }
 
+// One that is paused keeps its connections, and who speaks there is asking.
+bool WakeGroup::is_used_asleep() {
+  if (state_ != WakeState::idle || !LiveFlows::Walk(flows_).next()) return false;
+  return flows_.totals.tcp.bytes_up != counted_.tcp.bytes_up;
+}
+
 bool WakeGroup::is_unused() {
   if (!is_watched_for_use()) return false;
   count_traffic();
@@ -289,10 +354,12 @@ bool WakeGroup::is_unused() {
 }
 
 Clock::time_point WakeGroup::next_turn() const {
-  auto turn = next_look_;
+  auto turn = std::min(next_look_, wanted_look_);
   if (state_ == WakeState::idle && !held_.empty()) turn = std::min(turn, not_before_);
-  if (!is_watched_for_use()) return turn;
   const auto sample = Clock::now() + std::min<Clock::duration>(sample_interval, options_.idle);
+  const bool sleeps = state_ == WakeState::idle && options_.idle > Clock::duration{};
+  if (sleeps && LiveFlows::Walk(flows_).next()) turn = std::min<Clock::time_point>(turn, sample);
+  if (!is_watched_for_use()) return turn;
   return std::min(turn, std::min<Clock::time_point>(sample, std::max(idle_clock_.unused_at(), Clock::now())));
 }
 

@@ -33,6 +33,8 @@ class WakeGroup {
 
   // Does everything; until cancelled. Then who waits is turned away.
   Task<> run();
+  // Once that has ended: what would not outlive us is stopped.
+  Task<> end() { return backend_.end(); }
 
   // Waits until it runs. `asker`: the kernel socket of who asks, or -1; once they have left this is an error.
   Task<Result<void>> awake(int asker);
@@ -49,6 +51,7 @@ class WakeGroup {
   class Farewell;
 
   Task<> work();
+  Task<> turn();
   Task<> look();
   Task<> take(WakeInput input);
   Task<std::optional<WakeInput>> act(WakeAction action);
@@ -58,7 +61,10 @@ class WakeGroup {
   void release(const std::optional<Error>& why_not);
   enum class Doing : std::uint8_t { look, start, stop, wait };
   void trouble(Doing doing, const Error& error);
+  void is_well(Doing doing);
+  void look_soon();
   void cut_datagrams();
+  bool is_used_asleep();
   void count_traffic();
   bool is_watched_for_use() const;
   bool is_unused();
@@ -77,9 +83,16 @@ class WakeGroup {
   Departures departures_;
   IdleClock idle_clock_;
   Counters counted_;  // traffic, as the clock knows it
-  Clock::time_point running_since_{}, not_before_{}, next_look_{};
+  bool partly_runs_ = false;
+  Clock::time_point running_since_{}, failed_at_{}, not_before_{}, looked_at_{}, next_look_{};
+  Clock::time_point wanted_look_ = Clock::time_point::max();  // by an event, or who was refused
   Clock::duration back_off_{}, look_back_off_{};
-  std::map<Doing, std::string> said_;  // the last trouble with each, where there is any now
+  // The last trouble with each, and since when there is none any more.
+  struct Said {
+    std::string what;
+    std::optional<Clock::time_point> well_since;
+  };
+  std::map<Doing, Said> said_;
   Signal changed_;
   Timer looked_;  // never expires; cancelled after each look
   std::uint64_t looks_begun_ = 0, looks_done_ = 0;

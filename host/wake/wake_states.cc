@@ -20,6 +20,8 @@ struct Row {
 // stopped while somebody waits is idle for a moment, and asked for again.
 constexpr std::array table = {
     Row{State::idle, Input::asked, {State::starting, Action::start}},
+    // Some of it runs, and of no use to anybody.
+    Row{State::idle, Input::unused, {State::stopping, Action::stop}},
     // Somebody else started it.
     Row{State::idle, Input::seen_starting, {State::starting, Action::none}},
     Row{State::idle, Input::seen_running, {State::running, Action::release}},

@@ -9,8 +9,8 @@ namespace nsrun {
 enum class WakeState : std::uint8_t { idle, starting, running, stopping };
 
 enum class WakeInput : std::uint8_t {
-  asked,  // somebody waits for it
-  seen_idle,
+  asked,      // somebody waits for it
+  seen_idle,  // it does not run, or not all of it
   seen_starting,
   seen_running,  // it says so
   start_failed,

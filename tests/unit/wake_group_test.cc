@@ -25,6 +25,14 @@ class Scripted final : public Backend {
   explicit Scripted(Executor executor) : go_on(executor), told(executor) {}
 
   Task<Result<Status>> status() override {
+    ++looks;
+    if (looking) {
+      const auto was = now;
+      looking->raise();
+      co_await go_on.wait();
+      co_return was;
+    }
+    if (throwing && throwing--) throw boost::system::system_error(errno_code(EBADF));
     if (status_error) co_return *status_error;
     co_return now;
   }
@@ -58,8 +66,9 @@ class Scripted final : public Backend {
 
   Status now = Status::idle, after_start = Status::running;
   std::optional<Error> status_error;
-  int starts = 0, stops = 0, failing_starts = 0, failing_stops = 0;
-  bool waits = false;  // start and stop, for go_on
+  int starts = 0, stops = 0, looks = 0, failing_starts = 0, failing_stops = 0, throwing = 0;
+  Signal* looking = nullptr;  // told when it is asked, which lasts until go_on
+  bool waits = false;         // start and stop, for go_on
   Signal go_on, told;
 };
 
@@ -367,4 +376,115 @@ TEST_CASE("a held client is turned away when nsrun ends") {
   };
   world.run(body(world, asked));
   CHECK(!asked.outcome->has_value());
+}
+
+TEST_CASE("what changes while it is looked at is looked at again") {
+  World world;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    co_await ask(w, a);
+    Signal looking(w.loop.executor());
+    w.backend.looking = &looking;
+    w.backend.told.raise();
+    co_await looking.wait();
+    w.backend.looking = nullptr;
+    w.backend.becomes(Status::idle);  // after its answer was made
+    co_await give_way();
+    w.backend.go_on.raise();
+    co_await w.until_said("Running => Idle");
+  };
+  world.run(body(world, asked));
+}
+
+TEST_CASE("a crowd of events is a few looks") {
+  World world;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    co_await ask(w, a);
+    for (const auto end = Clock::now() + 300ms; Clock::now() < end; co_await give_way())
+      w.backend.told.raise();
+  };
+  world.run(body(world, asked));
+  CHECK(world.backend.looks < 20);
+}
+
+TEST_CASE("what runs in part is of no use, and is stopped when unused as the whole is") {
+  World world({.name = "test", .idle = 50ms});
+  world.backend.now = Status::partly;
+  const auto body = [](World& w) -> Task<> { co_await w.until_said("Stopping => Idle"); };
+  const auto begun = Clock::now();
+  world.run(body(world));
+  CHECK(world.backend.starts == 0);
+  CHECK(world.backend.stops == 1);
+  CHECK(Clock::now() - begun >= 50ms);
+}
+
+TEST_CASE("who comes when it runs in part has it started") {
+  World world;
+  world.backend.now = Status::partly;
+  Asked asked;
+  world.run(ask(world, asked));
+  CHECK(asked.outcome->has_value());
+  CHECK(world.backend.starts == 1);
+}
+
+TEST_CASE("health that comes and goes is no use: the idle time runs on") {
+  World world({.name = "test", .idle = 200ms});
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    co_await ask(w, a);
+    const auto begun = Clock::now();
+    for (bool well = false; w.count("=> Stopping") == 0; well = !well) {
+      if (Clock::now() > begun + 5s) FAIL("it is not stopped");
+      w.backend.becomes(well ? Status::running : Status::starting);
+      co_await sleep_for(60ms);
+    }
+  };
+  world.run(body(world, asked));
+}
+
+TEST_CASE("a turn that goes wrong is not the end of the group") {
+  World world;
+  world.backend.throwing = 1;
+  Asked asked;
+  world.run(ask(world, asked));
+  CHECK(asked.outcome->has_value());
+  CHECK(world.count("Bad file descriptor") == 1);
+}
+
+TEST_CASE("one that is asleep with its connections, as what is paused is, wakes when somebody speaks there") {
+  World world({.name = "test", .idle = 20ms});
+  Asked asked;
+  FlowRecord flow(1, FlowKey{}, world.events, world.flows, Asker::forwarded);
+  const auto body = [](World& w, Asked& a, FlowRecord& record) -> Task<> {
+    co_await ask(w, a);
+    record.moved_up(1, 1);
+    co_await w.until_said("Stopping => Idle");
+    co_await sleep_for(50ms);
+    CHECK(w.backend.starts == 1);
+    record.moved_up(1, 1);
+    while (w.backend.starts < 2) co_await sleep_for(5ms);
+  };
+  world.run(body(world, asked, flow));
+}
+
+TEST_CASE("the same trouble is the same whatever its ids are") {
+  World world({.name = "test", .idle = 0s, .start_limit = 2s});
+  world.backend.status_error = Error{"no endpoint 0123456789abcdef"};
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, a));
+    co_await w.until_said("no endpoint");
+    w.backend.status_error = Error{"no endpoint fedcba9876543210"};
+    co_await w.group.look_again();
+    w.backend.status_error.reset();
+    co_await w.group.look_again();
+    w.backend.status_error = Error{"no endpoint 00000000000000"};
+    co_await w.group.look_again();
+    w.backend.status_error.reset();
+    co_await tasks.join();
+  };
+  world.run(body(world, asked));
+  CHECK(world.count("no endpoint") == 1);
 }

@@ -24,6 +24,7 @@ const Clock::time_point start{1000s};
 TEST_CASE("each input does in each state what is written here, and else nothing") {
   const std::map<std::pair<State, Input>, WakeStep> expected = {
       {{State::idle, Input::asked}, {State::starting, Action::start}},
+      {{State::idle, Input::unused}, {State::stopping, Action::stop}},
       {{State::idle, Input::seen_starting}, {State::starting, Action::none}},
       {{State::idle, Input::seen_running}, {State::running, Action::release}},
       {{State::starting, Input::seen_running}, {State::running, Action::release}},

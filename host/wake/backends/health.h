@@ -39,6 +39,8 @@ class ProbedBackend final : public Backend {
   Task<Result<Status>> status() override;
   Task<Result<void>> start() override { return inner_->start(); }
   Task<Result<void>> stop() override { return inner_->stop(); }
+  void doubt() override { ready_ = false; }
+  Task<> end() override { return inner_->end(); }
   Task<> watch(std::function<void()> changed) override;
   Pace pace() const override;
 

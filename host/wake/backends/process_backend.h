@@ -26,6 +26,7 @@ class ProcessBackend final : public Backend {
   Task<Result<Status>> status() override;
   Task<Result<void>> start() override;
   Task<Result<void>> stop() override;
+  Task<> end() override { (void)co_await stop(); }
   Task<> watch(std::function<void()> changed) override;
   Pace pace() const override { return {1s, 60s}; }
 
