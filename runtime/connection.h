@@ -41,6 +41,9 @@ class Connection {
 
   // The kernel socket that *is* this connection (every byte there is a byte here), or -1.
   virtual int socket() const { return -1; }
+  // The kernel socket that carries this connection, whatever is done to its bytes on the way, or -1: it tells
+  // when the other end has gone.
+  virtual int carrier_socket() const { return socket(); }
   // Gives that socket away; the connection is done for.
   virtual UniqueFd release_socket() { return {}; }
   // Carries the flow on between here and the kernel socket `far`, in batches of its own, until both

@@ -67,6 +67,7 @@ Task<> run(Service& service, Serving& serving, const ServiceOptions& options, Cl
     co_await ours.end_sources();
     co_await either(what.end(), sleep_for(last_words));
     co_await ours.drain(most);
+    co_await what.ended();
   };
   const bool ended = co_await either(end(service, serving, limit), wait_for(signals));
   if (!ended) co_await service.drain({});

@@ -33,6 +33,8 @@ class Serving {
   virtual Task<Result<void>> begin() = 0;
   // It is told to end: what is to be said to others meanwhile. Its sources have ended.
   virtual Task<> end() { co_return; }
+  // Its flows have ended, too: what is left of it is to end.
+  virtual Task<> ended() { co_return; }
   // How it went, in the end.
   virtual int status() const { return 0; }
 };

@@ -56,6 +56,7 @@ class Waking final : public Serving {
     waker_.begin();
     co_return Result<void>{};
   }
+  Task<> ended() override { return waker_.end(); }
 
  private:
   Waker waker_;

@@ -1,7 +1,6 @@
 #include "cmd/wake/wake_options.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "host/wake/wake_config.h"
 
@@ -21,70 +20,84 @@ std::string command_of(const std::vector<std::string>& words) {
   return line;
 }
 
+// For each line of the log.
+std::string short_name(std::string text) {
+  constexpr std::size_t longest = 60;  // bytes
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
+  if (text.size() > longest) text = text.substr(0, longest) + "...";
+  return text;
+}
+
 }  // namespace
 
 void WakeOptions::declare(CLI::App& app) {
-  app.add_option("--listen", listen)->take_all();
-  for (auto [option, value] : {std::pair("--exec", &exec),
-                               {"--systemd", &systemd},
-                               {"-g,--group", &group},
-                               {"--config", &config},
-                               {"--docker", &docker},
-                               {"-p,--port", &port},
-                               {"--host", &host},
-                               {"--name", &name},
-                               {"--idle", &idle},
-                               {"--idle-by", &idle_by},
-                               {"--threshold", &threshold},
-                               {"--probe", &probe},
-                               {"--start-timeout", &start_timeout},
-                               {"--stop-timeout", &stop_timeout},
-                               {"--sleep", &sleep}})
-    app.add_option(option, *value)->take_last();
-  app.add_flag("--user", user);
-  app.add_flag("--no-health", no_health);
+  const auto add = [&](const char* option, std::string& value) {
+    return app.add_option(option, value)->take_last();
+  };
+  add("--config", config);
+  add("--docker", docker);
+  of_group_ = {app.add_option("--listen", listen)->take_all(),
+               add("--exec", exec),
+               add("--systemd", systemd),
+               add("-g,--group", group),
+               add("-p,--port", port),
+               add("--host", host),
+               add("--name", name),
+               add("--idle", idle),
+               add("--idle-by", idle_by),
+               add("--threshold", threshold),
+               add("--probe", probe),
+               add("--start-timeout", start_timeout),
+               add("--stop-timeout", stop_timeout),
+               of_containers_[0] = add("--sleep", sleep),
+               app.add_flag("--user", user),
+               of_containers_[1] = app.add_flag("--no-health", no_health)};
 }
 
 Result<std::vector<WakeSpec>> WakeOptions::groups() const {
-  const auto api = docker_endpoint(docker, std::getenv("DOCKER_HOST"));
-  if (!api) return api.error();
   if (config.empty()) {
-    auto asked = group_of_words(*api);
+    auto asked = group_of_words();
     if (!asked) return asked.error();
     std::vector<WakeSpec> one;
     one.push_back(std::move(*asked));
     return one;
   }
-  if (!(listen.empty() && exec.empty() && sandbox.empty() && systemd.empty() && group.empty() &&
-        port.empty() && host.empty()))
-    return misused("--config and a group of its own", "write the group into the file");
-  return read_wake_config(config, *api);
+  const auto given = std::ranges::find_if(of_group_, [](const auto* option) { return option->count() > 0; });
+  if (given != of_group_.end() || !sandbox.empty())
+    return misused((sandbox.empty() ? (*given)->get_name() : "--sandbox") + " beside --config",
+                   "write it into the file, for the group it is meant for");
+  return read_wake_config(config, docker);
 }
 
-Result<WakeSpec> WakeOptions::group_of_words(const EndpointUrl& api) const {
+Result<WakeSpec> WakeOptions::group_of_words() const {
   WakeSpec spec;
-  if (auto taken = take_what_starts(spec, api); !taken) return taken.error();
+  if (auto taken = take_what_starts(spec); !taken) return taken.error();
   if (auto taken = take_forwards(spec); !taken) return taken.error();
   if (auto taken = take_times(spec); !taken) return taken.error();
   if (auto taken = take_use(spec); !taken) return taken.error();
   spec.probe = probe;
-  spec.options.name = name.empty() ? exec + systemd + group + command_of(sandbox) : name;
+  spec.options.name = name.empty() ? short_name(exec + systemd + group + command_of(sandbox)) : name;
   return spec;
 }
 
-Result<void> WakeOptions::take_what_starts(WakeSpec& spec, const EndpointUrl& api) const {
+Result<void> WakeOptions::take_what_starts(WakeSpec& spec) const {
   const int count = !exec.empty() + !systemd.empty() + !group.empty() + !sandbox.empty();
   if (count != 1)
     return misused(
         count == 0 ? "there is nothing to start" : "there is more than one thing to start",
         "give one of --group GROUP, --exec COMMAND, --systemd UNIT, --sandbox -- COMMAND and --config FILE");
+  if (user && systemd.empty()) return misused("--user without --systemd", "leave it out");
+  for (const auto* option : of_containers_)
+    if (group.empty() && option->count() > 0)
+      return misused(option->get_name() + " without --group", "it is for containers; leave it out");
   if (sleep != "stop" && sleep != "pause") return misused("--sleep '" + sleep + "'", "it is stop or pause");
   spec.exec = exec;
   spec.sandbox = sandbox;
   spec.systemd = systemd;
   spec.systemd_user = user;
   if (!group.empty()) spec.labels = labels_of_group(group);
-  spec.docker = api;
+  spec.docker = docker;
   spec.uses_health = !no_health;
   spec.pauses = sleep == "pause";
   return {};
@@ -95,7 +108,12 @@ Result<void> WakeOptions::take_forwards(WakeSpec& spec) const {
   if (port.empty() != host.empty())
     return misused(port.empty() ? "--host needs --port" : "--port needs --host",
                    "for instance --port 5001 --host localhost:5000");
-  if (!port.empty()) all.push_back("tcp://:" + port + "=tcp://" + host);
+  if (!port.empty()) {
+    if (!parse_port(port)) return misused("--port '" + port + "' is no port", "it is 1 to 65535");
+    if (!EndpointUrl::parse("tcp://" + host))
+      return misused("--host '" + host + "' is no HOST:PORT", "for instance localhost:5000");
+    all.push_back("tcp://:" + port + "=tcp://" + host);
+  }
   if (all.empty())
     return misused("there is nowhere to listen",
                    "give --port 5001 --host localhost:5000, or --listen "

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -23,11 +24,14 @@ struct WakeOptions {
   Result<std::vector<WakeSpec>> groups() const;
 
  private:
-  Result<WakeSpec> group_of_words(const EndpointUrl& api) const;
-  Result<void> take_what_starts(WakeSpec& spec, const EndpointUrl& api) const;
+  Result<WakeSpec> group_of_words() const;
+  Result<void> take_what_starts(WakeSpec& spec) const;
   Result<void> take_forwards(WakeSpec& spec) const;
   Result<void> take_times(WakeSpec& spec) const;
   Result<void> take_use(WakeSpec& spec) const;
+
+  std::vector<const CLI::Option*> of_group_;           // all that a file says for each group
+  std::array<const CLI::Option*, 2> of_containers_{};  // of these, those for containers alone
 };
 
 }  // namespace nsrun

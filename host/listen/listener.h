@@ -34,7 +34,7 @@ class ConnectionRequest final : public Request {
       : key_(std::move(key)), asker_(std::move(asker)), connection_(std::move(connection)) {}
   const FlowKey& key() const override { return key_; }
   SharedText asker() const override { return asker_; }
-  int socket() const override { return connection_ ? connection_->socket() : -1; }
+  int socket() const override { return connection_ ? connection_->carrier_socket() : -1; }
   std::unique_ptr<Connection> accept() override { return std::move(connection_); }
   void refuse(Refusal) override {
     if (connection_) connection_->reset();

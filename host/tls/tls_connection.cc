@@ -178,6 +178,8 @@ Task<> TlsConnection::end_sent() {
   while (session_->finished && !session_->end_done) co_await session_->ended.wait();
 }
 
+int TlsConnection::carrier_socket() const { return session_->inner->carrier_socket(); }
+
 void TlsConnection::reset() { session_->inner->reset(); }
 
 Task<TlsResult> start_tls(std::unique_ptr<Connection> inner, const TlsContext& context, std::string server) {

@@ -20,6 +20,7 @@ class TlsConnection final : public Connection {
   Task<Result<void>> write(Bytes bytes) override;
   void finish() override;
   void reset() override;
+  int carrier_socket() const override;
 
   // After finish(): until the close_notify was taken by the connection below, or cannot be. One that is
   // destroyed before that is cut off.

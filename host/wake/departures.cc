@@ -10,6 +10,8 @@
 
 #include <array>
 
+#include "runtime/bytes.h"
+
 namespace nsrun {
 namespace {
 
@@ -19,14 +21,26 @@ int make_epoll() {
   return epoll;
 }
 
+// Who speaks TLS says goodbye before the end: one small record, an alert or what hides one (RFC
+// 8446 5.1, 6.1).
+bool is_goodbye(Bytes bytes) {
+  constexpr std::size_t head = 5, longest = 32;
+  const auto at = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
+  if (bytes.size() < head || (at(0) != 21 && at(0) != 23) || at(1) != 3) return false;
+  const auto length = at(3) << 8 | at(4);
+  return length <= longest && bytes.size() == head + length;
+}
+
 }  // namespace
 
 bool has_left(int socket) {
-  pollfd events{socket, 0, 0};
+  pollfd events{socket, POLLRDHUP, 0};
   if (::poll(&events, 1, 0) > 0 && (events.revents & POLLERR)) return true;
-  char byte;
-  const auto got = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+  std::array<std::byte, 64> first;
+  const auto got = ::recv(socket, first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0) return errno != EAGAIN && errno != EINTR;
+  return got == 0 ||
+         ((events.revents & POLLRDHUP) && is_goodbye(Bytes(first).first(static_cast<std::size_t>(got))));
 }
 
 Departures::Departures(Executor executor) : epoll_(executor, make_epoll()) {}

@@ -10,7 +10,7 @@ namespace nsrun {
 
 // Whether who is at the other end of this connected socket has gone. Nothing is read: what was sent before is
 // for whoever is dialled. So one who has sent something and then finished is still there, and waits for an
-// answer: TCP does not tell that from going.
+// answer: TCP does not tell that from going; TLS does.
 bool has_left(int socket);
 
 // Watches sockets for that.

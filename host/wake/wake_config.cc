@@ -113,7 +113,7 @@ constexpr std::array keys = {
 
 class Reader {
  public:
-  Reader(std::string_view text, const std::string& name, const EndpointUrl& docker)
+  Reader(std::string_view text, const std::string& name, const std::string& docker)
       : events_(text, name), docker_(docker) {}
 
   Result<std::vector<WakeSpec>> read() {
@@ -185,6 +185,8 @@ class Reader {
     const auto& name = draft.spec.options.name;
     if (name.empty()) return events_.wrong(place, "this group has no name", known_keys);
     if (draft.spec.forwards.empty()) return events_.wrong(place, name + " has no listen", known_keys);
+    if (draft.what_starts == "sandbox" && draft.spec.sandbox.empty())
+      return events_.wrong(place, name + " has a sandbox without a command", "write its words as a list");
     if (!draft.what_starts) return events_.wrong(place, name + " has nothing to start", known_keys);
     if (!names_.insert(name).second)
       return events_.wrong(place, "there is a group '" + name + "' already", "each has a name of its own");
@@ -193,7 +195,7 @@ class Reader {
   }
 
   YamlEvents events_;
-  const EndpointUrl& docker_;
+  const std::string& docker_;
   std::set<std::string> names_;
   std::vector<WakeSpec> groups_;
 };
@@ -201,11 +203,11 @@ class Reader {
 }  // namespace
 
 Result<std::vector<WakeSpec>> parse_wake_config(std::string_view text, const std::string& name,
-                                                const EndpointUrl& docker) {
+                                                const std::string& docker) {
   return Reader(text, name, docker).read();
 }
 
-Result<std::vector<WakeSpec>> read_wake_config(const std::string& path, const EndpointUrl& docker) {
+Result<std::vector<WakeSpec>> read_wake_config(const std::string& path, const std::string& docker) {
   const auto text = read_settings("the configuration", path, largest_wake_config);
   if (!text) return text.error();
   return parse_wake_config(*text, path, docker);

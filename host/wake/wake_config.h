@@ -26,7 +26,7 @@ constexpr std::size_t largest_wake_config = 1 << 20;  // bytes
 // ExitCode::usage. At least one group, of which no two have a name in common. `docker`: where groups of
 // containers are looked for.
 Result<std::vector<WakeSpec>> parse_wake_config(std::string_view text, const std::string& name,
-                                                const EndpointUrl& docker);
-Result<std::vector<WakeSpec>> read_wake_config(const std::string& path, const EndpointUrl& docker);
+                                                const std::string& docker);
+Result<std::vector<WakeSpec>> read_wake_config(const std::string& path, const std::string& docker);
 
 }  // namespace nsrun

@@ -20,7 +20,7 @@ struct WakeSpec {
   bool systemd_user = false;
   // Containers: those with one of these labels ("proxytainer.group=web").
   std::vector<std::string> labels;
-  EndpointUrl docker;       // where the API is
+  std::string docker;       // where the API is; empty: DOCKER_HOST, or where it usually is
   bool uses_health = true;  // of the containers
   bool pauses = false;      // instead of stopping
 

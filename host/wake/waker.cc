@@ -1,6 +1,8 @@
 #include "host/wake/waker.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <exception>
 
 #include "host/wake/backends/docker_backend.h"
 #include "host/wake/backends/health.h"
@@ -12,8 +14,10 @@ namespace {
 
 using Made = Result<std::unique_ptr<Backend>>;
 
-// By then a sandbox has closed a connection for which nobody listens inside: that takes 0.3 ms.
-constexpr auto sandbox_answers = 20ms;
+// What is started may be reached by way of another, who takes connections before it does: nsrun for a
+// sandbox, docker-proxy and rootlessport for containers. By then they have closed one for which nobody
+// listens inside; nsrun in 0.3 ms.
+constexpr auto proxy_answers = 20ms;
 
 WakeGroup::Say say_to(Ledger& ledger) {
   return [&ledger](const std::string& what) { ledger.warning(what); };
@@ -36,9 +40,10 @@ Made bare_backend(const WakeSpec& spec, const std::optional<SandboxDoors>& doors
                                             spec.stop_limit, say_to(service.ledger()));
   if (!spec.systemd.empty())
     return std::make_unique<SystemdBackend>(service.executor(), spec.systemd, spec.systemd_user);
+  const auto api = docker_endpoint(spec.docker, std::getenv("DOCKER_HOST"));
+  if (!api) return api.error();
   DockerBackend::Options options{spec.labels, spec.uses_health, spec.pauses};
-  auto made =
-      DockerBackend::make(spec.docker, std::move(options), service.executor(), say_to(service.ledger()));
+  auto made = DockerBackend::make(*api, std::move(options), service.executor(), say_to(service.ledger()));
   if (!made) return made.error();
   return std::move(*made);
 }
@@ -53,7 +58,7 @@ bool is_of_this_machine(const EndpointUrl& endpoint) {
 // Null where nothing can tell.
 MadeProbe usual_probe(const WakeSpec& spec, const EndpointUrl* stream, Executor executor) {
   const auto& first = spec.forwards.front().dial;
-  if (stream) return connect_probe(*stream, executor, spec.sandbox.empty() ? 0ms : sandbox_answers);
+  if (stream) return connect_probe(*stream, executor, spec.exec.empty() ? proxy_answers : 0ms);
   if (first.kind == EndpointUrl::Kind::unix_datagram) return connect_probe(first, executor);
   if (is_of_this_machine(first)) return bound_probe(first);
   return std::unique_ptr<Probe>();
@@ -115,6 +120,19 @@ void Waker::begin() {
     one.forwarder.begin(
         {service_.ledger(), one.flows, one.dialer, nullptr, service_.sources(), service_.flows_scope()});
   }
+}
+
+Task<> Waker::end() {
+  Scope all(service_.executor());
+  for (auto& one : groups_) all.spawn(one.group.end());
+  std::exception_ptr cut_short;
+  try {
+    co_await all.join();
+  } catch (...) {
+    cut_short = std::current_exception();
+  }
+  co_await all.cancel_and_join();
+  if (cut_short) std::rethrow_exception(cut_short);
 }
 
 }  // namespace nsrun

@@ -23,6 +23,8 @@ class Waker {
   Result<void> add(WakeSpec spec);
   // From here on they are taken.
   void begin();
+  // Once all of the service has ended: what would not outlive us is stopped, all at once.
+  Task<> end();
 
  private:
   struct One {

@@ -6,11 +6,13 @@
 """
 import contextlib
 import http.client
+import json
 import os
 import re
 import resource
 import signal
 import socket
+import ssl
 import statistics
 import sys
 import threading
@@ -19,6 +21,7 @@ import time
 from support.docker_api import Container, DockerApi, listener
 from support.services import Log, Service, broken_off, failing, free_port
 from support.theme import expect, expect_equal, test, until
+from support.tls import certificate
 
 HERE = "127.0.0.1"
 IN_A_WORLD = True
@@ -326,6 +329,42 @@ def _():
     os.unlink("ready2")
 
 
+@test("one who speaks TLS and leaves while held is noticed too, and what one who stays has said arrives")
+def _():
+    certificate()
+    port, inner = free_port(), free_port()
+    place = f"tls://{HERE}:{port}?cert={os.getcwd()}/server.pem&key={os.getcwd()}/server.key"
+    with wake("--listen", f"{place}=tcp://{HERE}:{inner}", "--exec", server_command(inner), "--probe", "test -e ready3",
+              "--log", "tls.log") as running:
+        gone, stays = speak_tls(port), speak_tls(port)
+        stays.sendall(b"early")
+        leave_tls(gone)
+        until(lambda: os.path.exists("tls.log") and "has left" in open("tls.log").read(), what="its end in the log")
+        open("ready3", "w").close()
+        answer = b""
+        while not answer.endswith(b"early"):
+            data = stays.recv(100)
+            expect(data, "cut off", answer)
+            answer += data
+        Log(running).until("Starting => Running")
+        stays.close()
+    os.unlink("ready3")
+
+
+def speak_tls(port):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection((HERE, port), 10))
+
+
+def leave_tls(connection):
+    """As most programs do: the goodbye is said, and not waited for."""
+    connection.settimeout(0)
+    with contextlib.suppress(OSError):
+        connection.unwrap()
+    connection.close()
+
+
 @test("datagrams are held too, and arrive in order")
 def _():
     running, port = wake_process(kind="udp")
@@ -363,6 +402,33 @@ def _():
         running.signal(signal.SIGTERM)
         expect_equal(running.status(), 0)
         until(lambda: is_gone(pid), what="its end")
+        expect("cannot" not in running.warnings())
+
+
+@test("processes that do not heed SIGTERM are waited for all at once, and a second signal is the end of waiting")
+def _():
+    for signals, at_least, at_most in ((1, 1, 1.9), (2, 0, 0.9)):
+        words, ports = [], []
+        with open("stubborn.yaml", "w") as file:
+            file.write("groups:\n")
+            for number in range(2):
+                port, inner = free_port(), free_port()
+                ports.append(port)
+                command = f"trap '' TERM; {server_command(inner).removeprefix('exec ')}"
+                file.write(f"- name: stubborn{number}\n  listen: tcp://{HERE}:{port}=tcp://{HERE}:{inner}\n"
+                           f"  exec: {json.dumps(command)}\n  stop-timeout: 1\n")
+        with wake("--config", "stubborn.yaml") as running:
+            for port in ports:
+                ask(port)
+            pids = starts()
+            began = time.monotonic()
+            for _ in range(signals):
+                running.signal(signal.SIGTERM)
+                time.sleep(0.1)
+            expect_equal(running.status(), 0)
+            took = time.monotonic() - began
+            expect(at_least <= took < at_most, signals, took)
+            until(lambda: all(is_gone(pid) for pid in pids), what="their end")
 
 
 @test("a first request costs the start-up and at most 20 ms; through what runs, at most 50 us")
@@ -637,6 +703,12 @@ def _():
                             (("--group", "g"), "there is nowhere to listen"),
                             (("--group", "g", "--port", "5001"), "--port needs --host"),
                             (("--exec", "true", "--group", "g"), "more than one thing"),
+                            (("--group", "g", "--port", "abc", "--host", "h:1"), "--port 'abc' is no port"),
+                            (("--group", "g", "--port", "1", "--host", "h"), "--host 'h' is no HOST:PORT"),
+                            (("--exec", "true", "--listen", "tcp://:1=tcp://h:1", "--user"), "--user without --systemd"),
+                            (("--exec", "true", "--listen", "tcp://:1=tcp://h:1", "--sleep", "pause"),
+                             "--sleep without --group"),
+                            (("--config", "x.yaml", "--idle", "5"), "--idle beside --config"),
                             (("--listen", "tcp://:1=guest+tcp://h:1", "--sandbox"), "has no command"),
                             (("--listen", "tcp://:1=tcp://h:1", "--sandbox", "--", "true"), "does not lead into"),
                             (("--listen", "tcp://:1=guest+tcp://127.0.0.1:1", "--exec", "true"), "there is no sandbox"),

@@ -25,7 +25,7 @@ const std::string good = R"(groups:
 )";
 
 Result<std::vector<WakeSpec>> parse(const std::string& text) {
-  return parse_wake_config(text, "w.yaml", *docker_endpoint("", nullptr));
+  return parse_wake_config(text, "w.yaml", "unix:///run/podman.sock");
 }
 
 std::string error_of(const std::string& text) {
@@ -65,7 +65,7 @@ TEST_CASE("a file says what each group that wakes is") {
   CHECK(box.labels == std::vector<std::string>{"proxytainer.group=mygroup", "nsrun.group=mygroup"});
   CHECK_FALSE(box.uses_health);
   CHECK(box.pauses);
-  CHECK(box.docker.path == "/var/run/docker.sock");
+  CHECK(box.docker == "unix:///run/podman.sock");
   CHECK((*groups)[3].sandbox == std::vector<std::string>{"--allow", "h", "--", "./server"});
 }
 
@@ -85,6 +85,7 @@ TEST_CASE("what is wrong with a file is said with its line and its key") {
   begins(with("  exec: ./server --port 8000\n", ""), "w.yaml:2:3: web has nothing to start");
   begins(with("  idle: 30\n", "  systemd: a\n"), "w.yaml:5:12: systemd: there is exec already");
   begins(with("  idle: 30\n", "  sandbox: [true]\n"), "w.yaml:5:3: sandbox: there is exec already");
+  begins(with("[--allow, h, --, ./server]", "[]"), "w.yaml:16:3: jail has a sandbox without a command");
   begins(with("[--allow, h, --, ./server]", "{}"), "w.yaml:16:61: sandbox: this is no text");
   begins(with("user: yes", "user: maybe"), "w.yaml:14:9: user: 'maybe' is neither");
   begins(with("tcp://127.0.0.1:8000", "udp://127.0.0.1:8000"), "w.yaml:3:11: listen: cannot forward");
