@@ -1,39 +1,50 @@
-// The child leads a process group, so that what it starts ends with it: SIGTERM to all of the group, and when
-// the leader has ended, or had its time, SIGKILL to what is left. The leader is reaped last: until then its
-// number, and so the group's, is nobody else's. Should we be killed, the kernel sends it SIGTERM.
-
 #include "host/wake/backends/process_backend.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
+#include "host/wake/backends/cancellation.h"
 #include "host/wake/backends/run_program.h"
 
 namespace nsrun {
 namespace {
 
-// In the child. Only what is safe between fork and exec.
-int become(const std::vector<const char*>& argv, pid_t parent) {
-  ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (::getppid() != parent) return static_cast<int>(ExitCode::failed);
-  ::execv(argv[0], const_cast<char* const*>(argv.data()));
-  return static_cast<int>(ExitCode::not_found);
+constexpr auto well_after = 1min;         // it ran so long: its end is news again
+constexpr auto early = 10s;               // who ends so soon has hardly served anybody
+constexpr std::size_t longest_name = 60;  // bytes
+
+std::string one_line(std::string text) {
+  for (auto& c : text)
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
+  if (text.size() <= longest_name) return text;
+  std::size_t size = longest_name;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;  // whole characters
+  return text.substr(0, size) + "…";
 }
 
-std::string how_it_ended(int status) {
-  if (status > 128) return "signal " + std::to_string(status - 128);
-  return "status " + std::to_string(status);
+// How the shell and we say that there was nothing to run.
+bool is_not_run(int status) {
+  return status == static_cast<int>(ExitCode::not_found) ||
+         status == static_cast<int>(ExitCode::not_executable);
+}
+
+std::string describe_end(const std::string& name, int status, bool was_early) {
+  const std::string quoted = "'" + name + "'";
+  if (status > 128) return quoted + " ended by itself, with signal " + std::to_string(status - 128);
+  const auto number = std::to_string(status);
+  if (was_early && is_not_run(status))
+    return "cannot run " + quoted + ": it is not there, or no program (status " + number + ")";
+  std::string text = quoted + " ended by itself, with status " + number;
+  if (was_early && status == 0)
+    text += " (one that goes into the background cannot be stopped: keep it in the foreground)";
+  return text;
 }
 
 }  // namespace
 
-ProcessBackend::Program ProcessBackend::shell(std::string command) {
+ProcessBackend::Program ProcessBackend::shell(const std::string& command) {
   std::vector<std::string> argv = {"/bin/sh", "-c", command};
-  return {std::move(command), std::move(argv)};
+  return {one_line(command), std::move(argv)};
 }
 
 ProcessBackend::ProcessBackend(Executor executor, Program program, Clock::duration stop_limit, Say say)
@@ -44,50 +55,49 @@ ProcessBackend::ProcessBackend(Executor executor, Program program, Clock::durati
       started_(executor) {}
 
 ProcessBackend::~ProcessBackend() {
-  if (!is_alive()) return;
-  signal_group(SIGTERM);
-  pollfd ended{process_.pidfd(), POLLIN, 0};
-  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(stop_limit_);
-  ::poll(&ended, 1, static_cast<int>(limit.count()));
-  bury();
+  if (is_alive()) bury();
 }
 
 Task<Result<Backend::Status>> ProcessBackend::status() {
   if (!is_alive()) co_return Status::idle;
   if (!has_ended()) co_return Status::running;
-  say_("'" + program_.name + "' ended by itself, with " + how_it_ended(bury()));
+  tell_of_end(bury());
   co_return Status::idle;
 }
 
 Task<Result<void>> ProcessBackend::start() {
   if (is_alive() && !has_ended()) co_return Result<void>();
-  if (is_alive()) bury();
+  if (is_alive()) tell_of_end(bury());
   auto nothing = open_nothing();
   if (!nothing) co_return nothing.error();
-  Command command;
-  command.first_fd = STDIN_FILENO;
+  auto command = grouped_command(program_.argv, SIGTERM);
   command.extra_fds.push_back(std::move(*nothing));
-  command.usual_signals = true;
-  std::vector<const char*> argv;
-  for (const auto& word : program_.argv) argv.push_back(word.c_str());
-  argv.push_back(nullptr);
-  command.run = [argv = std::move(argv), parent = ::getpid()] { return become(argv, parent); };
-  auto process = nsrun::start(command);
+  auto process = start_grouped(command);
   if (!process) co_return process.error();
   process_ = std::move(*process);
-  ::setpgid(process_.pid(), process_.pid());  // whoever is first, the child or we
+  begun_ = Clock::now();
+  auto end = end_of(process_, executor_);
+  if (!end) {
+    bury();
+    co_return end.error();
+  }
+  end_ = std::move(*end);
   started_.raise();
   co_return Result<void>();
 }
 
 Task<Result<void>> ProcessBackend::stop() {
+  said_.clear();
   if (!is_alive()) co_return Result<void>();
-  signal_group(SIGTERM);
-  Descriptor ended(executor_, ::fcntl(process_.pidfd(), F_DUPFD_CLOEXEC, 3));
-  co_await within(stop_limit_, readable(ended));
-  signal_group(SIGKILL);
-  co_await readable(ended);
-  bury();
+  const auto end = end_;
+  signal_group(process_, SIGTERM);
+  co_await within(stop_limit_, readable(*end));
+  co_await unwind_if_cancelled();
+  if (!is_alive()) co_return Result<void>();
+  signal_group(process_, SIGKILL);
+  co_await readable(*end);
+  co_await unwind_if_cancelled();
+  if (is_alive()) bury();
   co_return Result<void>();
 }
 
@@ -95,8 +105,9 @@ Task<> ProcessBackend::watch(std::function<void()> changed) {
   for (;;) {
     co_await started_.wait();
     if (!is_alive()) continue;
-    Descriptor ended(executor_, ::fcntl(process_.pidfd(), F_DUPFD_CLOEXEC, 3));
-    co_await readable(ended);
+    const auto end = end_;
+    co_await readable(*end);
+    co_await unwind_if_cancelled();
     changed();
   }
 }
@@ -108,15 +119,21 @@ bool ProcessBackend::has_ended() const {
 
 // It ends now, if it has not, with all of its group.
 int ProcessBackend::bury() {
-  signal_group(SIGKILL);
+  signal_group(process_, SIGKILL);
   const int status = process_.wait();
   process_ = Process();
+  end_.reset();
   return status;
 }
 
-// One that has left its group is alone.
-void ProcessBackend::signal_group(int signal) const {
-  if (::kill(-process_.pid(), signal) != 0) process_.kill(signal);
+// One that is started again and again ends again and again.
+void ProcessBackend::tell_of_end(int status) {
+  const auto ran = Clock::now() - begun_;
+  if (ran >= well_after) said_.clear();
+  auto text = describe_end(program_.name, status, ran < early);
+  if (text == said_) return;
+  say_(text);
+  said_ = std::move(text);
 }
 
 }  // namespace nsrun

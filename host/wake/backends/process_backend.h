@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,14 @@ class ProcessBackend final : public Backend {
  public:
   using Say = std::function<void(const std::string&)>;
   struct Program {
-    std::string name;               // as it is called
+    std::string name;               // as it is called, in one line
     std::vector<std::string> argv;  // argv[0]: a path
   };
-  static Program shell(std::string command);
-  // `stop_limit`: after SIGTERM, then SIGKILL. `say` hears of ends that nobody asked for.
+  static Program shell(const std::string& command);
+  // `stop_limit`: after SIGTERM, then SIGKILL. `say` hears of ends that nobody asked for: of the same again
+  // and again once.
   ProcessBackend(Executor executor, Program program, Clock::duration stop_limit, Say say);
-  ~ProcessBackend() override;  // as stop(), and waits for it
+  ~ProcessBackend() override;  // what stop() has not ended is killed
 
   Task<Result<Status>> status() override;
   Task<Result<void>> start() override;
@@ -34,13 +36,16 @@ class ProcessBackend final : public Backend {
   bool is_alive() const { return process_.pid() > 0; }
   bool has_ended() const;
   int bury();
-  void signal_group(int signal) const;
+  void tell_of_end(int status);
 
   const Executor executor_;
   const Program program_;
   const Clock::duration stop_limit_;
   const Say say_;
   Process process_;
+  std::shared_ptr<Descriptor> end_;  // of the process, as long as there is one
+  Clock::time_point begun_{};
+  std::string said_;  // of its ends
   Signal started_;
 };
 
