@@ -69,6 +69,19 @@ TEST_CASE("an event concerns who has one of the labels, and whom it may") {
   CHECK(docker::concerns("nonsense", labels));
 }
 
+TEST_CASE("an event concerns nobody when it is of what is done in a container") {
+  const auto concerned = [](const std::string& action) {
+    return docker::concerns(R"({"Action":")" + action + R"(","Actor":{"Attributes":{"nsrun.group":"web"}}})",
+                            {"nsrun.group=web"});
+  };
+  for (const char* action :
+       {"start", "die", "died", "health_status: healthy", "health_status", "oom", "destroy"})
+    CHECK(concerned(action));
+  for (const char* action :
+       {"exec_create: sh -c true", "exec_start: sh", "exec_die", "top", "attach", "resize"})
+    CHECK_FALSE(concerned(action));
+}
+
 TEST_CASE("the message of an error is shown in one line") {
   CHECK(docker::parse_message(R"({"message":"No such\ncontainer"})") == "No suchcontainer");
   CHECK(docker::parse_message("nonsense").empty());
@@ -85,4 +98,15 @@ TEST_CASE("a unit runs when it is active") {
   for (const char* state : {"inactive", "failed", "deactivating"}) CHECK(of(state) == Status::idle);
   CHECK_FALSE(SystemdBackend::understand("u", "LoadState=not-found\nActiveState=inactive\n").has_value());
   CHECK_FALSE(SystemdBackend::understand("u", "").has_value());
+}
+
+TEST_CASE("a unit that is not loaded is told of as what it is") {
+  const auto said = [](const std::string& load) {
+    return SystemdBackend::understand("u", "LoadState=" + load + "\nActiveState=inactive\n")
+        .error()
+        .message();
+  };
+  CHECK(said("not-found").find("there is no unit 'u'") == 0);
+  CHECK(said("masked").find("the unit 'u' is masked") == 0);
+  CHECK(said("bad-setting").find("(LoadState=bad-setting)") != std::string::npos);
 }

@@ -1,6 +1,7 @@
 #include "host/wake/backends/docker_answers.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
@@ -10,6 +11,11 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t longest_id = 128, longest_message = 200;  // bytes
+// Of events; the words of Docker, and Podman's own. "health_status: healthy" has more after a colon.
+constexpr std::array<std::string_view, 19> changes = {
+    "start",   "die",     "stop",          "kill",    "pause",     "unpause", "restart",
+    "destroy", "create",  "health_status", "rename",  "update",    "oom",     "died",
+    "remove",  "cleanup", "init",          "restore", "checkpoint"};
 
 Error nonsense(const std::string& what) { return {"the answer is no " + what + " of the Docker API"}; }
 
@@ -73,6 +79,9 @@ Result<Inspection> parse_inspection(std::string_view body, bool uses_health) {
 
 bool concerns(std::string_view event, const std::vector<std::string>& labels) {
   const auto value = parse(event);
+  const auto action = text_of(member(&value, "Action"));
+  const auto word = action.substr(0, action.find(':'));
+  if (!word.empty() && std::ranges::find(changes, word) == changes.end()) return false;
   const auto* attributes = member(member(&value, "Actor"), "Attributes");
   if (!attributes) return true;
   return std::ranges::any_of(labels, [&](const std::string& label) {

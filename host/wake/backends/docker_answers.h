@@ -21,8 +21,8 @@ struct Inspection {
 // Of GET /containers/{id}/json. `uses_health`: what has a health check and is not healthy is starting.
 Result<Inspection> parse_inspection(std::string_view body, bool uses_health);
 
-// A line of GET /events: whether it is about a container with one of these labels ("key=value"), or cannot be
-// told.
+// A line of GET /events: whether something has changed of a container with one of these labels ("key=value"),
+// or cannot be told. What is done in a container (a health check by exec, say) changes nothing.
 bool concerns(std::string_view event, const std::vector<std::string>& labels);
 
 // The message of an answer that is an error, in one line; empty: it has none.

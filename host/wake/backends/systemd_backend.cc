@@ -13,6 +13,27 @@ bool has(const std::string& shown, std::string_view line) {
   return ("\n" + shown).find("\n" + std::string(line) + "\n") != std::string::npos;
 }
 
+std::string load_state(const std::string& shown) {
+  constexpr std::string_view key = "\nLoadState=";
+  const auto all = "\n" + shown;
+  const auto found = all.find(key);
+  if (found == all.npos) return {};
+  const auto begin = found + key.size();
+  return all.substr(begin, all.find('\n', begin) - begin);
+}
+
+// systemctl(1) and org.freedesktop.systemd1(5) have the states.
+Error not_loaded(const std::string& unit, const std::string& state) {
+  if (state == "not-found")
+    return {"there is no unit '" + unit + "'", {}, "systemctl list-unit-files lists them"};
+  if (state == "masked")
+    return {"the unit '" + unit + "' is masked", {}, "systemctl unmask makes it startable"};
+  if (state.empty()) return {"systemctl tells nothing of the unit '" + unit + "'"};
+  return {"systemd has not loaded the unit '" + unit + "' (LoadState=" + state + ")",
+          {},
+          "systemctl status tells why"};
+}
+
 // For an error: the last line.
 std::string last_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -24,8 +45,7 @@ std::string last_line(std::string text) {
 }  // namespace
 
 Result<Backend::Status> SystemdBackend::understand(const std::string& unit, const std::string& shown) {
-  if (!has(shown, "LoadState=loaded"))
-    return Error{"there is no unit '" + unit + "'", {}, "systemctl list-unit-files lists them"};
+  if (!has(shown, "LoadState=loaded")) return not_loaded(unit, load_state(shown));
   if (has(shown, "ActiveState=active") || has(shown, "ActiveState=reloading")) return Status::running;
   return has(shown, "ActiveState=activating") ? Status::starting : Status::idle;
 }
