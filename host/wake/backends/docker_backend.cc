@@ -4,7 +4,13 @@
 
 #include "host/wake/backends/docker_backend.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <set>
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/string.hpp>
 
 #include "host/endpoints/endpoint_dialer.h"
 
@@ -12,7 +18,10 @@ namespace nsrun {
 namespace {
 
 constexpr auto call_limit = 20s;
-constexpr auto stop_limit = 120s;  // the daemon waits for the container, 10 s as it comes
+constexpr auto stop_limit = 120s;             // the daemon waits for the container, 10 s as it comes
+constexpr std::size_t most_containers = 256;  // of a group; more are an error
+constexpr std::size_t most_at_once = 8;       // containers that are started or stopped
+constexpr std::size_t most_troubles = 3;      // that one line tells
 constexpr auto first_pause = 500ms;
 constexpr Clock::duration longest_pause = 30s;
 
@@ -34,12 +43,26 @@ std::string percent_encoded(std::string_view text) {
 }
 
 std::string json_text(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "\"";
+  return boost::json::serialize(boost::json::string(text.data(), text.size()));
+}
+
+std::string short_of(const std::string& id) { return id.substr(0, 12); }
+
+std::string in_one(const std::vector<std::string>& troubles) {
+  std::string all = troubles.front();
+  const auto shown = std::min(troubles.size(), most_troubles);
+  for (std::size_t i = 1; i < shown; ++i) all += "; " + troubles[i];
+  if (shown < troubles.size()) all += "; and " + std::to_string(troubles.size() - shown) + " more";
+  return all;
+}
+
+Error advised(Error error) {
+  if (error.code == errno_code(EACCES))
+    error.advice =
+        "who may use it: for Docker the group docker; for Podman without root give "
+        "--docker unix:///run/user/" +
+        std::to_string(::getuid()) + "/podman/podman.sock";
+  return error;
 }
 
 Error refused(const std::string& doing, const HttpAnswer& answer) {
@@ -52,6 +75,7 @@ Error refused(const std::string& doing, const HttpAnswer& answer) {
 
 Result<std::unique_ptr<DockerBackend>> DockerBackend::make(const EndpointUrl& where, Options options,
                                                            Executor executor, Say say) {
+  if (options.labels.empty()) return Error{"containers are found by a label, and there is none"};
   auto dialer = endpoint_dialer(where, executor);
   if (!dialer) return dialer.error();
   return std::unique_ptr<DockerBackend>(new DockerBackend("the Docker API at " + where.to_string(),
@@ -59,33 +83,42 @@ Result<std::unique_ptr<DockerBackend>> DockerBackend::make(const EndpointUrl& wh
                                                           std::move(options), std::move(say)));
 }
 
-HttpCall DockerBackend::call_to(std::string verb, std::string path) const {
-  return {*dialer_, target_, where_, "docker", std::move(verb), std::move(path)};
+HttpCall DockerBackend::call_to(std::string verb, std::string path, std::string doing) const {
+  return {*dialer_, target_, where_, "docker", std::move(verb), std::move(path), std::move(doing)};
+}
+
+Task<Result<HttpAnswer>> DockerBackend::ask(HttpCall call, Clock::duration limit) const {
+  auto answer = co_await http_call(std::move(call), limit);
+  if (!answer) co_return advised(answer.error());
+  co_return answer;
 }
 
 Task<Result<std::vector<std::string>>> DockerBackend::list() {
-  std::vector<std::string> all;
+  std::set<std::string> all;
   for (const auto& label : options_.labels) {
     const std::string filters = "{\"label\":[" + json_text(label) + "]}";
-    auto call = call_to("GET", "/containers/json?all=true&filters=" + percent_encoded(filters));
-    const auto answer = co_await http_call(std::move(call), call_limit);
+    const std::string path = "/containers/json?all=true&filters=" + percent_encoded(filters);
+    auto call = call_to("GET", path, "cannot list the containers");
+    const auto answer = co_await ask(std::move(call), call_limit);
     if (!answer) co_return answer.error();
     if (answer->status != 200) co_return refused("cannot list containers", *answer);
     const auto ids = docker::parse_list(answer->body);
     if (!ids) co_return ids.error();
-    for (const auto& id : *ids)
-      if (std::ranges::find(all, id) == all.end()) all.push_back(id);
+    all.insert(ids->begin(), ids->end());
+    if (all.size() > most_containers)
+      co_return Error{"more than " + std::to_string(most_containers) + " containers have the label " + label};
   }
-  co_return Result<std::vector<std::string>>(boost::system::in_place_value, std::move(all));
+  co_return Result<std::vector<std::string>>(boost::system::in_place_value, all.begin(), all.end());
 }
 
 Task<Result<std::optional<docker::Inspection>>> DockerBackend::inspect(const std::string& id) {
   using Seen = std::optional<docker::Inspection>;
-  auto call = call_to("GET", "/containers/" + id + "/json");
-  const auto answer = co_await http_call(std::move(call), call_limit);
+  const std::string doing = "cannot inspect container " + short_of(id);
+  auto call = call_to("GET", "/containers/" + id + "/json", doing);
+  const auto answer = co_await ask(std::move(call), call_limit);
   if (!answer) co_return answer.error();
   if (answer->status == 404) co_return Seen();  // removed since it was listed
-  if (answer->status != 200) co_return refused("cannot inspect container " + id.substr(0, 12), *answer);
+  if (answer->status != 200) co_return refused(doing, *answer);
   const auto seen = docker::parse_inspection(answer->body, options_.uses_health);
   if (!seen) co_return seen.error();
   co_return Seen(*seen);
@@ -94,25 +127,28 @@ Task<Result<std::optional<docker::Inspection>>> DockerBackend::inspect(const std
 Task<Result<Backend::Status>> DockerBackend::status() {
   const auto ids = co_await list();
   if (!ids) co_return ids.error();
-  bool all_run = !ids->empty(), none_idle = all_run;
+  std::size_t running = 0, idle = 0;
   for (const auto& id : *ids) {
     const auto seen = co_await inspect(id);
     if (!seen) co_return seen.error();
     const auto status = *seen ? (*seen)->status : Status::idle;
-    all_run = all_run && status == Status::running;
-    none_idle = none_idle && status != Status::idle;
+    running += status == Status::running;
+    idle += status == Status::idle;
   }
-  co_return all_run ? Status::running : none_idle ? Status::starting : Status::idle;
+  if (idle == ids->size()) co_return Status::idle;
+  if (idle > 0) co_return Status::partly;
+  co_return running == ids->size() ? Status::running : Status::starting;
 }
 
 // 304: it is so already.
 Task<Result<void>> DockerBackend::change(const std::string& id, const std::string& action, bool may_be_gone) {
-  auto call = call_to("POST", "/containers/" + id + "/" + action);
-  const auto answer = co_await http_call(std::move(call), stop_limit);
+  const std::string doing = "cannot " + action + " container " + short_of(id);
+  auto call = call_to("POST", "/containers/" + id + "/" + action, doing);
+  const auto answer = co_await ask(std::move(call), stop_limit);
   if (!answer) co_return answer.error();
   const bool is_done = answer->status / 100 == 2 || answer->status == 304;
   if (is_done || (may_be_gone && answer->status == 404)) co_return Result<void>();
-  co_return refused("cannot " + action + " container " + id.substr(0, 12), *answer);
+  co_return refused(doing, *answer);
 }
 
 Task<Result<void>> DockerBackend::start_one(const std::string& id) {
@@ -122,44 +158,70 @@ Task<Result<void>> DockerBackend::start_one(const std::string& id) {
   co_return co_await change(id, action, false);
 }
 
+// A paused one cannot be paused again, and one that does not run cannot be at all (409).
+Task<Result<void>> DockerBackend::stop_one(const std::string& id) {
+  const auto seen = co_await inspect(id);
+  if (seen && *seen && (*seen)->status == Status::idle) co_return Result<void>();
+  const std::string action = options_.pauses ? "pause" : "stop";
+  co_return co_await change(id, action, true);
+}
+
+struct DockerBackend::Changes {
+  const std::vector<std::string>& ids;
+  const Change one;
+  std::size_t begun = 0;
+  std::vector<std::string> troubles;
+};
+
+Task<> DockerBackend::change_in_turn(Changes& changes) {
+  while (changes.begun < changes.ids.size()) {
+    const auto& id = changes.ids[changes.begun++];
+    const auto done = co_await (this->*changes.one)(id);
+    if (!done) changes.troubles.push_back(done.error().message());
+  }
+}
+
+Task<> DockerBackend::change_at_once(Changes& changes, int more) {
+  if (more == 0) co_return co_await change_in_turn(changes);
+  co_await both(change_in_turn(changes), change_at_once(changes, more - 1));
+}
+
+// One that fails holds up no other.
+Task<Result<void>> DockerBackend::change_all(std::vector<std::string> ids, Change one) {
+  Changes changes{ids, one, 0, {}};
+  co_await change_at_once(changes, static_cast<int>(std::min(ids.size(), most_at_once)) - 1);
+  if (changes.troubles.empty()) co_return Result<void>();
+  std::ranges::sort(changes.troubles);  // they come in any order
+  co_return Error{in_one(changes.troubles)};
+}
+
 Task<Result<void>> DockerBackend::start() {
-  const auto ids = co_await list();
+  auto ids = co_await list();
   if (!ids) co_return ids.error();
   if (ids->empty()) co_return Error{"no container has the label " + options_.labels.front()};
-  Result<void> outcome;
-  for (const auto& id : *ids) {
-    auto started = co_await start_one(id);
-    if (!started && outcome) outcome = started;
-  }
-  co_return outcome;
+  co_return co_await change_all(std::move(*ids), &DockerBackend::start_one);
 }
 
 Task<Result<void>> DockerBackend::stop() {
-  const auto ids = co_await list();
+  auto ids = co_await list();
   if (!ids) co_return ids.error();
-  const std::string action = options_.pauses ? "pause" : "stop";
-  Result<void> outcome;
-  for (const auto& id : *ids) {
-    // A paused one cannot be paused again, and one that does not run cannot be at all (409).
-    const auto seen = co_await inspect(id);
-    if (seen && *seen && (*seen)->status == Status::idle) continue;
-    auto stopped = co_await change(id, action, true);
-    if (!stopped && outcome) outcome = stopped;
-  }
-  co_return outcome;
+  if (ids->empty()) co_return Result<void>();
+  co_return co_await change_all(std::move(*ids), &DockerBackend::stop_one);
 }
 
+// A stream that had lasted for a while is tried anew at once, which is no trouble. Nor is it said here that
+// nobody is there: status() is asked, and finds the same.
 Task<> DockerBackend::watch(std::function<void()> changed) {
   const std::string path = "/events?filters=" + percent_encoded(R"({"type":["container"]})");
   Clock::duration pause = first_pause;
   std::string said;
   for (;;) {
-    const auto began = Clock::now();
-    auto call = call_to("GET", path);
+    auto call = call_to("GET", path, "cannot follow the events");
+    Clock::time_point since = Clock::time_point::max();
     // What happened before the stream began is not told.
     std::function<void()> begun = [&] {
       is_told_ = true;
-      said.clear();
+      since = Clock::now();
       changed();
     };
     std::function<void(std::string_view)> take = [&](std::string_view event) {
@@ -168,9 +230,13 @@ Task<> DockerBackend::watch(std::function<void()> changed) {
     const auto error = co_await http_lines(std::move(call), std::move(begun), std::move(take));
     is_told_ = false;
     changed();
-    if (said != error.message()) say_(error.message() + "; it is asked again and again meanwhile");
-    said = error.message();
-    if (Clock::now() - began > longest_pause) pause = first_pause;
+    if (Clock::now() > since && Clock::now() - since > longest_pause) {
+      pause = first_pause;
+      said.clear();
+    } else if (auto what = error.message(); said != what && error.doing != cannot_reach(where_)) {
+      say_(what + "; it is asked again and again meanwhile");
+      said = std::move(what);
+    }
     co_await sleep_for(pause);
     pause = std::min<Clock::duration>(pause * 2, longest_pause);
   }

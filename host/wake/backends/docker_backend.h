@@ -12,8 +12,8 @@
 
 namespace nsrun {
 
-// The containers with a label, as one: it runs when all of them do. They are looked for each time, so that
-// one that was made anew is found.
+// The containers with a label, 256 at most, as one: it runs when all of them do. They are looked for each
+// time, so that one that was made anew is found.
 class DockerBackend final : public Backend {
  public:
   struct Options {
@@ -23,7 +23,7 @@ class DockerBackend final : public Backend {
   };
   using Say = std::function<void(const std::string&)>;
 
-  // `where`: unix:// or tcp:// (docker_endpoint).
+  // `where`: unix:// or tcp:// (docker_endpoint). There is at least one label.
   static Result<std::unique_ptr<DockerBackend>> make(const EndpointUrl& where, Options options,
                                                      Executor executor, Say say);
 
@@ -40,11 +40,20 @@ class DockerBackend final : public Backend {
         target_(std::move(target)),
         options_(std::move(options)),
         say_(std::move(say)) {}
-  HttpCall call_to(std::string verb, std::string path) const;
+  // Of a container: its part of start() or stop().
+  using Change = Task<Result<void>> (DockerBackend::*)(const std::string& id);
+  struct Changes;
+
+  HttpCall call_to(std::string verb, std::string path, std::string doing) const;
+  Task<Result<HttpAnswer>> ask(HttpCall call, Clock::duration limit) const;
   Task<Result<std::vector<std::string>>> list();
   Task<Result<std::optional<docker::Inspection>>> inspect(const std::string& id);
   Task<Result<void>> change(const std::string& id, const std::string& action, bool may_be_gone);
   Task<Result<void>> start_one(const std::string& id);
+  Task<Result<void>> stop_one(const std::string& id);
+  Task<Result<void>> change_all(std::vector<std::string> ids, Change one);
+  Task<> change_at_once(Changes& changes, int more);
+  Task<> change_in_turn(Changes& changes);
 
   const std::string where_;
   const std::unique_ptr<Dialer> dialer_;

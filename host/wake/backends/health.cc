@@ -6,7 +6,6 @@
 #include <boost/url/url_view.hpp>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 
 #include "host/endpoints/endpoint_dialer.h"
 #include "host/wake/backends/http_call.h"
@@ -42,30 +41,25 @@ class ConnectProbe final : public Probe {
   const Clock::duration stays_;
 };
 
-// One row of /proc/net/udp for each socket: "12: 0100007F:1F90 00000000:0000 07 …", the port in hexadecimal.
-bool has_row_of(const char* path, std::uint32_t port) {
+bool has_taker(const char* path, const EndpointUrl& where) {
   std::ifstream table(path);
-  std::string line, number, local;
-  char hexadecimal[8];
-  std::snprintf(hexadecimal, sizeof hexadecimal, ":%04X", port);
+  std::string line;
   std::getline(table, line);
-  while (std::getline(table, line)) {
-    std::istringstream row(line);
-    if (row >> number >> local && local.ends_with(hexadecimal)) return true;
-  }
+  while (std::getline(table, line))
+    if (takes_datagrams(line, where)) return true;
   return false;
 }
 
 class BoundProbe final : public Probe {
  public:
-  explicit BoundProbe(std::uint32_t port) : port_(port) {}
+  explicit BoundProbe(const EndpointUrl& where) : where_(where) {}
   Task<bool> is_ready() override {
-    co_return has_row_of("/proc/self/net/udp", port_) || has_row_of("/proc/self/net/udp6", port_);
+    co_return has_taker("/proc/self/net/udp", where_) || has_taker("/proc/self/net/udp6", where_);
   }
   Clock::duration interval() const override { return bound_interval; }
 
  private:
-  const std::uint32_t port_;
+  const EndpointUrl where_;
 };
 
 class HttpProbe final : public Probe {
@@ -77,9 +71,9 @@ class HttpProbe final : public Probe {
         host_(std::move(host)),
         path_(std::move(path)) {}
   Task<bool> is_ready() override {
-    HttpCall call{*dialer_, target_, where_, host_, "GET", path_};
-    const auto answer = co_await http_call(std::move(call), probe_limit);
-    co_return answer && answer->status >= 200 && answer->status < 400;
+    HttpCall call{*dialer_, target_, where_, host_, "GET", path_, "cannot ask for the health"};
+    const auto status = co_await http_status(std::move(call), probe_limit);
+    co_return status&&* status >= 200 && *status < 400;
   }
   Clock::duration interval() const override { return http_interval; }
 
@@ -106,6 +100,24 @@ class CommandProbe final : public Probe {
 
 }  // namespace
 
+// "12: 0100007F:1F90 00000000:0000 07 …": our end, theirs; an address is words of 32 bits in the machine's
+// own order, a port is hexadecimal.
+bool takes_datagrams(const std::string& row, const EndpointUrl& where) {
+  char text[33];
+  unsigned port = 0, far_port = 0;
+  if (std::sscanf(row.c_str(), "%*s %32[0-9A-F]:%X %*[0-9A-F]:%X", text, &port, &far_port) != 3) return false;
+  if (port != where.port || far_port != 0) return false;
+  std::array<std::uint32_t, 4> words{};
+  const std::size_t count = std::string_view(text).size() / 8;
+  for (std::size_t i = 0; i < count; ++i)
+    words[i] = static_cast<std::uint32_t>(std::stoul(std::string(text + 8 * i, 8), nullptr, 16));
+  const auto own = count == 1 ? IpAddress::v4_from(words.data()) : IpAddress::v6_from(words.data());
+  if (where.host == "localhost") return own.is_unspecified() || own.is_loopback();
+  const auto wanted = IpAddress::parse(where.host);
+  if (!wanted || own == *wanted) return wanted.has_value();
+  return own.is_unspecified() && (wanted->is_v4() || own.is_v6());
+}
+
 Result<std::unique_ptr<Probe>> connect_probe(const EndpointUrl& where, Executor executor,
                                              Clock::duration stays) {
   auto dialer = endpoint_dialer(where, executor);
@@ -113,9 +125,7 @@ Result<std::unique_ptr<Probe>> connect_probe(const EndpointUrl& where, Executor 
   return std::make_unique<ConnectProbe>(std::move(*dialer), where.target(), stays);
 }
 
-std::unique_ptr<Probe> bound_probe(const EndpointUrl& where) {
-  return std::make_unique<BoundProbe>(where.port);
-}
+std::unique_ptr<Probe> bound_probe(const EndpointUrl& where) { return std::make_unique<BoundProbe>(where); }
 
 Result<std::unique_ptr<Probe>> http_probe(const std::string& url, const EndpointUrl* usual,
                                           Executor executor) {
@@ -143,23 +153,44 @@ std::unique_ptr<Probe> command_probe(std::string command, Executor executor) {
   return std::make_unique<CommandProbe>(std::move(command), executor);
 }
 
+// What happens while somebody is asked makes the answer one of the past: it counts, and is not kept.
 Task<Result<Backend::Status>> ProbedBackend::status() {
+  const auto since = changes_;
   if (ready_ || Clock::now() >= trusted_until_) {
     auto seen = co_await inner_->status();
     const bool runs = seen && *seen == Status::running;
-    trusted_until_ = runs ? Clock::now() + inner_->pace().starting : Clock::time_point{};
     if (!runs) {
+      trusted_until_ = {};
       ready_ = ready_ && !seen;  // one that cannot be asked may run on
       co_return seen;
     }
+    if (since == changes_) trusted_until_ = Clock::now() + inner_->pace().starting;
   }
-  if (!ready_) ready_ = co_await probe_->is_ready();
-  co_return ready_ ? Status::running : Status::starting;
+  if (ready_) co_return Status::running;
+  const bool ready = co_await probe_->is_ready();
+  ready_ = ready && since == changes_;
+  co_return ready ? Status::running : Status::starting;
+}
+
+void ProbedBackend::ask_anew() {
+  ++changes_;
+  ready_ = false;
+  trusted_until_ = {};
+}
+
+Task<Result<void>> ProbedBackend::start() {
+  ask_anew();
+  co_return co_await inner_->start();
+}
+
+Task<Result<void>> ProbedBackend::stop() {
+  ask_anew();
+  co_return co_await inner_->stop();
 }
 
 Task<> ProbedBackend::watch(std::function<void()> changed) {
   std::function<void()> told = [this, changed = std::move(changed)] {
-    trusted_until_ = {};
+    ask_anew();
     changed();
   };
   co_await inner_->watch(std::move(told));

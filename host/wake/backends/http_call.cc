@@ -12,6 +12,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "host/wake/backends/cancellation.h"
+
 namespace nsrun {
 namespace {
 
@@ -19,18 +21,19 @@ namespace http = boost::beast::http;
 using Stream = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 using Parser = http::response_parser<http::string_body>;
 
-constexpr std::size_t largest_answer = 8 << 20, largest_buffer = 64 << 10, longest_line = 1 << 20;  // bytes
+constexpr std::size_t largest_answer = 8 << 20, largest_header = 64 << 10, longest_line = 1 << 20;  // bytes
+constexpr std::size_t largest_buffer = 2 * largest_header;
 
 Error failed(const HttpCall& call, boost::system::error_code code) {
-  return {"cannot " + call.verb + " " + call.path + " of " + call.where, code};
+  return {call.doing + " of " + call.where, code};
 }
 
 // The request is sent.
 Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
   auto far = co_await call.dialer.dial(call.target);
-  if (!far) co_return Error{"cannot reach " + call.where, far.error().code, far.error().advice};
+  if (!far) co_return Error{cannot_reach(call.where), far.error().code, far.error().advice};
   UniqueFd socket = (*far)->release_socket();
-  if (!socket) co_return Error{"cannot reach " + call.where + " by this kind of endpoint"};
+  if (!socket) co_return Error{cannot_reach(call.where) + " by this kind of endpoint"};
   boost::system::error_code trouble;
   SocketAddress own;
   ::getsockname(socket.get(), own.get(), &own.length);
@@ -51,13 +54,38 @@ Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
 
 Task<Result<HttpAnswer>> call_to_the_end(const HttpCall& call) {
   Stream stream(co_await asio::this_coro::executor);
-  if (const auto asked = co_await ask(stream, call); !asked) co_return asked.error();
+  const auto asked = co_await ask(stream, call);
+  co_await unwind_if_cancelled();
+  if (!asked) co_return asked.error();
   boost::beast::flat_buffer buffer(largest_buffer);
   Parser parser;
+  parser.header_limit(largest_header);
   parser.body_limit(largest_answer);
   const auto [error, size] = co_await http::async_read(stream, buffer, parser, use_result);
+  co_await unwind_if_cancelled();
   if (error) co_return failed(call, error);
   co_return HttpAnswer{parser.get().result_int(), std::move(parser.get().body())};
+}
+
+// The header; what follows it is the parser's to read, without a limit.
+Task<Result<unsigned>> read_header(Stream& stream, boost::beast::flat_buffer& buffer, Parser& parser,
+                                   const HttpCall& call) {
+  const auto asked = co_await ask(stream, call);
+  co_await unwind_if_cancelled();
+  if (!asked) co_return asked.error();
+  parser.header_limit(largest_header);
+  parser.body_limit(boost::none);
+  const auto [error, size] = co_await http::async_read_header(stream, buffer, parser, use_result);
+  co_await unwind_if_cancelled();
+  if (error) co_return failed(call, error);
+  co_return parser.get().result_int();
+}
+
+Task<Result<unsigned>> call_for_status(const HttpCall& call) {
+  Stream stream(co_await asio::this_coro::executor);
+  boost::beast::flat_buffer buffer(largest_buffer);
+  Parser parser;
+  co_return co_await read_header(stream, buffer, parser, call);
 }
 
 // Takes the whole lines out of the text.
@@ -72,27 +100,33 @@ void take_lines(std::string& text, const std::function<void(std::string_view)>& 
 
 }  // namespace
 
+std::string cannot_reach(const std::string& where) { return "cannot reach " + where; }
+
 Task<Result<HttpAnswer>> http_call(HttpCall call, Clock::duration limit) {
   auto answer = co_await within(limit, call_to_the_end(call));
   if (answer) co_return std::move(*answer);
   co_return failed(call, errno_code(ETIMEDOUT));
 }
 
+Task<Result<unsigned>> http_status(HttpCall call, Clock::duration limit) {
+  const auto status = co_await within(limit, call_for_status(call));
+  if (status) co_return *status;
+  co_return failed(call, errno_code(ETIMEDOUT));
+}
+
 Task<Error> http_lines(HttpCall call, std::function<void()> begun,
                        std::function<void(std::string_view)> take) {
   Stream stream(co_await asio::this_coro::executor);
-  if (const auto asked = co_await ask(stream, call); !asked) co_return asked.error();
   boost::beast::flat_buffer buffer(largest_buffer);
   Parser parser;
-  parser.body_limit(boost::none);
-  const auto [error, size] = co_await http::async_read_header(stream, buffer, parser, use_result);
-  if (error) co_return failed(call, error);
-  const auto status = parser.get().result_int();
-  if (status != 200) co_return Error{failed(call, {}).doing + ": it answers " + std::to_string(status)};
+  const auto status = co_await read_header(stream, buffer, parser, call);
+  if (!status) co_return status.error();
+  if (*status != 200) co_return Error{failed(call, {}).doing + ": it answers " + std::to_string(*status)};
   begun();
   std::string& text = parser.get().body();  // the parser appends, and counts what it appended itself
   while (!parser.is_done() && text.size() < longest_line) {
     const auto [trouble, more] = co_await http::async_read_some(stream, buffer, parser, use_result);
+    co_await unwind_if_cancelled();
     if (trouble) co_return failed(call, trouble);
     take_lines(text, take);
   }

@@ -20,10 +20,16 @@ struct HttpCall {
   std::string where;
   std::string host;  // of the Host header
   std::string verb, path;
+  std::string doing;  // how errors begin: "cannot list the containers"
 };
+// How the error begins when nobody is there.
+std::string cannot_reach(const std::string& where);
 
 // The answer, 8 MiB at most, within the limit.
 Task<Result<HttpAnswer>> http_call(HttpCall call, Clock::duration limit);
+
+// The status alone, of an answer with a header of 64 KiB at most: whatever follows is not waited for.
+Task<Result<unsigned>> http_status(HttpCall call, Clock::duration limit);
 
 // The lines of an answer that does not end. Always ends with an error: how it ended. `begun` is called once
 // the server has agreed.
