@@ -223,7 +223,7 @@ def _():
     with running:
         log = Log(running)
         expect(broken_off(port))
-        expect("ended by itself, with status 127" in log.read(), log.text)
+        expect_equal(log.read().count("cannot run 'exec ./no-such-program'"), 1, log.text)
 
 
 @test("readiness is what the probe says")
@@ -599,6 +599,64 @@ def _():
                 client.join(10)
                 expect_equal(got, [b"awake"], options)
                 log.until("Starting => Running")
+
+
+def proxy(port, seconds):
+    """As Docker's own: the port is taken at once, and closed for whom nobody listens inside. begin()"""
+    def begin():
+        server, up = socket.create_server((HERE, port)), time.monotonic() + seconds
+        threading.Thread(target=serve, args=(server, up), daemon=True).start()
+
+    def serve(server, up):
+        while True:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                if time.monotonic() > up:
+                    connection.sendall(b"awake")
+
+    return begin
+
+
+@test("containers: a port that is taken and closed while nobody listens inside is not ready")
+def _():
+    inner = free_port()
+    with DockerApi(API) as api:
+        api.containers["c0"] = Container({"proxytainer.group": "mygroup"}, proxy(inner, 1))
+        running, port, _ = wake_group(inner=inner)
+        with running:
+            expect_equal(read_all(port), b"awake")
+
+
+@test("containers: who comes while it is started anew by others is held")
+def _():
+    inner = free_port()
+    begin, end = listener(inner)
+    with DockerApi(API) as api:
+        container = api.containers["c0"] = Container({"proxytainer.group": "mygroup"}, begin, end)
+        running, port, _ = wake_group("--start-timeout", "2", inner=inner)
+        with running:
+            log = Log(running)
+            expect_equal(read_all(port), b"awake")
+            time.sleep(2.1)  # a start would be waited for as long
+            end()
+            for action in ("die", "start", "restart"):
+                api.tell(container, action)
+            log.until("Running => Starting")
+            threading.Timer(0.5, begin).start()
+            expect_equal(read_all(port), b"awake")
+
+
+@test("containers: SIGTERM ends it with 0, and there is no trouble to tell of")
+def _():
+    with docker() as (api, inner):
+        running, port, _ = wake_group(inner=inner)
+        with running:
+            until(lambda: api.count("GET", "/events"), what="following the events")
+            read_all(port)
+            running.signal(signal.SIGTERM)
+            expect_equal(running.status(), 0)
+            said = Log(running).read()
+            expect("cannot" not in said and "Operation canceled" not in said, said)
 
 
 @test("containers: pause in place of stop, and unpause")
