@@ -209,31 +209,43 @@ Task<Result<void>> DockerBackend::stop() {
   co_return co_await change_all(std::move(*ids), &DockerBackend::stop_one);
 }
 
+struct DockerBackend::Followed {
+  Error end;
+  Clock::duration lasted{};  // since the API had agreed
+};
+
+Task<DockerBackend::Followed> DockerBackend::follow(const std::function<void()>& changed) {
+  const std::string path = "/events?filters=" + percent_encoded(R"({"type":["container"]})");
+  auto call = call_to("GET", path, "cannot follow the events");
+  std::optional<Clock::time_point> since;
+  // What happened before the stream began is not told.
+  std::function<void()> begun = [&] {
+    is_told_ = true;
+    since = Clock::now();
+    changed();
+  };
+  std::function<void(std::string_view)> take = [&](std::string_view event) {
+    if (docker::concerns(event, options_.labels)) changed();
+  };
+  auto end = co_await http_lines(std::move(call), std::move(begun), std::move(take));
+  is_told_ = false;
+  changed();
+  const auto lasted = since ? Clock::now() - *since : Clock::duration{};
+  co_return Followed{std::move(end), lasted};
+}
+
 // A stream that had lasted for a while is tried anew at once, which is no trouble. Nor is it said here that
 // nobody is there: status() is asked, and finds the same.
 Task<> DockerBackend::watch(std::function<void()> changed) {
-  const std::string path = "/events?filters=" + percent_encoded(R"({"type":["container"]})");
   Clock::duration pause = first_pause;
   std::string said;
   for (;;) {
-    auto call = call_to("GET", path, "cannot follow the events");
-    Clock::time_point since = Clock::time_point::max();
-    // What happened before the stream began is not told.
-    std::function<void()> begun = [&] {
-      is_told_ = true;
-      since = Clock::now();
-      changed();
-    };
-    std::function<void(std::string_view)> take = [&](std::string_view event) {
-      if (docker::concerns(event, options_.labels)) changed();
-    };
-    const auto error = co_await http_lines(std::move(call), std::move(begun), std::move(take));
-    is_told_ = false;
-    changed();
-    if (Clock::now() > since && Clock::now() - since > longest_pause) {
+    const auto followed = co_await follow(changed);
+    auto what = followed.end.message();
+    if (followed.lasted > longest_pause) {
       pause = first_pause;
       said.clear();
-    } else if (auto what = error.message(); said != what && error.doing != cannot_reach(where_)) {
+    } else if (said != what && followed.end.doing != cannot_reach(where_)) {
       say_(what + "; it is asked again and again meanwhile");
       said = std::move(what);
     }

@@ -43,6 +43,7 @@ class DockerBackend final : public Backend {
   // Of a container: its part of start() or stop().
   using Change = Task<Result<void>> (DockerBackend::*)(const std::string& id);
   struct Changes;
+  struct Followed;
 
   HttpCall call_to(std::string verb, std::string path, std::string doing) const;
   Task<Result<HttpAnswer>> ask(HttpCall call, Clock::duration limit) const;
@@ -54,6 +55,7 @@ class DockerBackend final : public Backend {
   Task<Result<void>> change_all(std::vector<std::string> ids, Change one);
   Task<> change_at_once(Changes& changes, int more);
   Task<> change_in_turn(Changes& changes);
+  Task<Followed> follow(const std::function<void()>& changed);
 
   const std::string where_;
   const std::unique_ptr<Dialer> dialer_;

@@ -1,5 +1,7 @@
 #include "host/wake/backends/http_call.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -28,6 +30,16 @@ Error failed(const HttpCall& call, boost::system::error_code code) {
   return {call.doing + " of " + call.where, code};
 }
 
+// A machine that vanishes is noticed within a minute or two, by who waits for events too. A unix socket has
+// none of this, and needs none.
+void keep_alive(int socket) {
+  const int on = 1, idle = 30, interval = 10, tries = 3;  // seconds
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+}
+
 // The request is sent.
 Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
   auto far = co_await call.dialer.dial(call.target);
@@ -37,6 +49,7 @@ Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
   boost::system::error_code trouble;
   SocketAddress own;
   ::getsockname(socket.get(), own.get(), &own.length);
+  keep_alive(socket.get());
   stream.assign(asio::generic::stream_protocol(own.family(), 0), socket.get(), trouble);
   if (trouble) co_return failed(call, trouble);
   socket.release();
