@@ -239,6 +239,14 @@ TEST_CASE("what the backend tells of has it probed anew") {
   CHECK(one.look() == Status::starting);
 }
 
+TEST_CASE("what somebody was refused at is probed anew") {
+  Probed one;
+  CHECK(one.look() == Status::running);
+  one.probe->ready = false;
+  one.backend->doubt();
+  CHECK(one.look() == Status::starting);
+}
+
 TEST_CASE("a datagram port is taken by who has it at that address or at all, and is connected to nobody") {
   const auto takes = [](const std::string& local, const std::string& far, const std::string& dialled) {
     return takes_datagrams("  12: " + local + " " + far + " 07 00000000:00000000 00:00000000",
