@@ -172,7 +172,8 @@ Task<> WakeGroup::look() {
   looks_done_ = begun;
   looked_.cancel();
   look_back_off_ = seen ? Clock::duration{} : longer(look_back_off_);
-  const auto interval = state_ == WakeState::starting ? pace.starting : pace.otherwise;
+  const bool starts = state_ == WakeState::starting || (seen && *seen == Backend::Status::starting);
+  const auto interval = starts ? pace.starting : pace.otherwise;
   looked_at_ = Clock::now();
   next_look_ = looked_at_ + std::max(interval, look_back_off_);
   if (!seen) co_return trouble(Doing::look, seen.error());

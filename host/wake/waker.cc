@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
+#include <iterator>
 
 #include "host/wake/backends/docker_backend.h"
 #include "host/wake/backends/health.h"
@@ -122,17 +122,13 @@ void Waker::begin() {
   }
 }
 
-Task<> Waker::end() {
-  Scope all(service_.executor());
-  for (auto& one : groups_) all.spawn(one.group.end());
-  std::exception_ptr cut_short;
-  try {
-    co_await all.join();
-  } catch (...) {
-    cut_short = std::current_exception();
-  }
-  co_await all.cancel_and_join();
-  if (cut_short) std::rethrow_exception(cut_short);
+Task<> Waker::end() { return end_from(groups_.begin()); }
+
+// Each beside all that follow; cut short, all are.
+Task<> Waker::end_from(std::list<One>::iterator first) {
+  if (first == groups_.end()) co_return;
+  const auto next = std::next(first);
+  co_await both(first->group.end(), end_from(next));
 }
 
 }  // namespace nsrun

@@ -38,6 +38,8 @@ class Waker {
     Forwarder forwarder;
   };
 
+  Task<> end_from(std::list<One>::iterator first);
+
   Service& service_;
   std::list<One> groups_;
 };
