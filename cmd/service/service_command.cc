@@ -90,10 +90,16 @@ Result<int> serve_to_the_end(const ServiceOptions& options, const MakeServing& m
   if (!serving) return serving.error();
   service.begin();
   std::optional<int> status;
-  asio::co_spawn(context, run(service, **serving, options, *limit, status), [](std::exception_ptr) {});
+  std::exception_ptr failure;
+  auto over = [&](std::exception_ptr thrown) {
+    failure = thrown;
+    if (failure) status = static_cast<int>(ExitCode::failed);
+  };
+  asio::co_spawn(context, run(service, **serving, options, *limit, status), over);
   run_until(context, latency, [&status] { return status.has_value(); });
   context.run_for(last_words);
   (*reporter)->sum_up();
+  if (failure) std::rethrow_exception(failure);
   // A name that is being looked up cannot be interrupted (getaddrinfo), and the loop's end would wait for it.
   if (!context.stopped()) std::_Exit(*status);
   return *status;
