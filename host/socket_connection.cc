@@ -10,6 +10,7 @@
 // `calls_per_turn` system calls it goes to the back of the queue once.
 
 #include "host/socket_connection.h"
+#include "runtime/cancellation.h"
 
 #include <sys/socket.h>
 
@@ -101,9 +102,7 @@ Task<Result<void>> SocketConnection::wait(Descriptor::wait_type what, const char
   }
   const auto [error] = co_await waiter_->async_wait(what, use_result);
   if (!error) co_return Result<void>{};
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none)
-    throw boost::system::system_error(asio::error::operation_aborted);
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   co_return closed_here(doing);
 }
 

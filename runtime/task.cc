@@ -1,4 +1,5 @@
 #include "runtime/task.h"
+#include "runtime/cancellation.h"
 
 #include <array>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -92,9 +93,7 @@ Task<> Signal::wait() {
   while (!raised_) {
     co_await timer_.async_wait(use_result);
     // The timer never expires: either it was raised, or this task was cancelled.
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none)
-      throw boost::system::system_error(asio::error::operation_aborted);
+    unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   }
   raised_ = false;
 }

@@ -1,4 +1,5 @@
 #include "host/faults/alarm.h"
+#include "runtime/cancellation.h"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -7,9 +8,7 @@ namespace nsrun {
 Task<> Alarm::wait_until(Clock::time_point when) {
   timer_.expires_at(when);
   co_await timer_.async_wait(use_result);
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none)
-    throw boost::system::system_error(asio::error::operation_aborted);
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
 }
 
 }  // namespace nsrun

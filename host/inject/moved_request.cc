@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "host/inject/moved_flows.h"
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {
@@ -80,9 +81,7 @@ Task<Result<Chunk>> MovedConnection::read(MutableBytes into) {
   std::optional<Result<Chunk>> chunk;
   co_await run_there(flows_.home(), There::read(*there_, into, chunk));
   if (chunk) co_return *chunk;
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none)
-    throw boost::system::system_error(asio::error::operation_aborted);
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   co_return left();
 }
 

@@ -14,6 +14,7 @@
 // once, until something else has happened.
 
 #include "host/wake/wake_group.h"
+#include "runtime/cancellation.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -320,9 +321,7 @@ Task<> WakeGroup::look_again() {
   changed_.raise();
   while (!ended_ && looks_done_ < wanted) {
     co_await looked_.async_wait(use_result);
-    const auto cancelled = co_await asio::this_coro::cancellation_state;
-    if (cancelled.cancelled() != asio::cancellation_type::none)
-      throw boost::system::system_error(asio::error::operation_aborted);
+    unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   }
 }
 

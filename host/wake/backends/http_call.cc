@@ -1,4 +1,5 @@
 #include "host/wake/backends/http_call.h"
+#include "runtime/cancellation.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,8 +14,6 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-
-#include "host/wake/backends/cancellation.h"
 
 namespace nsrun {
 namespace {
@@ -68,14 +67,14 @@ Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
 Task<Result<HttpAnswer>> call_to_the_end(const HttpCall& call) {
   Stream stream(co_await asio::this_coro::executor);
   const auto asked = co_await ask(stream, call);
-  co_await unwind_if_cancelled();
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (!asked) co_return asked.error();
   boost::beast::flat_buffer buffer(largest_buffer);
   Parser parser;
   parser.header_limit(largest_header);
   parser.body_limit(largest_answer);
   const auto [error, size] = co_await http::async_read(stream, buffer, parser, use_result);
-  co_await unwind_if_cancelled();
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (error) co_return failed(call, error);
   co_return HttpAnswer{parser.get().result_int(), std::move(parser.get().body())};
 }
@@ -84,12 +83,12 @@ Task<Result<HttpAnswer>> call_to_the_end(const HttpCall& call) {
 Task<Result<unsigned>> read_header(Stream& stream, boost::beast::flat_buffer& buffer, Parser& parser,
                                    const HttpCall& call) {
   const auto asked = co_await ask(stream, call);
-  co_await unwind_if_cancelled();
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (!asked) co_return asked.error();
   parser.header_limit(largest_header);
   parser.body_limit(boost::none);
   const auto [error, size] = co_await http::async_read_header(stream, buffer, parser, use_result);
-  co_await unwind_if_cancelled();
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (error) co_return failed(call, error);
   co_return parser.get().result_int();
 }
@@ -139,7 +138,7 @@ Task<Error> http_lines(HttpCall call, std::function<void()> begun,
   std::string& text = parser.get().body();  // the parser appends, and counts what it appended itself
   while (!parser.is_done() && text.size() < longest_line) {
     const auto [trouble, more] = co_await http::async_read_some(stream, buffer, parser, use_result);
-    co_await unwind_if_cancelled();
+    unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
     if (trouble) co_return failed(call, trouble);
     take_lines(text, take);
   }

@@ -3,8 +3,8 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "host/wake/backends/cancellation.h"
 #include "host/wake/backends/run_program.h"
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {
@@ -92,11 +92,11 @@ Task<Result<void>> ProcessBackend::stop() {
   const auto end = end_;
   signal_group(process_, SIGTERM);
   co_await within(stop_limit_, readable(*end));
-  co_await unwind_if_cancelled();
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (!is_alive()) co_return Result<void>();
   signal_group(process_, SIGKILL);
   co_await readable(*end);
-  co_await unwind_if_cancelled();
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (is_alive()) bury();
   co_return Result<void>();
 }
@@ -107,7 +107,7 @@ Task<> ProcessBackend::watch(std::function<void()> changed) {
     if (!is_alive()) continue;
     const auto end = end_;
     co_await readable(*end);
-    co_await unwind_if_cancelled();
+    unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
     changed();
   }
 }

@@ -1,4 +1,5 @@
 #include "host/wake/backends/run_program.h"
+#include "runtime/cancellation.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -6,8 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-
-#include "host/wake/backends/cancellation.h"
 
 namespace nsrun {
 namespace {
@@ -147,7 +146,7 @@ Task<Result<ProgramResult>> run_program(Executor executor, std::vector<std::stri
   ProgramResult result;
   const bool in_time =
       co_await either(until_ended(**ended, **output, result.output, limit), sleep_for(limit));
-  co_await unwind_if_cancelled();
+  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (!in_time) co_return Error{"'" + name + "' did not end in time", errno_code(ETIMEDOUT)};
   take_output((*output)->native_handle(), result.output);
   result.status = child.process.wait();
