@@ -10,12 +10,13 @@
 // `calls_per_turn` system calls it goes to the back of the queue once.
 
 #include "host/socket_connection.h"
-#include "runtime/cancellation.h"
 
 #include <sys/socket.h>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {

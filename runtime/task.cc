@@ -1,5 +1,4 @@
 #include "runtime/task.h"
-#include "runtime/cancellation.h"
 
 #include <array>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -10,6 +9,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {

@@ -1,7 +1,8 @@
 #include "host/faults/alarm.h"
-#include "runtime/cancellation.h"
 
 #include <boost/asio/this_coro.hpp>
+
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 

@@ -8,19 +8,20 @@
 // is relayed once the dial has succeeded.
 //
 // Use is traffic, seen in the counters of the group's flows: they are looked at a few times a second while it
-// runs and never otherwise, and cost the data path nothing.
+// runs, or is asleep with connections, and never otherwise, and cost the data path nothing.
 //
 // A start that fails is tried again, later each time, as long as anybody is held. The same trouble is said
-// once, until something else has happened.
+// once, until there has been none for a minute.
 
 #include "host/wake/wake_group.h"
-#include "runtime/cancellation.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cctype>
 #include <utility>
+
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {
@@ -135,11 +136,13 @@ Task<> WakeGroup::work() {
     } catch (const boost::system::system_error& error) {
       if (error.code() == asio::error::operation_aborted) throw;
       failed = Error{"something that runs could not be looked after", error.code()};
-    } catch (const ErrorException& error) {
-      failed = error.error();
+    } catch (const std::exception& error) {
+      failed = Error{std::string("something that runs could not be looked after: ") + error.what()};
     }
     if (!failed) continue;
     trouble(Doing::look, *failed);
+    // Whether it still runs is seen next.
+    if (state_ == WakeState::stopping) enter(wake_step(state_, WakeInput::stop_failed).next);
     co_await sleep_for(first_back_off);
   }
 }

@@ -45,6 +45,7 @@ class Scripted final : public Backend {
   }
   Task<Result<void>> stop() override {
     ++stops;
+    if (throwing_stops && throwing_stops--) throw boost::system::system_error(errno_code(EBADF));
     if (waits) co_await go_on.wait();
     if (failing_stops > 0 && failing_stops--) co_return Error{"cannot stop the test"};
     now = Status::idle;
@@ -66,7 +67,8 @@ class Scripted final : public Backend {
 
   Status now = Status::idle, after_start = Status::running;
   std::optional<Error> status_error;
-  int starts = 0, stops = 0, looks = 0, failing_starts = 0, failing_stops = 0, throwing = 0;
+  int starts = 0, stops = 0, looks = 0, failing_starts = 0, failing_stops = 0, throwing = 0,
+      throwing_stops = 0;
   Signal* looking = nullptr;  // told when it is asked, which lasts until go_on
   bool waits = false;         // start and stop, for go_on
   Signal go_on, told;
@@ -450,6 +452,18 @@ TEST_CASE("a turn that goes wrong is not the end of the group") {
   world.run(ask(world, asked));
   CHECK(asked.outcome->has_value());
   CHECK(world.count("Bad file descriptor") == 1);
+}
+
+TEST_CASE("nor is a stop that goes wrong") {
+  World world({.name = "test", .idle = 10ms});
+  world.backend.throwing_stops = 1;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    co_await ask(w, a);
+    co_await w.until_said("Stopping => Idle");
+  };
+  world.run(body(world, asked));
+  CHECK(world.backend.stops == 2);
 }
 
 TEST_CASE("one that is asleep with its connections, as what is paused is, wakes when somebody speaks there") {

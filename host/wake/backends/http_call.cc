@@ -1,5 +1,4 @@
 #include "host/wake/backends/http_call.h"
-#include "runtime/cancellation.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +13,8 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {

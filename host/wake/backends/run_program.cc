@@ -1,5 +1,4 @@
 #include "host/wake/backends/run_program.h"
-#include "runtime/cancellation.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -7,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+
+#include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {
