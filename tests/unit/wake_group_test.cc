@@ -57,6 +57,7 @@ class Scripted final : public Backend {
       changed();
     }
   }
+  void doubt() override { ++doubts; }
   Pace pace() const override { return {1ms, 60s}; }
 
   // Somebody else has changed it.
@@ -67,7 +68,7 @@ class Scripted final : public Backend {
 
   Status now = Status::idle, after_start = Status::running;
   std::optional<Error> status_error;
-  int starts = 0, stops = 0, looks = 0, failing_starts = 0, failing_stops = 0, throwing = 0,
+  int starts = 0, stops = 0, looks = 0, doubts = 0, failing_starts = 0, failing_stops = 0, throwing = 0,
       throwing_stops = 0;
   Signal* looking = nullptr;  // told when it is asked, which lasts until go_on
   bool waits = false;         // start and stop, for go_on
@@ -308,6 +309,7 @@ TEST_CASE("a status that cannot be had changes nothing, and is said once") {
   CHECK(second.outcome->has_value());
   CHECK(world.group.state() == WakeState::running);
   CHECK(world.count("cannot ask the test") == 1);
+  CHECK(world.backend.doubts == 3);  // by those who look again, for they were refused
 }
 
 TEST_CASE("traffic puts the end off, an open connection alone does not") {
