@@ -1,4 +1,4 @@
-# What `cmake --install` gives: the command with its man page, and the library for those who embed it, found
+# What `cmake --install` gives: the command with its man pages, and the library for those who embed it, found
 # through find_package(nsrun) or pkg-config (nsrun for the host's side, nsrun-container for the child's).
 
 include(CMakePackageConfigHelpers)
@@ -17,7 +17,10 @@ install(TARGETS nsrun RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS nsrun_asio nsrun_lwip nsrun_runtime nsrun_netstack nsrun_container nsrun_host nsrun_testing
         EXPORT nsrun ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT nsrun NAMESPACE nsrun:: FILE nsrunTargets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nsrun)
-install(FILES ${PROJECT_SOURCE_DIR}/docs/nsrun.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+foreach(section 1 5)
+  file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/*.${section})
+  install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
 
 # The headers are gathered when installing, so that they are those of that moment.
 install(CODE "set(source \"${PROJECT_SOURCE_DIR}\")
@@ -35,9 +38,10 @@ set(package_of_OpenSSL::SSL OpenSSL)
 set(module_of_OpenSSL::Crypto libcrypto)
 set(package_of_OpenSSL::Crypto OpenSSL)
 set(module_of_PkgConfig::YAML yaml-0.1)
-set(module_of_spdlog::spdlog spdlog)
-set(package_of_spdlog::spdlog spdlog)
-set(module_of_Boost::headers "")  # Boost has no pkg-config files; its headers are where the compiler looks
+# Boost has no pkg-config files; its headers and libraries are where the compiler looks.
+set(module_of_Boost::headers "")
+set(module_of_Boost::url "")
+set(flag_of_Boost::url -lboost_url)
 set(module_of_Threads::Threads "")
 
 # Appends to the caller's `libraries` what `target` and those it links are called for the linker, each after
@@ -71,12 +75,15 @@ endfunction()
 
 function(nsrun_pkg_config file target PC_DESCRIPTION)
   nsrun_link_line(${target})
-  list(JOIN libraries " " PC_LIBRARIES)
   set(modules "")
   foreach(library IN LISTS external)
     list(APPEND modules ${module_of_${library}})
+    if(DEFINED flag_of_${library})
+      list(APPEND libraries ${flag_of_${library}})
+    endif()
   endforeach()
   list(REMOVE_DUPLICATES modules)
+  list(JOIN libraries " " PC_LIBRARIES)
   list(JOIN modules " " PC_REQUIRES)
   # From the file's own place, so that the tree may be moved, or installed with another --prefix.
   file(RELATIVE_PATH PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
@@ -98,6 +105,8 @@ function(nsrun_dependencies target result)
       list(APPEND lines "  pkg_check_modules(${CMAKE_MATCH_1} REQUIRED IMPORTED_TARGET ${modules})")
     elseif(DEFINED package_of_${library})
       list(APPEND lines "  find_dependency(${package_of_${library}})")
+    elseif(library MATCHES "^Boost::(url)")
+      list(APPEND lines "  find_dependency(Boost 1.81 COMPONENTS ${CMAKE_MATCH_1})")
     endif()
   endforeach()
   list(REMOVE_DUPLICATES lines)

@@ -6,18 +6,18 @@ const char* help_text() {
   return R"(nsrun gives a command a network of its own, without root.
 
   nsrun [OPTIONS] [--] COMMAND [ARGUMENTS]
-  nsrun ctl SOCKET COMMAND        asks a running one: nsrun ctl --help
+  nsrun ctl SOCKET COMMAND        controls a running one: nsrun ctl --help
   nsrun forward LISTEN=DIAL...    without a sandbox: nsrun forward --help
   nsrun lennut server|client ...  a plain reverse tunnel
   nsrun tunnel server|client ...  ports through a WebSocket
   nsrun vsock host|peer ...       across a virtual machine's boundary
-  nsrun wake ...                  starts what is connected to: nsrun wake --help
+  nsrun wake ...                  starts servers on demand: nsrun wake --help
 
 Network
   -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside,
                             on all addresses unless ADDR is given; repeat it,
                             or give ranges: 8000-8009:80-89
-      --forward LISTEN=DIAL endpoints as nsrun forward has them; in the sandbox
+      --forward LISTEN=DIAL endpoints of nsrun forward; in the sandbox
                             guest+tcp://HOST:PORT, guest+udp://HOST:PORT
       --host-loopback       10.0.2.2 (fd00::2) leads to the host's own loopback
       --dial URL            how flows leave: direct:// (default),
@@ -29,6 +29,8 @@ Network
                             TUN where it can be opened
       --mtu BYTES           1280 to 65520 (default 65520)
       --workers N|auto      threads that carry the network (default 1)
+      --network-memory SIZE  memory that the sandbox can make nsrun hold (default
+                            512MiB); new flows are refused first
       --latency auto|low|cpu  look for work before sleeping: while that pays
                             (default), always, never
       --accelerate[=auto|on|off]  TCP connections become sockets of the host's
@@ -39,7 +41,8 @@ Network
       --no-ipv6             IPv4 alone
       --no-resolv-conf      leave /etc/resolv.conf as it is
 
-Policy (the first rule that matches decides; with any --allow all else is refused)
+Policy (the first rule that matches decides; with any --allow, everything else
+is refused)
       --allow, --deny (silence), --reject MATCH
                             [tcp/|udp/|icmp/|tls/|http/|dns/]HOST[:PORT[-PORT]],
                             HOST a name, *.NAME, an address, a network, *
@@ -47,20 +50,20 @@ Policy (the first rule that matches decides; with any --allow all else is refuse
       --redirect FROM=TO    --redirect api.example:443=127.0.0.1:9000
       --via URL@MATCH       as --dial, for these
       --default allow|deny|reject|ask
-      --policy FILE         rules in YAML; they stand where the option stands
-      --learn FILE          allow all, then write the policy that would have done
-      --ask CMD             CMD decides what no rule does (--ask-timeout SECONDS)
-      --log-flows MATCH     say these as they begin
+      --policy FILE         rules in YAML, at the place of the option
+      --learn FILE          allow all, then write the policy that would suffice
+      --ask CMD             CMD decides when no rule does (--ask-timeout SECONDS)
+      --log-flows MATCH     report these flows as they start
       --fault 'FAULTS @ MATCH'   make them slow, lossy, refused, cut …:
                             'latency=200ms,jitter=50ms @ *.example.org',
                             'nxdomain @ dns/NAME'; packets:loss=1% for all
-      --fault-seed N        another course of events (default 1)
+      --fault-seed N        the seed of random faults (default 1)
       nsrun policy check|explain   see nsrun policy --help
 
 Record
       --log FILE            a JSON line for each flow ("-": standard error)
       --pcap FILE           all packets, as pcapng, with names
-      --summary             at the end, who was reached and who was not
+      --summary             at the end, which hosts were reached and which not
       --control SOCKET      nsrun ctl SOCKET flows|top|stats|publish …|
                             policy …|capture …: while it runs
 
@@ -73,7 +76,7 @@ Command
       --linger              stay until the last process inside has ended
 
   -q, --quiet               no warnings
-  -h, --help; --version
+  -h, --help; -V, --version
 
 Not reachable unless asked for: the host's loopback, link-local addresses,
 cloud metadata. Exit status: the command's own (128 + n for signal n); 2 usage,

@@ -20,11 +20,6 @@ void hold_standard_streams() {
     }
 }
 
-void hide_passwords(int argc, char** argv, const nsrun::RunOptions& options) {
-  nsrun::hide_password(argc, argv, options.dial, options.dial.size());
-  for (const auto& value : options.policy.vias) nsrun::hide_password(argc, argv, value, value.rfind('@'));
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -36,6 +31,6 @@ int main(int argc, char** argv) {
     return static_cast<int>(options.error().exit);
   }
   if (!options->answer.empty()) return std::fputs(options->answer.c_str(), stdout) < 0;
-  hide_passwords(argc, argv, *options);
+  nsrun::hide_passwords(argc, argv);
   return nsrun::run_command(*options);
 }

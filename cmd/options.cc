@@ -8,6 +8,8 @@
 
 #include "cmd/choose.h"
 #include "cmd/help.h"
+#include "host/policy/sandbox_rules.h"
+#include "host/settings/units.h"
 
 namespace nsrun {
 namespace {
@@ -79,9 +81,18 @@ Result<void> take_workers(NetworkOptions& network, const std::string& text) {
   const std::size_t processors = std::max(1u, std::thread::hardware_concurrency());
   const auto number = text == "auto" ? std::min(processors, ample_workers) : parse_port(text).value_or(0);
   if (number < 1 || number > most_queues)
-    return usage("--workers '" + text + "' is no number of threads",
+    return usage("--workers '" + text + "' is not a valid number of threads",
                  "it is 1 to " + std::to_string(most_queues) + ", or auto");
   network.queues = number;
+  return {};
+}
+
+Result<void> take_memory(std::size_t& memory, const std::string& text) {
+  const auto bytes = parse_size(text);
+  if (!bytes || *bytes < MemoryBudget::least_limit)
+    return usage("invalid --network-memory '" + text + "'",
+                 "expected a size of at least 64MiB, such as 512MiB");
+  memory = *bytes;
   return {};
 }
 
@@ -100,7 +111,7 @@ Result<void> take_acceleration(Acceleration& acceleration, const std::string& te
 struct Texts {
   PolicyOptions policy;
   std::vector<std::string> publish, forwards;
-  std::string network, network6, mtu, device, workers, latency, accelerate;
+  std::string network, network6, mtu, device, workers, memory, latency, accelerate;
   bool no_ipv6 = false, no_resolv_conf = false, version = false, help = false;
 };
 
@@ -127,13 +138,14 @@ void declare(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_option("--device", texts.device)->take_last();
   app.add_option("--mtu", texts.mtu)->take_last();
   app.add_option("--workers", texts.workers)->take_last();
+  app.add_option("--network-memory", texts.memory)->take_last();
   app.add_option("--latency", texts.latency)->take_last();
   app.add_option("--network", texts.network)->take_last();
   app.add_option("--network6", texts.network6)->take_last();
   app.add_flag("--no-ipv6", texts.no_ipv6);
   app.add_flag("--no-resolv-conf", texts.no_resolv_conf);
   app.add_flag("-q,--quiet", options.quiet);
-  app.add_flag("--version", texts.version);
+  app.add_flag("-V,--version", texts.version);
   app.add_flag("-h,--help", texts.help);
 }
 
@@ -156,6 +168,8 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
     if (auto taken = take_acceleration(options.acceleration, texts.accelerate); !taken) return taken;
   if (!texts.workers.empty())
     if (auto taken = take_workers(options.network, texts.workers); !taken) return taken;
+  if (!texts.memory.empty())
+    if (auto taken = take_memory(options.memory, texts.memory); !taken) return taken;
   if (!texts.latency.empty())
     if (auto taken = choose_latency(options.latency, texts.latency); !taken) return taken;
   if (!texts.mtu.empty())
@@ -169,7 +183,7 @@ Result<void> finish(RunOptions& options, const Texts& texts) {
 
 Result<void> load(RunOptions& options) {
   if (options.policy.sources.empty()) return {};
-  auto rules = options.policy.sources.load();
+  auto rules = load_for_sandbox(options.policy.sources);
   if (!rules) return rules.error();
   if ((*rules)->asks() && options.policy.ask.empty())
     return usage("the policy leaves flows to somebody who is asked, and there is nobody",

@@ -8,6 +8,7 @@
 #include "host/forward/forward.h"
 #include "host/publish/published_port.h"
 #include "netstack/idle_spin.h"
+#include "runtime/memory_budget.h"
 #include "runtime/network.h"
 #include "runtime/result.h"
 
@@ -27,6 +28,7 @@ struct RunOptions {
   std::string log, capture, control;
   bool summary = false;
   Latency latency = Latency::automatic;
+  std::size_t memory = MemoryBudget::default_limit;  // bytes that the sandbox's network may take here
   bool map_root = false, map_auto = false;
   bool pid = false, uts = false, ipc = false;
   bool closed = false;  // nothing leads outside but the network: what the rules' default brings

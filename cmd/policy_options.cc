@@ -37,7 +37,7 @@ Result<Rules> domains(const std::string& value) {
     auto rule = make_rule(Action::allow, name);
     if (!rule) return rule.error();
     if (!rule->match.is_by_name())
-      return Error{"'" + name + "' is no name", {}, "addresses go with --allow", ExitCode::usage};
+      return Error{"'" + name + "' is not a valid name", {}, "addresses go with --allow", ExitCode::usage};
     rules.push_back(std::move(*rule));
     begin = comma + 1;
   }
@@ -84,7 +84,6 @@ Result<void> take(PolicyChoice& choice, const std::string& option, const std::st
     choice.sources.parts.emplace_back(PolicySources::File{value});
     return {};
   }
-  if (option == "--via") choice.vias.push_back(value);
   for (const auto& [name, make] : rule_options) {
     if (option != name) continue;
     auto rules = make(value);
@@ -101,8 +100,10 @@ Result<Clock::duration> parse_limit(const std::string& text) {
   unsigned seconds = 0;
   const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (trouble != std::errc{} || end != text.data() + text.size() || seconds < 1 || seconds > 3600)
-    return Error{
-        "--ask-timeout '" + text + "' is no time to wait", {}, "it is 1 to 3600 seconds", ExitCode::usage};
+    return Error{"--ask-timeout '" + text + "' is not a valid duration",
+                 {},
+                 "write seconds, 1 to 3600",
+                 ExitCode::usage};
   return std::chrono::seconds(seconds);
 }
 
@@ -110,7 +111,7 @@ Result<std::uint64_t> parse_seed(const std::string& text) {
   std::uint64_t seed = 0;
   const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), seed);
   if (trouble != std::errc{} || end != text.data() + text.size())
-    return Error{"--fault-seed '" + text + "' is no number of 64 bits",
+    return Error{"--fault-seed '" + text + "' is not a 64-bit number",
                  {},
                  "it is 0 to 18446744073709551615",
                  ExitCode::usage};

@@ -15,8 +15,7 @@ struct PolicyChoice {
   PolicySources sources;
   std::string ask;  // the program that decides; empty: none
   Clock::duration ask_limit = 30s;
-  std::string learn;              // the file for what was needed; empty: none
-  std::vector<std::string> vias;  // the values of --via, whose passwords others should not see
+  std::string learn;  // the file for what was needed; empty: none
 };
 
 // The options that say it. Rules stand in the order in which they were given, whatever the option.

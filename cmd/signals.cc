@@ -44,6 +44,7 @@ Task<> forward_signals(asio::io_context& context, SignalHandlers handlers) {
         continue;
       }
       if (sent) handlers.forward(signal);
+      if (sent && signal == SIGTERM) handlers.terminated();
       if (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM) handlers.at_end();
     }
   }

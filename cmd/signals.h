@@ -13,7 +13,8 @@ void hold_signals();
 struct SignalHandlers {
   std::function<void(int)> forward;  // gets what is sent to nsrun alone
   std::function<void()> at_end;  // hears of every signal that asks a program to end, wherever it came from
-  std::function<void()> reload;  // takes a SIGHUP that somebody sent; empty: that is forwarded too
+  std::function<void()> terminated;  // hears of a SIGTERM that somebody sent, which is forwarded too
+  std::function<void()> reload;      // takes a SIGHUP that somebody sent; empty: that is forwarded too
 };
 
 // Hands on signals. What the terminal sends (Ctrl-C, Ctrl-\, a new window size) reaches the command by

@@ -28,6 +28,7 @@ int vtunnel_command(int argc, char** argv) {
 
 // What a link to nsrun of that name does: what the program did whose name it is.
 constexpr std::array programs = {Subcommand{"lennut", lennut_command},
+                                 Subcommand{"proxytainer", wake_command},
                                  Subcommand{"vtunnel", vtunnel_command}};
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }

@@ -13,15 +13,20 @@
 #include "container/closed/door_trap.h"
 #include "container/closed/doorkeeper.h"
 #include "container/closed/filter.h"
+#include "container/closed/guarded_files.h"
+#include "container/closed/kernel_files.h"
 #include "container/closed/locked_mounts.h"
+#include "container/closed/proc_text.h"
 #include "container/connect_trap.h"
 #include "container/container.h"
 #include "container/descendants.h"
 #include "container/descriptors.h"
+#include "container/etc_covers.h"
 #include "container/guest_network.h"
 #include "container/packet_pump.h"
 #include "container/resolv_conf.h"
 #include "container/supervisor.h"
+#include "container/text_covers.h"
 #include "runtime/handshake.h"
 
 // The agent's life: the host maps its ids, it prepares the namespaces, hands the device over, starts the
@@ -37,6 +42,8 @@
 
 namespace nsrun {
 namespace {
+
+constexpr auto hosts_path = "/etc/hosts";
 
 int status_of(ExitCode code) { return static_cast<int>(code); }
 
@@ -76,6 +83,28 @@ void warn(int host, const Error& error) {
   (void)send_message(host, warning);
 }
 
+Result<void> lay_copies(const std::vector<std::string>& files) {
+  if (files.empty()) return {};
+  auto covers = TextCovers::open();
+  if (!covers) return covers.error();
+  for (const auto& file : files)
+    if (auto done = covers->cover(file, proc_text(AT_FDCWD, file)); !done) return done;
+  return {};
+}
+
+Result<void> cover_hosts(const std::string& text) {
+  auto covers = TextCovers::open();
+  if (!covers) return covers.error();
+  return covers->cover_link(hosts_path, text);
+}
+
+std::vector<std::string> covered_files(const AgentOptions& options) {
+  std::vector<std::string> paths;
+  if (options.resolv_conf) paths.push_back("/etc/resolv.conf");
+  if (options.hosts) paths.push_back(hosts_path);
+  return paths;
+}
+
 // Those that go with the inner user namespace.
 int inner_flags(const AgentOptions& options) {
   return CLONE_NEWNET | CLONE_NEWIPC | (options.namespaces.uts ? CLONE_NEWUTS : 0);
@@ -93,11 +122,18 @@ Result<void> prepare_mounts(int host, const AgentOptions& options, DoorRules& do
   if (auto done = separate_mounts(); !done) return done;
   if (options.namespaces.pid || options.closed)
     if (auto done = mount_proc(); !done) return done;
+  if (options.closed) {
+    if (auto done = close_kernel_files(); !done) return done;
+    if (auto done = guard_files(options.guarded_files); !done) return done;
+  }
   if (has_doorkeeper(options)) {
     auto allowed = cover_side_doors(options.allowed_unix);
     if (!allowed) return allowed.error();
     doors.allowed = std::move(*allowed);
   }
+  if (auto done = lay_copies(options.own_copies); !done) warn(host, done.error());
+  if (options.hosts)
+    if (auto done = cover_hosts(*options.hosts); !done) warn(host, done.error());
   if (!options.resolv_conf) return {};
   NetworkOptions network = options.network;
   network.ipv6 = network.ipv6 && kernel_has_ipv6();
@@ -146,7 +182,16 @@ Result<void> close_doors(int host, int doors) {
   return offer_connects(host, std::move(*listener), doors, false);
 }
 
+// A process in the terminal's background that reads or changes it stops its whole process group. One that
+// ignores these signals stops nobody: it reads EIO. In a group that is shared with outside they stay ignored
+// (closed/filter.cc).
+void ignore_terminal_stops() {
+  ::signal(SIGTTIN, SIG_IGN);
+  ::signal(SIGTTOU, SIG_IGN);
+}
+
 Result<void> confine(int host, const AgentOptions& options, bool own_group, int doors) {
+  if (options.closed && !own_group) ignore_terminal_stops();
   if (options.closed)
     if (auto done = put_on_closed_filter({leaves_unix_open(options.allowed_unix), !own_group}); !done)
       return done;
@@ -193,9 +238,10 @@ int give_up(int host, const Error& error) {
 }
 
 // Until nothing of the sandbox runs any more.
-int look_after(int host, StartedCommand& command, bool linger) {
+int look_after(int host, StartedCommand& command, Supervisor& supervisor, std::optional<EtcCovers> covers) {
   (void)send_message(host, {MessageType::started, command.pid});
-  const auto status = Supervisor(host, command.pid, linger, command.doors ? &*command.doors : nullptr).run();
+  const auto status =
+      supervisor.run(command.pid, command.doors ? &*command.doors : nullptr, covers ? &*covers : nullptr);
   if (!status) return status_of(ExitCode::failed);
   (void)send_message(host, {MessageType::exited, *status});
   (void)wait_for_hang_up(host);
@@ -220,16 +266,22 @@ int run_agent(int handshake_fd, const AgentOptions& options) {
   DoorRules doors;
   auto container = open_sandbox(host.get(), options, doors);
   if (!container) return give_up(host.get(), container.error());
+  auto covers = EtcCovers::watch(covered_files(options));
+  auto supervisor = Supervisor::open(host.get(), options.linger);
+  if (!supervisor) return give_up(host.get(), supervisor.error());
   auto command = start_command(host.get(), options, std::move(doors));
   if (!command) return give_up(host.get(), command.error());
   leave_standard_streams();
-  std::vector<int> needed{host.get(), container->host()};
+  std::vector<int> needed = supervisor->descriptors();
+  needed.insert(needed.end(), {host.get(), container->host()});
   for (const UniqueFd& queue : container->queues()) needed.push_back(queue.get());
+  if (covers)
+    for (const int fd : covers->descriptors()) needed.push_back(fd);
   if (command->doors)
     for (const int fd : {command->doors->requests(), command->doors->listener(), command->doors->proc()})
       needed.push_back(fd);
   (void)close_all_but(std::move(needed));
-  return look_after(host.get(), *command, options.linger);
+  return look_after(host.get(), *command, *supervisor, std::move(covers));
 }
 
 }  // namespace nsrun

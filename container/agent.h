@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "container/guest_command.h"
@@ -22,15 +24,21 @@ enum class Acceleration {
 struct AgentOptions {
   GuestCommand command;
   NetworkOptions network;
-  NamespaceOptions namespaces;  // beside those that `closed` brings
-  IdMaps ids;                   // empty: already mapped (Command::ids_from_host was false)
-  bool resolv_conf = true;      // a private /etc/resolv.conf that names the guest's name server
+  NamespaceOptions namespaces;       // beside those that `closed` brings
+  IdMaps ids;                        // empty: already mapped (Command::ids_from_host was false)
+  bool resolv_conf = true;           // a private /etc/resolv.conf that names the guest's name server
+  std::optional<std::string> hosts;  // the text of a private /etc/hosts; nothing: the host's stays
+  // Files of root's that have to look like the user's own (root_owned_ssh_files()).
+  std::vector<std::string> own_copies;
   Acceleration acceleration = Acceleration::off;
   // Nothing leads outside but the network: pid and ipc namespaces, no unix sockets of outside
   // (closed/covers.h), no system calls past them (closed/filter.h); for good, even where the guest is root
   // inside (closed/locked_mounts.h).
   bool closed = false;
   std::vector<std::string> allowed_unix;  // closed: unix sockets that stay reachable; "*": all
+  // closed: files that the host reads again while the command runs, and the command must not write
+  // (closed/guarded_files.h)
+  std::vector<std::string> guarded_files;
   bool linger = false;  // until the command's last descendant ends, rather than the command itself
   // Beside 0, 1 and 2, what the command inherits (inherited_descriptors()). All else is closed.
   std::vector<int> kept_fds;
@@ -43,8 +51,7 @@ int agent_clone_flags(const AgentOptions& options);
 // host's socket pair. The result is the status to exit with; the host hears it, and more, as messages:
 // `exited` is the last, and says that nothing of the sandbox runs any more.
 //
-// The agent then waits for the host to leave, and so is the last to hold the network device: taking that down
-// lasts some 30 ms, which nobody has to wait for if the host gives the child up (Process::release) and exits.
+// The agent then waits for the host to leave, so that the network is there until every flow has ended.
 // A host that wants an end before that closes its socket: the agent kills everything. Killing the agent
 // itself would leave the command's descendants running.
 //

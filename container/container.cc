@@ -97,7 +97,7 @@ Result<void> Container::wait_for_go() const {
 Result<void> Container::mount_tun_device(const std::string& new_root) const {
   if (::access(tun_path, F_OK) < 0)
     return errno_error("cannot make " + std::string(tun_path) + " visible below " + new_root,
-                       "this machine has none: the sandbox's own network does without");
+                       "this machine has none; the sandbox's own network needs none");
   for (const char* directory : {"/dev", "/dev/net"})
     if (auto made = make_directory(new_root + directory); !made) return made;
   const std::string target = new_root + tun_path;
@@ -105,7 +105,7 @@ Result<void> Container::mount_tun_device(const std::string& new_root) const {
     return errno_error("cannot make the mount point " + target);
   if (::mount(tun_path, target.c_str(), nullptr, MS_BIND, nullptr) < 0)
     return explain_missing_capability(errno_error("cannot bind " + std::string(tun_path) + " to " + target,
-                                                  "this needs a mount namespace of one's own"),
+                                                  "this needs a separate mount namespace"),
                                       read_namespace_settings());
   return {};
 }

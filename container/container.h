@@ -46,8 +46,7 @@ class Container {
   Result<void> write_loop() const;
 
   int host() const { return host_.get(); }
-  // Of the device, one for each queue. Whoever closes the last one waits some 30 ms for the kernel to take
-  // the device down.
+  // Of the device, one for each queue. The device stays until the network namespace goes.
   const std::vector<UniqueFd>& queues() const { return queues_; }
 
  private:

@@ -1,5 +1,6 @@
 #include "container/descendants.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -7,9 +8,11 @@
 
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
 
 // A process cannot leave its ancestors, only lose them: when its parent dies it becomes a child of the
@@ -18,6 +21,8 @@
 
 namespace nsrun {
 namespace {
+
+constexpr auto longest_wait = std::chrono::seconds(1);  // for the next one of those killed to end
 
 // The fourth field of /proc/PID/stat; the second, in brackets, may hold anything.
 pid_t parent_of(const std::string& stat) {
@@ -44,22 +49,37 @@ std::vector<pid_t> children_by_scan() {
 
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
-std::vector<pid_t> children() {
-  std::ifstream file("/proc/thread-self/children");
-  if (!file) return children_by_scan();
-  return {std::istream_iterator<pid_t>(file), {}};
+Descendants::Descendants() : list_(::open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC)) {}
+
+std::vector<pid_t> Descendants::children() const {
+  if (!list_) return children_by_scan();
+  std::string text;
+  char piece[4096];
+  for (ssize_t size; (size = ::pread(list_.get(), piece, sizeof piece, static_cast<off_t>(text.size()))) > 0;)
+    text.append(piece, static_cast<std::size_t>(size));
+  std::istringstream words(text);
+  return {std::istream_iterator<pid_t>(words), {}};
 }
 
-void end_descendants() {
-  for (;;) {
+// One that the kernel keeps (a FUSE server that does not answer, and whose requests nobody takes back) cannot
+// even be killed. It ends when it can, without us.
+void Descendants::end() const {
+  sigset_t ends;
+  ::sigemptyset(&ends);
+  ::sigaddset(&ends, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+  auto last_end = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - last_end < longest_wait) {
     if (::getpid() == 1)
       ::kill(-1, SIGKILL);
     else
       for (const pid_t child : children()) ::kill(child, SIGKILL);
-    // At least one of those killed ends; who was orphaned by that is found on the next round.
-    if (::waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
-    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
+    // Who was orphaned by one that ended is found on the next round.
+    pid_t ended = 0;
+    while ((ended = ::waitpid(-1, nullptr, WNOHANG)) > 0) last_end = std::chrono::steady_clock::now();
+    if (ended < 0 && errno == ECHILD) return;
+    const timespec round{0, 50'000'000};
+    ::sigtimedwait(&ends, nullptr, &round);
   }
 }
 

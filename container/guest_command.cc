@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 
@@ -38,6 +39,13 @@ struct Complaint {
   complain(pipe, complaint);
 }
 
+void limit_descriptors(rlim_t most) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = std::min(most, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 [[noreturn]] void become(const GuestCommand& command, const std::vector<char*>& argv, int pipe) {
   // Should the agent be killed (by the OOM killer, for instance), nobody would look after the command.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -47,6 +55,7 @@ struct Complaint {
   if (command.prepare)
     if (auto prepared = command.prepare(); !prepared) complain(pipe, prepared.error());
   command.signals.restore();
+  if (command.descriptor_limit) limit_descriptors(*command.descriptor_limit);
   ::execvp(argv[0], argv.data());
   complain(pipe, {Step::execute, errno, ExitCode::failed, {}});
 }

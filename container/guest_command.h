@@ -1,8 +1,10 @@
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@ struct GuestCommand {
   // In a process group of its own: what it signals as its group is nobody outside.
   bool own_group = false;
   SignalState signals = SignalState::current();
+  std::optional<rlim_t> descriptor_limit;  // RLIMIT_NOFILE of it, where that is not ours
   // In the process that is about to become the command, the last thing before.
   std::function<Result<void>()> prepare;
 };

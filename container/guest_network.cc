@@ -26,6 +26,7 @@ struct Family {
   IpAddress guest;
   std::uint8_t prefix;  // bits
   IpAddress gateway;
+  unsigned mtu;  // bytes
 };
 
 void tune(const NetworkOptions& options) {
@@ -91,6 +92,13 @@ Result<void> add_default_route(nl_sock* socket, int device, const Family& family
   rtnl_route_nh_set_gateway(hop, gateway.get());
   if (!on_link(family)) rtnl_route_nh_set_flags(hop, RTNH_F_ONLINK);
   rtnl_route_add_nexthop(route.get(), hop);
+  // With a locked MTU the kernel sets DF for the sockets that want it alone (IP_PMTUDISC_DO, _PROBE), not for
+  // all: what they send must not be fragmented outside, everything else may be, as on the host. A lock
+  // without an MTU would mean 576 bytes (ipv4_mtu in the kernel's net/ipv4/route.c).
+  if (family.number == AF_INET) {
+    rtnl_route_set_metric(route.get(), RTAX_MTU, family.mtu);
+    rtnl_route_set_metric(route.get(), RTAX_LOCK, 1u << RTAX_MTU);
+  }
   const int status = rtnl_route_add(socket, route.get(), 0);
   if (status < 0)
     return netlink_error("cannot route through the gateway " + family.gateway.to_string(), status);
@@ -113,14 +121,15 @@ Result<void> set_up_guest_network(const NetworkOptions& options) {
 
   tune(options);
   if (auto done = bring_up(socket, "lo", 0); !done) return done;
-  if (auto done = bring_up(socket, options.device.c_str(), static_cast<unsigned>(options.mtu)); !done)
-    return done;
+  const auto mtu = static_cast<unsigned>(options.mtu);
+  if (auto done = bring_up(socket, options.device.c_str(), mtu); !done) return done;
   const int device = static_cast<int>(::if_nametoindex(options.device.c_str()));
-  if (auto done = add_family(socket, device, {AF_INET, options.guest4, options.prefix4, options.gateway4});
+  if (auto done =
+          add_family(socket, device, {AF_INET, options.guest4, options.prefix4, options.gateway4, mtu});
       !done)
     return done;
   if (!options.ipv6) return {};
-  return add_family(socket, device, {AF_INET6, options.guest6, options.prefix6, options.gateway6});
+  return add_family(socket, device, {AF_INET6, options.guest6, options.prefix6, options.gateway6, mtu});
 }
 
 }  // namespace nsrun

@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string_view>

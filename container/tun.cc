@@ -41,6 +41,9 @@ Result<UniqueFd> open_queue(const std::string& name, bool one_of_many, bool offl
                            ? "/dev/net/tun is some other device: mknod /dev/net/tun c 10 200 as root"
                            : "the namespace needs CAP_NET_ADMIN, and the name at most 15 characters",
                        ExitCode::no_tun);
+  // The kernel takes some 30 ms to unregister a device, and the process that closes it last waits for that. A
+  // persistent device goes with its network namespace instead, which a kernel worker takes down.
+  (void)::ioctl(fd.get(), TUNSETPERSIST, 1);
   if (!offload) return fd;
 
   int size = virtio_header_size;

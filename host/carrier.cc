@@ -7,6 +7,12 @@
 namespace nsrun {
 namespace {
 
+// Bytes of a flow whose target is a name, until it is dialled: its queries, and its attempts to connect.
+constexpr std::size_t lookup_cost = 20 << 10;
+constexpr std::size_t task_cost = 8 << 10;  // bytes: a flow's task, and what it dials and relays with
+
+constexpr auto out_of_memory = "the sandbox has reached its --network-memory limit";
+
 void refuse(Request& request, FlowRecord& record, Refusal how, FlowEnd end, std::string why) {
   record.rejected = how != Refusal::drop;
   record.why = std::move(why);
@@ -52,6 +58,9 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   record->asker_name = request->asker();
   TaskCutter cutter(cancel, request);
   record->carried_by(&cutter);
+  MemoryCharge memory(memory_);
+  if (!memory.add(task_cost, MemoryUse::new_flow))
+    co_return refuse(*request, *record, Refusal::drop, FlowEnd::refused, out_of_memory);
   const auto generation = policy_.generation();
   Verdict verdict = policy_.judge(request->key());
   if (verdict.asks) verdict = co_await policy_.ask(request->key(), std::move(verdict));
@@ -67,7 +76,11 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   record->dials(verdict.target);
   verdict.target.resolved = [&](const Target& target) { record->dials(target); };
 
+  MemoryCharge lookup(memory_);
+  if (!verdict.target.name.empty() && !lookup.add(lookup_cost, MemoryUse::new_flow))
+    co_return refuse(*request, *record, Refusal::drop, FlowEnd::refused, out_of_memory);
   auto far = co_await dialer_.dial(verdict.target);
+  lookup.release();
   if (record->end != FlowEnd::open) co_return;
   if (!far) {
     ledger_.dial_failed(far.error());
@@ -85,9 +98,9 @@ Task<> Carrier::carry(std::unique_ptr<Request> request, asio::cancellation_signa
   if (!near) co_return record->ended(FlowEnd::reset_by_source);  // the asker left while we dialled
 
   request.reset();  // what it holds of its asker's is not needed any more
-  if (inspected) near = co_await inspect(std::move(near), **far, verdict, *record);
+  if (inspected) near = co_await inspect(std::move(near), **far, verdict, *record, memory_);
   if (!near) co_return;  // what was said does not agree
-  co_await relay(std::move(near), std::move(*far), std::move(record));
+  co_await relay(std::move(near), std::move(*far), std::move(record), datagrams_idle, memory_);
 }
 
 }  // namespace nsrun

@@ -4,6 +4,7 @@
 #include "host/ledger.h"
 #include "host/policy/policy.h"
 #include "runtime/connection.h"
+#include "runtime/memory_budget.h"
 
 namespace nsrun {
 
@@ -13,8 +14,10 @@ class Carrier {
  public:
   // `asker`: who the requests come from. All outlive the carrier and the tasks of carry(). Policy and ledger
   // are for any thread; the rest belongs to the one that carries.
-  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, LiveFlows& flows, Asker asker)
-      : policy_(policy), dialer_(dialer), ledger_(ledger), flows_(flows), asker_(asker) {}
+  // `memory`: charged for what a flow holds here; null: nothing is.
+  Carrier(Policy& policy, Dialer& dialer, Ledger& ledger, LiveFlows& flows, Asker asker,
+          MemoryShare* memory = nullptr)
+      : policy_(policy), dialer_(dialer), ledger_(ledger), flows_(flows), asker_(asker), memory_(memory) {}
 
   // In a task of its own.
   void begin(std::unique_ptr<Request> request, Scope& tasks) {
@@ -29,6 +32,7 @@ class Carrier {
   Ledger& ledger_;
   LiveFlows& flows_;
   const Asker asker_;
+  MemoryShare* const memory_;
 };
 
 }  // namespace nsrun

@@ -14,6 +14,7 @@
 #include "netstack/idle_spin.h"
 #include "runtime/command.h"
 #include "runtime/flow_record.h"
+#include "runtime/memory_budget.h"
 #include "runtime/network.h"
 #include "runtime/task.h"
 
@@ -60,7 +61,10 @@ struct HostOptions {
   Latency latency = Latency::automatic;
   bool dialer_resolves_names = false;  // then the guest gets synthetic addresses, and the dialer the names
   std::string capture;                 // pcapng file; empty: none
-  std::string control;                 // where the control socket is to be (docs/control.md); empty: none
+  // Bytes that the guest can make this process hold, all its flows together (docs/memory.md). Past three
+  // quarters of it new flows are refused.
+  std::size_t memory = MemoryBudget::default_limit;
+  std::string control;  // where the control socket is to be (docs/control.md); empty: none
   // Our agent's offer to have the command's connects answered is taken: so that sockets of ours may take
   // their place; because its sandbox is closed (AgentOptions::closed). SIGURG, where it is at its default,
   // then gets a handler that does nothing: it interrupts the thread that answers.
@@ -68,6 +72,8 @@ struct HostOptions {
   // The host's, whose servers answer the guest. Empty: nobody is asked, and names have no other records than
   // the synthetic addresses they get.
   std::string resolv_conf = "/etc/resolv.conf";
+  // Names that it gives protected addresses lead there where a rule opens exactly that name. Empty: none do.
+  std::string hosts_file = {};
   Events* events = nullptr;             // borrowed; outlives the host
   SandboxListener* listener = nullptr;  // borrowed; outlives the host
 };

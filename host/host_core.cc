@@ -17,6 +17,8 @@ namespace {
 // For what the guest sent last, once its command has ended; then connections that still hold some are reset.
 constexpr auto patience_without_progress = 2s;
 constexpr auto patience = 30s;
+constexpr auto patience_when_hurried =
+    300ms;  // in all: whoever sends SIGTERM is promised our end in a second
 
 }  // namespace
 
@@ -86,16 +88,22 @@ Task<> HostCore::run() {
     refuse_child({std::string("cannot carry the sandbox's network: ") + error.what()});
   }
   listener_.ended();
+  // The agent ends meanwhile: to end thousands of flows takes a good part of the second that was promised.
+  if (is_hurried_) hang_up();
   co_await worker_.end();
   for (auto& other : others_) co_await other->end();
   for (auto& other : others_) co_await other->loop_over();
   if (sandbox_.asked) co_await sandbox_.asked->end();
-  channel_wait_.reset();
-  channel_.reset();
+  hang_up();
   publisher_.close();
   control_.reset();
   over_ = true;
   listener_.closed();
+}
+
+void HostCore::hang_up() {
+  channel_wait_.reset();
+  channel_.reset();
 }
 
 // Until the child is gone, or its words are packets. A child that executes another program closes its end,
@@ -130,6 +138,7 @@ Task<> HostCore::pass_on_the_rest() {
       last_step = now;
     }
     if (now - last_step > patience_without_progress || now - began > patience) co_return;
+    if (is_hurried_ && now - began > patience_when_hurried) co_return;
   }
 }
 
@@ -232,8 +241,8 @@ Task<> HostCore::open_forwards() {
 }
 
 void HostCore::begin_forwards() {
-  forwarder_.begin(
-      {sandbox_.ledger, worker_.flows(), worker_.world(), &*guest_dialer_, worker_.tasks(), worker_.tasks()});
+  forwarder_.begin({sandbox_.ledger, worker_.flows(), worker_.world(), &*guest_dialer_, worker_.tasks(),
+                    worker_.tasks(), &worker_.memory()});
 }
 
 // From here on the channel carries packets; `go` is the last word on it.
@@ -280,7 +289,8 @@ Task<> HostCore::watch_child(UniqueFd pidfd) {
 void HostCore::publish() {
   const auto& options = sandbox_.options;
   guest_dialer_.emplace(context_.get_executor(), worker_.stack(), sockets_, options.network);
-  published_flows_.emplace(published_, *guest_dialer_, sandbox_.ledger, worker_.flows(), Asker::client);
+  published_flows_.emplace(published_, *guest_dialer_, sandbox_.ledger, worker_.flows(), Asker::client,
+                           &worker_.memory());
   const ClientSink sink{.key = {},
                         .request =
                             [this](std::unique_ptr<Request> request) {

@@ -35,10 +35,10 @@ class HostCore {
   Result<void> attach(Command& command);
   void send(Message message);
   void resume() { send({MessageType::resume, 0, last_stop_}); }
-  void hurry() { is_passing_on_ = false; }
+  void hurry() { is_hurried_ = true, is_passing_on_ = false; }
   void reload();  // of the policy: what comes of it is told only where it fails
   Counters counters();
-  void replace_rules(std::shared_ptr<const RuleSet> rules) { sandbox_.policy.replace(std::move(rules)); }
+  void replace_rules(std::shared_ptr<const RuleSet> rules) { policy_reload_.replace(std::move(rules)); }
 
  private:
   Task<> run();
@@ -57,6 +57,7 @@ class HostCore {
   void serve_control();
   Task<> reload_and_tell();
   void refuse_child(const Error& error);
+  void hang_up();  // then the agent ends
   std::vector<FlowLoop> loops();
   Task<std::size_t> unfinished();
 
@@ -73,10 +74,11 @@ class HostCore {
   UniqueFd channel_;  // our end of the handshake
   std::optional<Descriptor> channel_wait_;
   bool ids_mapped_ = false, is_passing_on_ = false;
-  pid_t child_ = 0;        // the sandbox's first process, once it has sent its device
-  bool started_ = false;   // the command runs
-  bool over_ = false;      // run() has ended
-  std::string last_stop_;  // as the agent named it
+  bool is_hurried_ = false;  // somebody wants the end of the command to be ours at once
+  pid_t child_ = 0;          // the sandbox's first process, once it has sent its device
+  bool started_ = false;     // the command runs
+  bool over_ = false;        // run() has ended
+  std::string last_stop_;    // as the agent named it
 
   SandboxSockets sockets_;
   std::optional<GuestDialer> guest_dialer_;

@@ -1,9 +1,9 @@
 #include "host/json_log.h"
 
-#include <fcntl.h>
-
 #include <boost/json/serialize.hpp>
 #include <ctime>
+
+#include "runtime/printable.h"
 
 namespace nsrun {
 namespace {
@@ -25,13 +25,23 @@ std::string text_of(const Endpoint& endpoint, Protocol protocol) {
   return protocol == Protocol::icmp ? endpoint.address.to_string() : endpoint.to_string();
 }
 
+// Of flows that a guest can cause for nothing: they moved nothing. Empty: it is another one.
+std::string kind_of_refusal(const FlowRecord& record) {
+  const bool is_refused = record.end == FlowEnd::refused || record.end == FlowEnd::failed;
+  if (!is_refused || record.bytes_up + record.bytes_down > 0) return {};
+  std::string kind;
+  for (const auto& part : {std::string(to_string(record.key.protocol)), record.key.target.to_string(),
+                           record.name.str(), record.rule.str(), record.why.str()})
+    kind += part + '\n';
+  return kind + static_cast<char>('0' + static_cast<int>(record.asker)) + (record.rejected ? 'r' : 'd');
+}
+
 }  // namespace
 
 Result<std::unique_ptr<JsonLog>> JsonLog::open(const std::string& path) {
-  if (path == "-") return std::unique_ptr<JsonLog>(new JsonLog(UniqueFd(::fcntl(2, F_DUPFD_CLOEXEC, 3))));
-  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  if (!file) return errno_error("cannot write the log file " + path);
-  return std::unique_ptr<JsonLog>(new JsonLog(std::move(file)));
+  auto output = LineOutput::open(path);
+  if (!output) return output.error();
+  return std::make_unique<JsonLog>(std::move(*output));
 }
 
 boost::json::object describe(const FlowRecord& record) {
@@ -69,9 +79,26 @@ boost::json::object describe(const FlowRecord& record) {
 }
 
 void JsonLog::flow_ended(const FlowRecord& record) {
-  const std::string text = boost::json::serialize(describe(record)) + "\n";
-  if (::write(file_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) && !trouble_)
-    trouble_ = errno_error("cannot write to the log, which is not complete");
+  write_sums(refusals_.take_due(Clock::now()));
+  const auto kind = kind_of_refusal(record);
+  if (kind.empty() || refusals_.passes(kind, [&] { return describe(record); })) write(describe(record));
+}
+
+void JsonLog::finish() { write_sums(refusals_.take()); }
+
+void JsonLog::write_sums(std::vector<Filter::Sum> sums) {
+  for (auto& sum : sums) {
+    if (sum.more > 0) sum.about[sum.is_mixed ? "skipped" : "repeats"] = sum.more;
+    write(std::move(sum.about));
+  }
+}
+
+void JsonLog::write(boost::json::object line) {
+  const bool is_truncated = output_.is_truncated();
+  if (is_truncated) line["truncated"] = was_truncated_ = true;
+  const auto lost = output_.lost();
+  if (lost > lost_told_) line["lost"] = lost - lost_told_;
+  if (output_.write(printable(boost::json::serialize(line)) + "\n")) lost_told_ = lost;
 }
 
 }  // namespace nsrun

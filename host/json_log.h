@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
-#include "runtime/fd.h"
+#include "host/flood_filter.h"
+#include "host/line_output.h"
 #include "runtime/flow_record.h"
-#include "runtime/result.h"
 
 namespace nsrun {
 
@@ -18,19 +18,41 @@ namespace nsrun {
 boost::json::object describe(const FlowRecord& record);
 
 // One JSON object a line for each flow that ended (NDJSON), in one write(2): the file is whole whenever nsrun
-// ends, however it ends.
+// ends, however it ends. A guest can have flows refused as fast as it likes: of these a hundred in ten
+// seconds are written one by one, the others by kind, in a line with
+//
+//   repeats     how many flows like this one came after it
+//   skipped     in their place: how many refused ones of other kinds did
+//
+// once the ten seconds are over and another flow ends, or at the end. What could not be written is told in
+// the next line that is:
+//
+//   lost        how many lines before this one could not be written
+//   truncated   true: somebody has cut the file short since the last line
 class JsonLog final : public Events {
  public:
   // `path`: a file to append to, or "-" for standard error.
   static Result<std::unique_ptr<JsonLog>> open(const std::string& path);
+  explicit JsonLog(LineOutput output) : output_(std::move(output)) {}
+  ~JsonLog() override { finish(); }
+
   void flow_ended(const FlowRecord& record) override;
+  // In the end: what is summed up is written.
+  void finish();
   // Why a line could not be written, the first time; nothing when all were.
-  const std::optional<Error>& trouble() const { return trouble_; }
+  const std::optional<Error>& trouble() const { return output_.trouble(); }
+  std::uint64_t lost() const { return output_.lost(); }
+  bool was_truncated() const { return was_truncated_; }
 
  private:
-  explicit JsonLog(UniqueFd file) : file_(std::move(file)) {}
-  UniqueFd file_;
-  std::optional<Error> trouble_;
+  using Filter = FloodFilter<boost::json::object>;
+  void write(boost::json::object line);
+  void write_sums(std::vector<Filter::Sum> sums);
+
+  LineOutput output_;
+  Filter refusals_;
+  std::uint64_t lost_told_ = 0;
+  bool was_truncated_ = false;
 };
 
 }  // namespace nsrun

@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 
 #include "host/policy/rejudge.h"
+#include "runtime/descriptor_reserve.h"
 
 namespace nsrun {
 namespace {
@@ -33,6 +34,7 @@ Task<> cut_refused(Policy& policy, LiveFlows& flows, std::size_t& cut) {
 }
 
 Result<std::shared_ptr<const RuleSet>> call(const RuleLoader& load) {
+  const UseDescriptorReserve reserve;  // an operator's: flows may have taken all others
   try {
     return load();
   } catch (const ErrorException& error) {
@@ -70,29 +72,39 @@ Task<Result<std::size_t>> PolicyReload::run(std::vector<FlowLoop> loops) {
     error.doing = "the policy stays as it was: " + error.doing;
     co_return error;
   }
-  Rules base = *read ? std::move(*read) : std::make_shared<const RuleSet>();
-  auto added = added_;
-  auto done = co_await put_in_force(std::move(base), std::move(added));
+  const Rules base = *read ? std::move(*read) : std::make_shared<const RuleSet>();
+  const auto done = co_await on_reader([&] {
+    replace(base);
+    return Result<Rules>(base);
+  });
   if (!done) co_return done.error();
   std::size_t cut = 0;
   for (const auto& loop : loops) co_await run_on(loop.context, cut_refused(sandbox_.policy, loop.flows, cut));
   co_return cut;
 }
 
-Task<Result<void>> PolicyReload::set_added(std::vector<Rule> rules) {
+Task<Result<void>> PolicyReload::change_added(std::function<bool(std::vector<Rule>&)> change) {
   if (is_running_) co_return busy();
   const Running running(is_running_);
-  auto done = co_await put_in_force(base_, std::move(rules));
-  co_return done;
+  const auto done = co_await on_reader([&] {
+    const std::lock_guard lock(mutex_);
+    auto added = added_;
+    if (change(added)) put_in_force(base_, std::move(added));
+    return Result<Rules>(base_);
+  });
+  if (!done) co_return done.error();
+  co_return Result<void>{};
 }
 
-Task<Result<void>> PolicyReload::put_in_force(Rules base, std::vector<Rule> added) {
-  auto whole = co_await on_reader([&] { return Result<Rules>(in_front(added, base)); });
-  if (!whole) co_return whole.error();
-  sandbox_.policy.replace(std::move(*whole));
+void PolicyReload::replace(Rules base) {
+  const std::lock_guard lock(mutex_);
+  put_in_force(std::move(base), added_);
+}
+
+void PolicyReload::put_in_force(Rules base, std::vector<Rule> added) {
+  sandbox_.policy.replace(in_front(added, base));
   base_ = std::move(base);
   added_ = std::move(added);
-  co_return Result<void>{};
 }
 
 // To the end, also when the caller is cancelled: the reader's thread refers to this frame.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/thread_pool.hpp>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -19,17 +20,21 @@ class PolicyReload {
   // How many flows the new rules cut; or why the old ones stay. `loops` have all flows.
   Task<Result<std::size_t>> run(std::vector<FlowLoop> loops);
 
-  // Rules that decide nothing (faults), in front of all others; they stay when those are replaced.
-  const std::vector<Rule>& added() const { return added_; }
-  Task<Result<void>> set_added(std::vector<Rule> rules);
+  using Rules = std::shared_ptr<const RuleSet>;
+  // These rules in place of those that were read last, at once and for flows to come. From any thread.
+  void replace(Rules base);
+
+  // Rules that decide nothing (faults), in front of all others; they stay when those are replaced. `change`
+  // is called on the reader's thread; false: it changed nothing.
+  Task<Result<void>> change_added(std::function<bool(std::vector<Rule>&)> change);
 
  private:
-  using Rules = std::shared_ptr<const RuleSet>;
   Task<Result<Rules>> on_reader(RuleLoader load);
-  Task<Result<void>> put_in_force(Rules base, std::vector<Rule> added);
+  void put_in_force(Rules base, std::vector<Rule> added);  // with the mutex
 
   Sandbox& sandbox_;
-  Rules base_;  // as they were read last
+  std::mutex mutex_;  // of both parts of what is in force
+  Rules base_;        // as they were read or replaced last
   std::vector<Rule> added_;
   bool is_running_ = false;
   std::optional<asio::thread_pool> reader_;  // once it was needed

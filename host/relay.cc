@@ -5,6 +5,8 @@
 
 #include "host/socket_connection.h"
 #include "host/socket_relay.h"
+#include "runtime/datagram_source.h"
+#include "runtime/undelivered.h"
 
 namespace nsrun {
 namespace {
@@ -17,6 +19,9 @@ constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
 // what Asio gives the kernel at once, a system call too.
 constexpr std::size_t largest_buffer = buffer_size - 128;
 
+// Of the tasks that relay datagrams both ways, and of the timer beside them.
+constexpr std::size_t datagram_tasks = 4096;  // bytes
+
 struct Direction {
   Connection& from;
   Connection& to;
@@ -27,7 +32,9 @@ struct Direction {
   FlowEnd if_to_breaks;
 };
 
-Task<> pump(Direction way, FlowRecord& record) {
+Task<> pump(Direction way, FlowRecord& record, MemoryShare* memory) {
+  MemoryCharge charge(memory);
+  charge.add_always(first_buffer);
   std::vector<std::byte> buffer(first_buffer);
   for (;;) {
     const auto chunk = co_await way.from.read(buffer);
@@ -46,8 +53,10 @@ Task<> pump(Direction way, FlowRecord& record) {
       break;
     }
     (record.*way.moved)(chunk->size, 1);
-    if (chunk->size == buffer.size() && buffer.size() < largest_buffer)
-      buffer = std::vector<std::byte>(std::min(buffer.size() * buffer_growth, largest_buffer));
+    const auto larger = std::min(buffer.size() * buffer_growth, largest_buffer);
+    if (chunk->size == buffer.size() && larger > buffer.size() &&
+        charge.add(larger - buffer.size(), MemoryUse::ahead))
+      buffer = std::vector<std::byte>(larger);
   }
   way.from.reset();
   way.to.reset();
@@ -65,25 +74,65 @@ struct ResetUnfinished {
   }
 };
 
-// A datagram that cannot be delivered says so (port unreachable) and the flow goes on.
-Task<> pump_datagrams(Direction way, FlowRecord& record, Clock::time_point& last_seen) {
-  std::vector<std::byte> buffer(buffer_size);
+// Datagrams of `sender` were lost at the other end, as `error` says there: the sender is told, and the flow
+// goes on. False: the end is broken.
+bool report_lost(Connection& other, Connection& sender, const Error& error) {
+  auto* const knows = dynamic_cast<DatagramEnd*>(&other);
+  auto* const hears = dynamic_cast<DatagramEnd*>(&sender);
+  const auto report = [&](const Undelivered& undelivered) {
+    if (hears)
+      hears->report(undelivered);
+    else if (undelivered.why == IcmpError::port_unreachable)
+      sender.reset();
+  };
+  bool any = false;
+  while (const auto undelivered = knows ? knows->next_undelivered() : std::nullopt) {
+    any = true;
+    report(*undelivered);
+  }
+  if (any) return true;
+  const auto undelivered = undelivered_for(error.code.value());
+  if (undelivered) report(*undelivered);
+  return undelivered.has_value();
+}
+
+// Room for the largest datagram. Not cleared: only the pages that a datagram touches become memory.
+class DatagramRoom {
+ public:
+  explicit DatagramRoom(MemoryShare* memory) : charge_(memory) {
+    if (charge_.add(buffer_size, MemoryUse::progress))
+      room_ = std::make_unique_for_overwrite<std::byte[]>(buffer_size);
+  }
+  // Empty where there is no memory: the datagram that is read into it is lost.
+  MutableBytes bytes() { return {room_.get(), charge_.bytes()}; }
+
+ private:
+  MemoryCharge charge_;
+  std::unique_ptr<std::byte[]> room_;
+};
+
+// A datagram that cannot be delivered says so (port unreachable) and the flow goes on. Most flows of many are
+// silent, so room is held only while a datagram is passed on, where its source can tell that it is there.
+Task<> pump_datagrams(Direction way, FlowRecord& record, Clock::time_point& last_seen, MemoryShare* memory) {
+  auto* const source = dynamic_cast<DatagramSource*>(&way.from);
   for (;;) {
-    const auto chunk = co_await way.from.read(buffer);
+    if (source) co_await source->datagram_ready();
+    DatagramRoom room(memory);
+    const auto chunk = co_await way.from.read(room.bytes());
     last_seen = Clock::now();
     if (chunk && chunk->end) co_return record.ended(FlowEnd::idle);
-    if (!chunk && chunk.error().code.value() != ECONNREFUSED) co_return record.ended(way.if_from_breaks);
     if (!chunk) {
-      way.to.reset();
+      if (!report_lost(way.from, way.to, chunk.error())) co_return record.ended(way.if_from_breaks);
       continue;
     }
-    const auto written = co_await way.to.write(Bytes(buffer).first(chunk->size));
+    if (room.bytes().empty()) continue;
+    const auto written = co_await way.to.write(room.bytes().first(chunk->size));
     if (written)
       (record.*way.moved)(chunk->size, 1);
-    else if (written.error().code.value() == ECONNREFUSED)
-      way.from.reset();
     else if (written.error().code.value() == EPIPE)
       co_return record.ended(way.if_to_breaks);
+    else
+      report_lost(way.to, way.from, written.error());
   }
 }
 
@@ -96,14 +145,19 @@ Task<> until_idle(const Clock::time_point& last_seen, Clock::duration most_idle)
   }
 }
 
-Task<> pump_both(Direction up, Direction down, FlowRecord& record, Clock::time_point& last_seen) {
-  co_await either(pump_datagrams(up, record, last_seen), pump_datagrams(down, record, last_seen));
+Task<> pump_both(Direction up, Direction down, FlowRecord& record, Clock::time_point& last_seen,
+                 MemoryShare* memory) {
+  co_await either(pump_datagrams(up, record, last_seen, memory),
+                  pump_datagrams(down, record, last_seen, memory));
 }
 
-Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record, Clock::duration most_idle) {
+Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record, Clock::duration most_idle,
+                       MemoryShare* memory) {
+  MemoryCharge charge(memory);
+  charge.add_always(datagram_tasks);
   auto last_seen = Clock::now();
   const bool ended =
-      co_await either(pump_both(up, down, record, last_seen), until_idle(last_seen, most_idle));
+      co_await either(pump_both(up, down, record, last_seen, memory), until_idle(last_seen, most_idle));
   if (!ended) record.ended(FlowEnd::idle);
 }
 
@@ -124,7 +178,7 @@ bool hand_over(std::unique_ptr<Connection>& near, std::unique_ptr<Connection>& f
 }  // namespace
 
 Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
-             std::unique_ptr<FlowRecord> record, Clock::duration most_idle) {
+             std::unique_ptr<FlowRecord> record, Clock::duration most_idle, MemoryShare* memory) {
   const Executor executor = co_await asio::this_coro::executor;
   if (hand_over(near, far, record, executor)) co_return;
   const bool datagrams = near->transport() == Transport::datagram;
@@ -149,9 +203,9 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
                        FlowEnd::reset_by_target,
                        FlowEnd::reset_by_source};
   if (datagrams)
-    co_await relay_datagrams(up, down, *record, most_idle);
+    co_await relay_datagrams(up, down, *record, most_idle, memory);
   else
-    co_await both(pump(up, *record), pump(down, *record));
+    co_await both(pump(up, *record, memory), pump(down, *record, memory));
   record->ended(FlowEnd::closed);
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "runtime/connection.h"
+#include "runtime/memory_budget.h"
 
 namespace nsrun {
 
@@ -15,7 +16,11 @@ constexpr auto datagrams_idle = 60s;  // then nobody has more to say; as StackOp
 //
 // Where an end can carry a kernel socket on by itself, it does, and the task ends at once; where both are
 // kernel sockets, the kernel moves the bytes (splice). Neither changes what anybody sees.
+//
+// `memory` is charged for buffers, and outlives the task; null: nothing is. Where it refuses, a stream's
+// buffers stay small and a datagram is lost.
 Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
-             std::unique_ptr<FlowRecord> record, Clock::duration most_idle = datagrams_idle);
+             std::unique_ptr<FlowRecord> record, Clock::duration most_idle = datagrams_idle,
+             MemoryShare* memory = nullptr);
 
 }  // namespace nsrun

@@ -24,11 +24,16 @@ std::unique_ptr<Inquirer> inquirer_of(const HostOptions& options, AskingProgram*
 
 Sandbox::Sandbox(HostOptions given, Executor home)
     : options(std::move(given)),
+      memory(options.memory),
       ledger(options.events ? *options.events : no_events),
       asked(program_of(options, home, ledger)),
       inquirer(inquirer_of(options, asked.get(), ledger)),
-      policy({options.network, options.host_loopback, options.dialer_resolves_names || options.learner,
-              inquirer.get()},
+      synthetic(SyntheticNames::max_names, &memory),
+      policy({.network = options.network,
+              .host_loopback = options.host_loopback,
+              .always_names = options.dialer_resolves_names || options.learner,
+              .inquirer = inquirer.get(),
+              .hosts_file = options.hosts_file},
              synthetic, options.rules ? options.rules : std::make_shared<const RuleSet>()),
       capture([this](const IpAddress& address) { return name_of(address); }) {
   if (options.learner) learning = std::make_unique<LearningPolicy>(policy, *options.learner);

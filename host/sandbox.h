@@ -26,6 +26,7 @@ struct Sandbox {
   bool may_capture() const { return !options.capture.empty() || !options.control.empty(); }
 
   const HostOptions options;
+  MemoryBudget memory;  // for all that the guest makes us hold
   Events no_events;
   Ledger ledger;
   std::unique_ptr<AskingProgram> asked;  // null: no program is asked

@@ -23,6 +23,8 @@ namespace {
 
 constexpr unsigned calls_per_turn = 16;  // system calls; then other tasks run
 
+constexpr std::size_t max_lost = 16;  // datagrams whose fate is kept for the reader
+
 constexpr auto reading = "the connection broke while reading";
 constexpr auto writing = "the connection broke while writing";
 
@@ -37,15 +39,30 @@ SocketConnection::SocketConnection(Executor executor, UniqueFd socket, Transport
 
 SocketConnection::~SocketConnection() { forget(); }
 
+Task<> SocketConnection::datagram_ready() {
+  co_await give_way();
+  for (;;) {
+    std::byte nothing;
+    if (!socket_ || ::recv(socket_.get(), &nothing, 0, MSG_PEEK) >= 0) co_return;
+    if (errno == EINTR) continue;
+    if (!would_block(errno)) {
+      error_ = errno;  // the kernel tells it once
+      co_return;
+    }
+    if (auto ready = co_await wait(Descriptor::wait_read, reading); !ready) co_return;
+  }
+}
+
 Task<Result<Chunk>> SocketConnection::read(MutableBytes into) {
   co_await give_way();
   if (!socket_) co_return closed_here(reading);
+  if (const int error = std::exchange(error_, 0)) co_return failed(error, reading);
   while (true) {
     const auto n = ::recv(socket_.get(), into.data(), into.size(), 0);
     if (n > 0) co_return Chunk{static_cast<std::size_t>(n), false};
     if (n == 0) co_return Chunk{0, transport_ == Transport::stream};
     if (errno == EINTR) continue;
-    if (!would_block(errno)) co_return errno_error(reading);
+    if (!would_block(errno)) co_return failed(errno, reading);
     if (auto ready = co_await wait(Descriptor::wait_read, reading); !ready) co_return ready.error();
   }
 }
@@ -53,6 +70,8 @@ Task<Result<Chunk>> SocketConnection::read(MutableBytes into) {
 Task<Result<void>> SocketConnection::write(Bytes bytes) {
   co_await give_way();
   if (!socket_) co_return closed_here(writing);
+  follow_route();
+  bool recovered = false;
   do {  // at least once: an empty datagram is sent too
     const auto n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n >= 0) {
@@ -61,10 +80,38 @@ Task<Result<void>> SocketConnection::write(Bytes bytes) {
     } else if (would_block(errno)) {
       if (auto ready = co_await wait(Descriptor::wait_write, writing); !ready) co_return ready.error();
     } else if (errno != EINTR) {
-      co_return errno_error(writing);
+      int error = errno;
+      if (route_ && !std::exchange(recovered, true)) error = route_->recover(socket_.get(), error);
+      if (error != 0) co_return failed(error, writing);
     }
   } while (true);
   co_return Result<void>{};
+}
+
+// What the kernel keeps about lost datagrams is taken at once: it takes the place of datagrams to come.
+Error SocketConnection::failed(int error, const char* doing) {
+  if (transport_ == Transport::datagram) {
+    lost_.clear();
+    while (const auto undelivered = take_undelivered(socket_.get()))
+      if (lost_.size() < max_lost) lost_.push_back(*undelivered);
+  }
+  return {doing, errno_code(error)};
+}
+
+std::optional<Undelivered> SocketConnection::next_undelivered() {
+  if (lost_.empty()) return std::nullopt;
+  const auto first = lost_.front();
+  lost_.erase(lost_.begin());
+  return first;
+}
+
+void SocketConnection::follow_route() {
+  if (transport_ != Transport::datagram) return;
+  if (!route_) {
+    route_ = std::make_unique<DatagramRoute>(asio::use_service<RouteWatch>(executor_.context()));
+    route_->remember_peer(socket_.get());
+  }
+  route_->follow(socket_.get(), Clock::now());
 }
 
 void SocketConnection::finish() {

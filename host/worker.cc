@@ -4,11 +4,13 @@
 #include <future>
 #include <system_error>
 
+#include "host/peer_request.h"
 #include "netstack/devices/fault_device.h"
 
 namespace nsrun {
 namespace {
 
+constexpr std::size_t memory_of_injector = 24 << 20;        // bytes: 4,096 connects under way
 constexpr std::size_t window_of_lossy_devices = 256 << 10;  // bytes: StackOptions::window
 
 std::function<void(const std::string&)> questions_to(Learner* learner) {
@@ -21,9 +23,13 @@ std::function<void(const std::string&)> questions_to(Learner* learner) {
 Worker::Worker(asio::io_context& context, Sandbox& sandbox)
     : context_(context),
       sandbox_(sandbox),
+      memory_(sandbox.memory),
       tasks_(context.get_executor(),
              [this](const std::string& what) { sandbox_.ledger.warning("a flow failed: " + what); }),
-      world_(context.get_executor(), sandbox.options.dialer, tasks_, flows_.totals),
+      mappings_(
+          context.get_executor(), tasks_, flows_,
+          [this](const UdpMappings::Unasked& unasked) { heard(unasked); }, &memory_),
+      world_(context.get_executor(), sandbox.options.dialer, tasks_, flows_.totals, &mappings_),
       upstream_(context.get_executor()),
       resolvers_(sandbox.options.resolv_conf),
       name_server_(context.get_executor(),
@@ -37,14 +43,16 @@ Worker::Worker(asio::io_context& context, Sandbox& sandbox)
                     .asks_world = !sandbox.options.resolv_conf.empty(),
                     .asked = questions_to(sandbox.options.learner),
                     .refused = [this](const FlowKey& key, const std::string& name) { refused(key, name); },
-                    .recent = &sandbox.ledger.names}),
+                    .recent = &sandbox.ledger.names,
+                    .memory = &memory_}),
       name_service_(
           tasks_,
           [this](std::unique_ptr<Connection> guest, Target target) -> Result<Task<>> {
             return name_server_.serve(std::move(guest), {target.protocol, target.source, target.endpoint});
-          }),
+          },
+          NameServer::pipe_capacity),
       dialer_(sandbox.options.network, name_service_, world_),
-      carrier_(sandbox.judge(), dialer_, sandbox.ledger, flows_, Asker::guest) {}
+      carrier_(sandbox.judge(), dialer_, sandbox.ledger, flows_, Asker::guest, &memory_) {}
 
 void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   device_ = std::move(queue);
@@ -58,6 +66,7 @@ void Worker::begin(std::unique_ptr<Device> queue, std::size_t workers) {
   if (faulty_) options.window = window_of_lossy_devices;
   options.network = sandbox_.options.network;
   options.latency = sandbox_.options.latency;
+  options.memory = &memory_;
   if (workers > 1) options.group = &sandbox_.stacks;
   stack_ = std::make_unique<Stack>(
       context_, *outermost, options.share_of(workers),
@@ -78,6 +87,16 @@ void Worker::refused(const FlowKey& key, const std::string& name) {
   record->ended(FlowEnd::refused);
 }
 
+void Worker::heard(const UdpMappings::Unasked& unasked) {
+  if (!unasked.flow) {
+    // Until it is judged it holds the datagram.
+    if (!memory_.has_room(unasked.datagram.size(), MemoryUse::new_flow)) return;
+    return carry(std::make_unique<PeerRequest>(*stack_, unasked));
+  }
+  // It came before its flow's socket was there.
+  if (stack_->deliver(unasked.key, unasked.datagram)) unasked.flow->moved_down(unasked.datagram.size());
+}
+
 Result<void> Worker::accelerate(Message message, pid_t agent) {
   if (injector_) return {};
   moved_.emplace(context_, *stack_, tasks_, flows_, sandbox_.judge());
@@ -88,6 +107,8 @@ Result<void> Worker::accelerate(Message message, pid_t agent) {
        }});
   if (!injector) return moved_.reset(), injector.error();
   injector_ = std::move(*injector);
+  // A thread that is written off may outlive the sandbox, so its connects are not charged one by one.
+  sandbox_.memory.take_always(memory_of_injector);
   return {};
 }
 
@@ -154,7 +175,6 @@ Task<> WorkerThread::end() {
   keeps_running_.reset();
 }
 
-// A name that is being looked up cannot be interrupted (getaddrinfo), and keeps the loop running.
 Task<> WorkerThread::loop_over() {
   while (!over_) co_await ended_.async_wait(use_result);
 }

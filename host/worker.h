@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "host/carrier.h"
-#include "host/dialers/direct_dialer.h"
 #include "host/dialers/function_dialer.h"
+#include "host/dialers/name_server_dialer.h"
 #include "host/inject/injector_thread.h"
 #include "host/names/name_server.h"
 #include "host/names/name_service_dialer.h"
@@ -40,6 +40,7 @@ class Worker {
   Stack& stack() { return *stack_; }
   Scope& tasks() { return tasks_; }
   Dialer& world() { return world_; }
+  MemoryShare& memory() { return memory_; }
   asio::io_context& context() { return context_; }
   // Takes what waits at the device; how many flows hold something of the guest's that was not passed on yet.
   std::size_t unfinished() { return stack_ ? stack_->unfinished() : 0; }
@@ -48,14 +49,17 @@ class Worker {
 
  private:
   void refused(const FlowKey& key, const std::string& name);
+  void heard(const UdpMappings::Unasked& unasked);
 
   asio::io_context& context_;
   Sandbox& sandbox_;
+  MemoryShare memory_;
   LiveFlows flows_, injected_;  // injected_: the injector's thread's
   LiveFlows refused_queries_;   // records without a flow of their own
   Scope tasks_;
+  UdpMappings mappings_;
   WorldDialer world_;
-  DirectDialer upstream_;  // to the host's resolvers: no policy between
+  NameServerDialer upstream_;  // to the host's resolvers: no policy between
   Resolvers resolvers_;
   NameServer name_server_;
   FunctionDialer name_service_;

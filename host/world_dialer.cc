@@ -5,14 +5,18 @@
 namespace nsrun {
 namespace {
 
-std::unique_ptr<Dialer> usual_dialer(Executor executor, const DialerFactory& usual) {
+std::unique_ptr<Dialer> usual_dialer(Executor executor, const DialerFactory& usual, UdpMappings* mappings) {
   if (usual) return usual(executor);
-  return std::make_unique<DirectDialer>(executor);
+  return std::make_unique<DirectDialer>(executor, mappings);
 }
 
 }  // namespace
 
-WorldDialer::WorldDialer(Executor executor, const DialerFactory& usual, Scope& flows, Counters& totals)
-    : usual_(usual_dialer(executor, usual)), via_(executor, *usual_), faults_(flows, via_, totals) {}
+WorldDialer::WorldDialer(Executor executor, const DialerFactory& usual, Scope& flows, Counters& totals,
+                         UdpMappings* mappings)
+    : usual_(usual_dialer(executor, usual, mappings)),
+      via_(executor, *usual_),
+      loopback_(via_),
+      faults_(flows, loopback_, totals) {}
 
 }  // namespace nsrun

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "host/dialers/fault_dialer.h"
+#include "host/dialers/loopback_dialer.h"
+#include "host/dialers/udp_mappings.h"
 #include "host/dialers/via_dialer.h"
 #include "host/host.h"
 
@@ -11,8 +13,9 @@ namespace nsrun {
 class WorldDialer final : public Dialer {
  public:
   // `flows` owns the tasks of connections with faults; `totals` are of its loop. All outlive the dialer.
-  // `usual`: makes the dialer of flows whose rule names none; empty: direct.
-  WorldDialer(Executor executor, const DialerFactory& usual, Scope& flows, Counters& totals);
+  // `usual`: makes the dialer of flows whose rule names none; empty: direct, then with `mappings`.
+  WorldDialer(Executor executor, const DialerFactory& usual, Scope& flows, Counters& totals,
+              UdpMappings* mappings = nullptr);
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override {
     return faults_.dial(target);
   }
@@ -20,6 +23,7 @@ class WorldDialer final : public Dialer {
  private:
   const std::unique_ptr<Dialer> usual_;
   ViaDialer via_;
+  LoopbackDialer loopback_;
   FaultDialer faults_;
 };
 

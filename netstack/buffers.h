@@ -7,6 +7,7 @@
 #include "lwip/pbuf.h"
 #include "netstack/devices/device.h"
 #include "runtime/bytes.h"
+#include "runtime/memory_budget.h"
 
 namespace nsrun {
 
@@ -30,18 +31,19 @@ struct BufferReturn {
 };
 using BufferPtr = std::unique_ptr<Buffer, BufferReturn>;
 
-// Last in, first out, so the next buffer is warm in the cache. Bounded: past `most` live buffers get() gives
-// nothing and the packet is lost, which its sender repairs; past `warm` free ones memory goes back, and
-// trim() gives back what has not been used for a while.
+// Last in, first out, so the next buffer is warm in the cache. Bounded: past `most` live buffers, or where
+// the memory budget refuses, get() gives nothing and the packet is lost, which its sender repairs; past
+// `warm` free ones memory goes back, and trim() gives back what has not been used for a while. A buffer is
+// charged when it is allocated, not each time that it is lent.
 class BufferPool {
  public:
   static constexpr std::size_t warm = 64;  // buffers kept free: 4 MiB
 
-  explicit BufferPool(std::size_t most) : most_(most) {}
+  BufferPool(std::size_t most, MemoryShare& memory) : most_(most), memory_(memory) {}
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
 
-  BufferPtr get();
+  BufferPtr get(MemoryUse use = MemoryUse::progress);
   void put(Buffer* buffer);
   std::size_t live() const { return live_; }  // given out and not returned
   // Frees those that nobody has used since the last trim; how many.
@@ -50,10 +52,18 @@ class BufferPool {
 
   // The buffer as a pbuf over `bytes`, which lie in it (at most 65,535). lwIP owns the buffer from here on.
   static pbuf* as_pbuf(BufferPtr buffer, MutableBytes bytes);
+  // A copy of `bytes`, no larger than they are, as a pbuf; charged until lwIP frees it. Null: there is no
+  // memory.
+  pbuf* copy(Bytes bytes, MemoryUse use);
 
  private:
+  struct Copy;
+  bool allocate(MemoryUse use);
+  void free(Buffer* buffer);
+
   Buffer* free_ = nullptr;
   const std::size_t most_;
+  MemoryShare& memory_;
   std::size_t free_count_ = 0;
   std::size_t unused_ = 0;  // the fewest that were free at once since the last trim
   std::size_t live_ = 0;

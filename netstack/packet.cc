@@ -53,6 +53,7 @@ std::optional<Packet> parse_v4(MutableBytes bytes) {
   packet.protocol = byte_at(bytes, 9);
   packet.hop_limit = byte_at(bytes, 8);
   const auto fragment_word = word_at(bytes, 6);
+  packet.dont_fragment = fragment_word & 0x4000;
   packet.more_fragments = fragment_word & 0x2000;
   packet.fragment_offset = (fragment_word & 0x1fff) * 8u;
   packet.is_fragment = packet.more_fragments || packet.fragment_offset != 0;
@@ -149,6 +150,8 @@ TypeAndCode icmp_code(IcmpError kind, bool v4) {
     case IcmpError::time_exceeded:
       return v4 ? TypeAndCode{ICMP_TIMXCEED, ICMP_TIMXCEED_INTRANS}
                 : TypeAndCode{ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT};
+    case IcmpError::too_big:
+      return v4 ? TypeAndCode{ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG} : TypeAndCode{ICMP6_PACKET_TOO_BIG, 0};
   }
   return {ICMP_UNREACH, ICMP_UNREACH_HOST};
 }
@@ -183,6 +186,11 @@ std::optional<FlowKey> flow_key(const Packet& packet) {
 }
 
 std::uint8_t tcp_flags(const Packet& packet) { return byte_at(packet.payload(), 13); }
+
+bool is_tcp_request(const Packet& packet) {
+  constexpr auto kind = TcpFlags::syn | TcpFlags::ack | TcpFlags::reset | TcpFlags::fin;
+  return (tcp_flags(packet) & kind) == TcpFlags::syn;
+}
 
 std::size_t tcp_header_size(const Packet& packet) { return (byte_at(packet.payload(), 12) >> 4) * 4u; }
 
@@ -224,7 +232,8 @@ std::size_t make_ip_header(std::byte* header, const IpAddress& from, const IpAdd
   return 40;
 }
 
-void write_icmp_error(Device& device, IcmpError kind, const IpAddress& router, const Packet& about) {
+void write_icmp_error(Device& device, IcmpError kind, const IpAddress& router, const Packet& about,
+                      std::uint32_t mtu) {
   if (!may_be_answered_with_error(about)) return;
   const bool v4 = about.is_v4();
   const std::size_t quote_limit = v4 ? 576 - 20 - 8 : 1280 - 40 - 8;
@@ -237,6 +246,8 @@ void write_icmp_error(Device& device, IcmpError kind, const IpAddress& router, c
   const auto [type, code] = icmp_code(kind, v4);
   icmp[0] = std::byte{type};
   icmp[1] = std::byte{code};
+  // RFC 1191 4 has 16 bits for it, RFC 4443 3.2 has 32.
+  if (kind == IcmpError::too_big) put_long(icmp + 4, v4 ? std::min<std::uint32_t>(mtu, 0xffff) : mtu);
   Checksum sum;
   if (!v4) sum.add_pseudo_header(router, about.source, protocol, static_cast<std::uint32_t>(size));
   put_raw_word(icmp + 2, sum.add({icmp, 8}).add(quote).finished());

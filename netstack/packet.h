@@ -8,6 +8,7 @@
 #include "runtime/address.h"
 #include "runtime/bytes.h"
 #include "runtime/flow.h"
+#include "runtime/undelivered.h"
 
 // IP packets: reading their headers, and building those that answer in a host's or router's place. Here, and
 // nowhere above, IPv4 and IPv6 differ.
@@ -25,6 +26,7 @@ struct Packet {
   IpAddress source, target;
   std::uint8_t protocol = 0;   // of the payload
   std::uint8_t hop_limit = 0;  // TTL
+  bool dont_fragment = false;  // IPv4's DF
   bool is_fragment = false;    // then the payload is a piece, and these say which
   bool more_fragments = false;
   std::uint32_t fragment_id = 0;
@@ -48,6 +50,8 @@ struct TcpFlags {
   static constexpr std::uint8_t fin = 1, syn = 2, reset = 4, push = 8, ack = 16;
 };
 std::uint8_t tcp_flags(const Packet& packet);
+// A SYN that asks for a connection. Other bits may be set: ECE and CWR offer ECN (RFC 3168 6.1.1).
+bool is_tcp_request(const Packet& packet);
 std::size_t tcp_header_size(const Packet& packet);  // bytes, options included
 
 // A packet of its own with the first `size` bytes of the payload only; the IP header says so.
@@ -55,10 +59,11 @@ std::vector<std::byte> beginning_of(const Packet& packet, std::size_t size);
 
 // ---- Answers. Each writes one packet to the device.
 
-enum class IcmpError { network_unreachable, host_unreachable, port_unreachable, prohibited, time_exceeded };
 // An ICMP or ICMPv6 error about `about`, from `router`, quoting as much as RFC 1812 4.3.2.3 (576 bytes) and
 // RFC 4443 3 (1280) allow. No error answers an ICMP error, a later fragment, or a multicast (RFC 1122 3.2.2).
-void write_icmp_error(Device& device, IcmpError kind, const IpAddress& router, const Packet& about);
+// `mtu`: of too_big, in bytes.
+void write_icmp_error(Device& device, IcmpError kind, const IpAddress& router, const Packet& about,
+                      std::uint32_t mtu = 0);
 // An RST that answers `packet` (RFC 9293 3.10.7.1).
 void write_tcp_reset(Device& device, const Packet& packet);
 // A UDP datagram, or with segment_size several of that size each in one packet (UDP segmentation offload;

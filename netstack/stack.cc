@@ -5,6 +5,16 @@
 #include "netstack/tcp/tcp_connection.h"
 
 namespace nsrun {
+namespace {
+
+std::unique_ptr<Connection> begin_datagrams(StackCore& core, const FlowKey& key) {
+  auto fresh = std::make_unique<DatagramConversation>(core, key);
+  auto& conversation = *fresh;
+  core.insert(std::move(fresh));
+  return std::make_unique<DatagramConnection>(core, conversation);
+}
+
+}  // namespace
 
 StackOptions StackOptions::share_of(std::size_t stacks) const {
   StackOptions share = *this;
@@ -25,13 +35,9 @@ Task<> Stack::run() { co_await either(core_->run(), core_->run_clock()); }
 Task<Result<std::unique_ptr<Connection>>> Stack::connect(Protocol protocol, Endpoint source, Endpoint guest) {
   const FlowKey key{protocol, guest, source};
   const auto doing = [&] { return "cannot connect to " + guest.to_string() + " in the sandbox"; };
-  if (core_->has(key)) co_return Error{doing(), errno_code(EADDRINUSE)};
-  if (protocol == Protocol::udp) {
-    auto fresh = std::make_unique<DatagramConversation>(*core_, key);
-    auto& conversation = *fresh;
-    core_->insert(std::move(fresh));
-    co_return std::make_unique<DatagramConnection>(*core_, conversation);
-  }
+  if (!core_->may_begin()) co_return Error{doing(), errno_code(ENOBUFS)};
+  if (!core_->make_way(key)) co_return Error{doing(), errno_code(EADDRINUSE)};
+  if (protocol == Protocol::udp) co_return begin_datagrams(*core_, key);
   if (protocol != Protocol::tcp) co_return Error{doing(), errno_code(EPROTONOSUPPORT)};
 
   auto fresh = std::make_unique<TcpConversation>(*core_, key);
@@ -42,11 +48,26 @@ Task<Result<std::unique_ptr<Connection>>> Stack::connect(Protocol protocol, Endp
     co_return Error{doing(), errno_code(ENOMEM)};
   }
   auto connection = std::make_unique<TcpConnection>(*core_, conversation);
-  const auto began = Clock::now();
   if (co_await connection->established()) co_return std::unique_ptr<Connection>(std::move(connection));
-  // lwIP does not say why it gave up; a refusal comes at once.
-  co_return Error{doing(), errno_code(Clock::now() - began < 1s ? ECONNREFUSED : ETIMEDOUT)};
+  co_return Error{doing(), errno_code(connection->was_reset() ? ECONNREFUSED : ETIMEDOUT)};
 }
+
+std::unique_ptr<Connection> Stack::answer(const FlowKey& key, Bytes first) {
+  if (core_->has(key) || !core_->may_begin()) return nullptr;
+  auto connection = begin_datagrams(*core_, key);
+  deliver(key, first);
+  return connection;
+}
+
+bool Stack::deliver(const FlowKey& key, Bytes datagram) {
+  auto* const conversation = dynamic_cast<DatagramConversation*>(core_->find(key));
+  if (!conversation) return false;
+  const iovec part{const_cast<std::byte*>(datagram.data()), datagram.size()};
+  conversation->send({&part, 1});
+  return true;
+}
+
+bool Stack::is_free(const FlowKey& key) const { return !core_->has(key); }
 
 void Stack::expect(const FlowKey& key) { core_->expect(key); }
 

@@ -5,6 +5,7 @@
 #include "netstack/devices/device.h"
 #include "netstack/idle_spin.h"
 #include "runtime/connection.h"
+#include "runtime/memory_budget.h"
 #include "runtime/network.h"
 #include "runtime/task.h"
 
@@ -27,6 +28,8 @@ struct StackOptions {
   std::size_t window = 4 << 20;  // bytes
   Latency latency = Latency::automatic;
   StackGroup* group = nullptr;  // the other stacks of this sandbox; outlives this one. Null: there are none
+  // Charged for all that the guest makes the stack hold; outlives the stack. Null: the limits above are all.
+  MemoryShare* memory = nullptr;
 
   // The limits are a sandbox's: what one of `stacks` gets.
   StackOptions share_of(std::size_t stacks) const;
@@ -48,6 +51,15 @@ class Stack {
   // Opens a connection to the guest that bears `source` as its source address: TCP (waits for the guest's
   // answer; ECONNREFUSED, ETIMEDOUT) or UDP (at once).
   Task<Result<std::unique_ptr<Connection>>> connect(Protocol protocol, Endpoint source, Endpoint guest);
+
+  // A UDP flow that the guest has not begun: `first`, from key.target to the guest at key.source. Null: there
+  // is such a flow already, or no memory for it.
+  std::unique_ptr<Connection> answer(const FlowKey& key, Bytes first);
+  // A datagram to the guest on a UDP flow that is here. False: it is not.
+  bool deliver(const FlowKey& key, Bytes datagram);
+
+  // Nothing goes between these endpoints, in this stack or another of the sandbox.
+  bool is_free(const FlowKey& key) const;
 
   // The guest is about to begin this TCP flow: its SYN comes to this stack, whichever queue it takes; until
   // it has come, or nobody waits for it any more.

@@ -14,7 +14,8 @@ namespace {
 
 constexpr auto late_ack = 4ms;  // an acknowledgement that no data carries waits at most about twice this
 constexpr auto idle_check = 1s;
-constexpr auto trim_check = 2s;  // buffers not used for so long go back
+constexpr std::size_t worth_trimming = 32 << 20;  // bytes given back by all since the last time
+constexpr auto trim_check = 2s;                   // buffers not used for so long go back
 
 }  // namespace
 
@@ -113,7 +114,11 @@ void StackCore::watch_buffers() { due_within(trim_due_, trim_check); }
 
 void StackCore::trim_buffers() {
   trim_due_ = Clock::time_point::max();
-  if (buffers_.trim() > 0) {
+  const std::size_t charged = memory_.budget().used();
+  max_charged_ = std::max(max_charged_, charged);
+  const bool much_was_freed = max_charged_ - charged > worth_trimming;
+  if (buffers_.trim() > 0 || much_was_freed) {
+    max_charged_ = charged;
     if (small_datagrams.empty()) small_datagrams.shrink_to_fit();
     ::malloc_trim(0);  // to the system, not only to the heap
   }

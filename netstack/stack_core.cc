@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <limits>
 
 #include "netstack/datagrams/datagram_conversation.h"
 #include "netstack/tcp/tcp_conversation.h"
@@ -16,27 +17,45 @@ namespace {
 constexpr int most_large = 8, most_small = 64;
 constexpr std::size_t small = 2048;  // bytes
 constexpr int most_batches = 4;      // before others on the loop get their turn
+// Bytes of a new flow, with its first packet and a task that dials.
+constexpr std::size_t start_cost = 16 << 10;
+constexpr auto surely_idle = 5s;  // then a datagram flow goes where memory is short
+constexpr auto stuck_after = 1s;  // without a byte that moved: then a flow may go where memory is out,
+constexpr std::size_t max_given_up = 64;  // so many of them
+constexpr auto give_up_every = 100ms;     // so often, since each time looks at all flows
 
 }  // namespace
 
 StackCore::StackCore(asio::io_context& context, Device& device, const StackOptions& options, RequestSink sink,
                      Events& events)
     : options_(options),
-      buffers_(options.most_buffers),
+      own_budget_(std::numeric_limits<std::size_t>::max()),
+      own_memory_(own_budget_),
+      memory_(options.memory ? *options.memory : own_memory_),
+      buffers_(options.most_buffers, memory_),
       context_(context),
       device_(device),
       sink_(std::move(sink)),
       events_(events),
+      routes_(asio::use_service<RouteWatch>(context)),
       tcp_output_(device),
       spin_(options.latency, usable_processors()),
       poller_descriptor_(context, poller_.fd()),
-      timer_(context, Clock::time_point::max()) {
-  poller_.add(device_.fd(), EPOLLIN, *this);
+      timer_(context, Clock::time_point::max()),
+      reassembly_(&memory_) {
+  watch(device_.fd(), *this);
   if (options_.group) {
     strays_.emplace(*this);
-    poller_.add(strays_->queue.fd(), EPOLLIN, *strays_);
+    watch(strays_->queue.fd(), *strays_);
   }
   last_resort_ = buffers_.get();
+}
+
+// What a stack cannot do without.
+void StackCore::watch(int fd, Pollable& pollable) {
+  if (!poller_.add(fd, EPOLLIN, pollable))
+    throw ErrorException(
+        errno_error("cannot watch the sandbox's device", "raise fs.epoll.max_user_watches, or free memory"));
 }
 
 StackCore::~StackCore() {
@@ -95,6 +114,7 @@ void StackCore::turn() {
   now_ = Clock::now();
   poller_.poll();
   if (device_ready_) read_packets();
+  if (lacks_memory_ && now_ >= give_up_next_) give_up_stuck_flows();
   flush();
   bury();
 }
@@ -119,6 +139,18 @@ void StackCore::read_packets() {
     deliver(room.first(size), offload, buffer);
   }
   device_ready_ = true;  // there may be more
+}
+
+void StackCore::give_up_stuck_flows() {
+  lacks_memory_ = false;
+  give_up_next_ = now_ + give_up_every;
+  std::vector<Conversation*> stuck;
+  for (Conversation* flow : flows_)
+    if (flow->is_stuck_since(now_ - stuck_after)) stuck.push_back(flow);
+  const auto newest = stuck.begin() + static_cast<long>(std::min(stuck.size(), max_given_up));
+  std::partial_sort(stuck.begin(), newest, stuck.end(),
+                    [](auto* a, auto* b) { return a->number > b->number; });
+  for (auto flow = stuck.begin(); flow != newest; ++flow) (*flow)->give_up();
 }
 
 void StackCore::flush() {
@@ -154,8 +186,11 @@ void StackCore::wake() {
 }
 
 std::size_t StackCore::unfinished() {
-  constexpr int most_turns = 1000;  // a guest that floods to its last breath is not waited for
-  for (int turns = 0; turns < most_turns; ++turns) {
+  // A guest that floods to its last breath is not waited for.
+  constexpr int most_turns = 1000;
+  constexpr auto longest = 100ms;
+  const auto began = Clock::now();
+  for (int turns = 0; turns < most_turns && Clock::now() - began < longest; ++turns) {
     turn();
     if (is_idle()) break;
   }
@@ -192,25 +227,37 @@ void StackCore::deliver_flow(const Packet& packet, const Offload& offload, Buffe
     if (!quiet) write_icmp_error(device_, IcmpError::prohibited, router_for(packet.source), packet);
     return;
   }
-  if (Conversation* conversation = find(*key)) {
-    const bool anew = key->protocol == Protocol::tcp && tcp_flags(packet) == TcpFlags::syn;
-    if (!anew || !conversation->is_over()) return conversation->receive(packet, offload, buffer);
-    set_aside(*conversation);
-  }
+  if (pass_to_flow(*key, packet, offload, buffer)) return;
   if (strays_ && options_.group->pass_on(*key, strays_->queue, packet, offload)) return;
   begin_flow(*key, packet, offload, buffer);
 }
 
+// False: the flow is not here, or was over, and the packet is a SYN that asks for another under its key.
+bool StackCore::pass_to_flow(const FlowKey& key, const Packet& packet, const Offload& offload,
+                             BufferPtr& buffer) {
+  Conversation* conversation = find(key);
+  if (!conversation) return false;
+  const bool asks_again = key.protocol == Protocol::tcp && is_tcp_request(packet) && conversation->is_over();
+  if (asks_again)
+    set_aside(*conversation);
+  else
+    conversation->receive(packet, offload, buffer);
+  return !asks_again;
+}
+
 void StackCore::read_strays() {
   for (auto& stray : strays_->queue.take()) {
+    if (stray.taken_over) {
+      yield_flow(*stray.taken_over);
+      continue;
+    }
     const auto packet = parse_packet(stray.packet);
     const auto key = packet ? flow_key(*packet) : std::nullopt;
     if (!key) continue;
     BufferPtr none;
-    if (Conversation* conversation = find(*key))
-      conversation->receive(*packet, stray.offload, none);
-    else if (expected_.contains(*key))
-      begin_flow(*key, *packet, stray.offload, none);
+    const bool was_here = find(*key) != nullptr;
+    if (pass_to_flow(*key, *packet, stray.offload, none)) continue;
+    if (was_here || expected_.contains(*key)) begin_flow(*key, *packet, stray.offload, none);
     // Else its flow has ended meanwhile; it begins none here.
   }
 }
@@ -219,19 +266,25 @@ void StackCore::begin_flow(const FlowKey& key, const Packet& packet, const Offlo
                            BufferPtr& buffer) {
   if (key.protocol == Protocol::icmp && answer_own_echo(key, packet)) return;
   if (key.protocol == Protocol::tcp) {
-    constexpr auto kind = TcpFlags::syn | TcpFlags::ack | TcpFlags::reset | TcpFlags::fin;
-    if ((tcp_flags(packet) & kind) != TcpFlags::syn) return write_tcp_reset(device_, packet);
+    if (!is_tcp_request(packet)) return write_tcp_reset(device_, packet);
     if (size() - datagram_flows_ >= options_.most_tcp_flows) return;
-    if (held_requests < options_.most_held) HeldSyn::hold(*this, key, packet, sink_);
+    if (held_requests < options_.most_held && may_begin()) HeldSyn::hold(*this, key, packet, sink_);
     return;
   }
   if (held_requests >= options_.most_held) return;
-  if (datagram_flows_ >= options_.most_datagram_flows && idle_first_) {
-    auto* oldest = idle_first_;
-    oldest->end(FlowEnd::idle);
-    forget_idle(*oldest);
-  }
+  const bool has_room = memory_.has_room(start_cost, MemoryUse::new_flow);
+  if (datagram_flows_ >= options_.most_datagram_flows || !has_room) end_oldest_datagrams(has_room);
+  if (!may_begin()) return;
   DatagramConversation::hold(*this, key, packet, offload, buffer, sink_);
+}
+
+// Datagram flows have no end of their own, so most that live are over. Where memory is short those go that
+// were idle for a while; in a flood none was.
+void StackCore::end_oldest_datagrams(bool has_room) {
+  if (!idle_first_ || (!has_room && now_ - idle_first_->last_used_ < surely_idle)) return;
+  auto* oldest = idle_first_;
+  oldest->end(FlowEnd::idle);
+  forget_idle(*oldest);
 }
 
 // The gateway and the name server are us: their echo is ours to answer.
@@ -266,10 +319,41 @@ const IpAddress& StackCore::router_for(const IpAddress& source) const {
 
 // ---- flows
 
+Conversation::Conversation(StackCore& core, const FlowKey& flow, std::size_t cost)
+    : key(flow), number(core.next_number()), core_(core), memory_(&core.memory()) {
+  memory_.add_always(cost);
+}
+
+bool StackCore::may_begin() {
+  if (memory_.has_room(start_cost, MemoryUse::new_flow)) return true;
+  if (memory_.budget().is_first_refusal())
+    events_.warning("refusing new flows: existing flows use the memory allowed for the sandbox's network (" +
+                    std::to_string(memory_.budget().limit() >> 20) +
+                    " MiB; --network-memory sets another limit)");
+  return false;
+}
+
 Conversation* StackCore::find(const FlowKey& key) { return flows_.find(key); }
 
 bool StackCore::has(const FlowKey& key) {
   return find(key) || (strays_ && options_.group->is_elsewhere(key, strays_->queue));
+}
+
+bool StackCore::make_way(const FlowKey& key) {
+  if (Conversation* conversation = find(key)) {
+    if (conversation->is_over())
+      set_aside(*conversation);
+    else if (conversation->yields())
+      conversation->yield();
+    else
+      return false;
+  }
+  if (!strays_ || !options_.group->is_elsewhere(key, strays_->queue)) return true;
+  return key.protocol == Protocol::udp && options_.group->take_over(key, strays_->queue);
+}
+
+void StackCore::yield_flow(const FlowKey& key) {
+  if (Conversation* conversation = find(key); conversation && conversation->yields()) conversation->yield();
 }
 
 void StackCore::insert(std::unique_ptr<Conversation> conversation) {

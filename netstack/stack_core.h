@@ -14,6 +14,7 @@
 #include "netstack/tcp/lwip_tcp.h"
 #include "netstack/tcp/tcp_output.h"
 #include "runtime/connection.h"
+#include "runtime/route_watch.h"
 #include "runtime/task.h"
 
 namespace nsrun {
@@ -34,6 +35,9 @@ class DatagramConversation;
 class StackCore final : private Pollable {
  private:
   const StackOptions options_;
+  MemoryBudget own_budget_;  // where the options name no memory: it refuses nothing
+  MemoryShare own_memory_;
+  MemoryShare& memory_;
   BufferPool buffers_;  // outlives all that holds buffers
 
  public:
@@ -47,10 +51,13 @@ class StackCore final : private Pollable {
   // ---- for conversations
   Device& device() { return device_; }
   BufferPool& buffers() { return buffers_; }
+  MemoryShare& memory() { return memory_; }
   Poller& poller() { return poller_; }
   LwipClock& clock() { return clock_; }
   TcpOutput& tcp_output() { return tcp_output_; }
   Executor executor() { return context_.get_executor(); }
+  RouteWatch& routes() { return routes_; }
+  Clock::time_point now() const { return now_; }  // of this batch
   const StackOptions& options() const { return options_; }
   Events& events() { return events_; }
   const IpAddress& router_for(const IpAddress& source) const;  // our own hop, in the source's family
@@ -65,11 +72,18 @@ class StackCore final : private Pollable {
   void replace(Conversation& old, std::unique_ptr<Conversation> fresh);  // under the same key
   Conversation* find(const FlowKey& key);
   bool has(const FlowKey& key);  // here, or in another stack of the sandbox
+  // A flow that we open needs the key: one that is over, or that yields, goes. False: it is taken.
+  bool make_way(const FlowKey& key);
   void insert(std::unique_ptr<Conversation> conversation);
   void expect(const FlowKey& key);
   void expect_no_more(const FlowKey& key);
   std::size_t size() const { return flows_.size() + aside_.size(); }
   std::size_t unfinished();
+  // Whether there is memory for one more flow; if not, and for the first time, it is said.
+  bool may_begin();
+  // A flow did not get the least it needs: those that are stuck give way, the newest first.
+  void lacks_memory() { lacks_memory_ = true; }
+  std::uint64_t next_number() { return ++last_number_; }
 
   // Bytes waiting in all flows. Past options().ample_bytes a flow may hold only `share` bytes each way.
   static constexpr std::size_t share = 64 << 10;
@@ -82,7 +96,7 @@ class StackCore final : private Pollable {
   void ready(std::uint32_t) override { device_ready_ = true; }
   // Wakes with the packets that other stacks passed on.
   struct Strays final : Pollable {
-    explicit Strays(StackCore& stack) : core(stack) {}
+    explicit Strays(StackCore& stack) : core(stack), queue(stack.memory_.budget()) {}
     void ready(std::uint32_t) override { core.read_strays(); }
     StackCore& core;
     StrayQueue queue;
@@ -94,6 +108,9 @@ class StackCore final : private Pollable {
   void turn();
   void wake();
   void read_strays();
+  void yield_flow(const FlowKey& key);
+  bool pass_to_flow(const FlowKey& key, const Packet& packet, const Offload& offload, BufferPtr& buffer);
+  void watch(int fd, Pollable& pollable);
   void read_packets();
   void deliver(MutableBytes bytes, const Offload& offload, BufferPtr& buffer);
   void deliver_flow(const Packet& packet, const Offload& offload, BufferPtr& buffer);
@@ -107,6 +124,8 @@ class StackCore final : private Pollable {
   void end_idle_flows();
   void send_late_acks();
   void set_aside(Conversation& conversation);  // its key is wanted again, while its far end goes on
+  void end_oldest_datagrams(bool has_room);
+  void give_up_stuck_flows();
   bool answer_own_echo(const FlowKey& key, const Packet& packet);
   void due_within(Clock::time_point& due, Clock::duration delay);
 
@@ -114,6 +133,7 @@ class StackCore final : private Pollable {
   Device& device_;
   const RequestSink sink_;
   Events& events_;
+  RouteWatch& routes_;
   LwipClock clock_;
   TcpOutput tcp_output_;
   IdleSpin spin_;
@@ -133,6 +153,10 @@ class StackCore final : private Pollable {
   DatagramConversation* idle_last_ = nullptr;
   std::size_t datagram_flows_ = 0;
   Clock::time_point now_ = Clock::now();  // of this batch
+  std::uint64_t last_number_ = 0;
+  Clock::time_point give_up_next_{};
+  std::size_t max_charged_ = 0;  // bytes, since memory last went back to the system
+  bool lacks_memory_ = false;
   bool device_ready_ = false, device_closed_ = false, sleeping_ = false;
   Clock::time_point acks_due_ = Clock::time_point::max(), tcp_due_ = Clock::time_point::max(),
                     idle_due_ = Clock::time_point::max(), trim_due_ = Clock::time_point::max();

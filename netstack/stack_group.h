@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "netstack/devices/device.h"
@@ -10,6 +11,7 @@
 #include "netstack/poller.h"
 #include "runtime/fd.h"
 #include "runtime/flow.h"
+#include "runtime/memory_budget.h"
 
 namespace nsrun {
 
@@ -20,16 +22,22 @@ class StrayQueue {
   struct Stray {
     std::vector<std::byte> packet;
     Offload offload;
+    std::optional<FlowKey> taken_over = {};  // no packet: another stack has this flow's key from now on
   };
   static constexpr std::size_t most = 1024;  // packets; more are lost, as in any full queue
 
-  StrayQueue();
+  // Packets that wait are charged to `memory`, which outlives the queue.
+  explicit StrayQueue(MemoryBudget& memory);
+  ~StrayQueue() { take(); }
   int fd() const { return event_.get(); }
   void push(Stray stray);
   std::vector<Stray> take();
 
  private:
+  static std::size_t cost_of(const Stray& stray) { return stray.packet.size() + 64; }
+
   UniqueFd event_;
+  MemoryBudget& memory_;
   std::mutex lock_;
   std::vector<Stray> strays_;
 };
@@ -48,6 +56,8 @@ class StackGroup {
   void release(const FlowKey& key, const StrayQueue& home);
   // True: the flow lives elsewhere, and the packet is on its way there.
   bool pass_on(const FlowKey& key, const StrayQueue& from, const Packet& packet, const Offload& offload);
+  // The flow lives with `home` from now on, and elsewhere no more. False: it lived nowhere.
+  bool take_over(const FlowKey& key, StrayQueue& home);
   // Whether a stack other than `here` has the flow.
   bool is_elsewhere(const FlowKey& key, const StrayQueue& here);
 

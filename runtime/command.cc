@@ -15,13 +15,14 @@
 namespace nsrun {
 namespace {
 
+constexpr auto more_descriptors = "raise the limit on open files: ulimit -n";
+
 // What the child needs between clone and exec, made before: the clone does not take the allocator's locks,
 // and in a process with more threads one of them may hold them.
 struct Prepared {
   explicit Prepared(Command& command)
       : uid_line(std::to_string(command.inside_uid) + " " + std::to_string(::geteuid()) + " 1\n"),
-        gid_line(std::to_string(command.inside_gid) + " " + std::to_string(::getegid()) + " 1\n"),
-        lifted(command.extra_fds.size(), -1) {
+        gid_line(std::to_string(command.inside_gid) + " " + std::to_string(::getegid()) + " 1\n") {
     for (auto& word : command.argv) argv.push_back(word.data());
     argv.push_back(nullptr);
     for (auto& word : command.environment) environment.push_back(word.data());
@@ -30,19 +31,27 @@ struct Prepared {
 
   std::string uid_line, gid_line;  // of the id maps (user_namespaces(7))
   std::vector<char*> argv, environment;
-  std::vector<int> lifted;
+  std::vector<UniqueFd> lifted;
 };
 
-// Moves the descriptors to first_fd and up, without close-on-exec. They are first lifted above all targets,
-// so that none overwrites another.
-bool place_descriptors(const Command& command, std::vector<int>& lifted) {
-  const int base = command.first_fd + static_cast<int>(lifted.size());
-  for (std::size_t i = 0; i < lifted.size(); ++i) {
-    lifted[i] = ::fcntl(command.extra_fds[i].get(), F_DUPFD_CLOEXEC, base);
-    if (lifted[i] < 0) return false;
+// Copies of the descriptors above all numbers that they are to have, so that none overwrites another. Made
+// before the clone: where they find no room, the caller learns why.
+Result<std::vector<UniqueFd>> lift_descriptors(const Command& command) {
+  const int base = command.first_fd + static_cast<int>(command.extra_fds.size());
+  std::vector<UniqueFd> lifted;
+  for (const UniqueFd& fd : command.extra_fds) {
+    lifted.emplace_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, base));
+    if (lifted.back()) continue;
+    if (errno == EINVAL) errno = EMFILE;  // `base` itself is beyond the limit
+    return errno_error("cannot pass a descriptor to the child process", more_descriptors);
   }
+  return lifted;
+}
+
+// Moves them to first_fd and up, without close-on-exec.
+bool place_descriptors(const Command& command, const std::vector<UniqueFd>& lifted) {
   for (std::size_t i = 0; i < lifted.size(); ++i)
-    if (::dup2(lifted[i], command.first_fd + static_cast<int>(i)) < 0) return false;
+    if (::dup2(lifted[i].get(), command.first_fd + static_cast<int>(i)) < 0) return false;
   return true;
 }
 
@@ -80,6 +89,9 @@ void reset_signals() {
 
 Result<Process> start(Command& command) {
   Prepared prepared(command);
+  auto lifted = lift_descriptors(command);
+  if (!lifted) return lifted.error();
+  prepared.lifted = std::move(*lifted);
   // clone(2) as fork: no new stack. The kernel writes the pidfd for us, so there is no window in which the
   // pid could be another's.
   int pidfd = -1;
@@ -88,6 +100,8 @@ Result<Process> start(Command& command) {
                 &pidfd, nullptr, 0);
   if (pid < 0) {
     const int number = errno;
+    if (number == EMFILE || number == ENFILE)
+      return Error{"cannot start a child process", errno_code(number), more_descriptors};
     if (command.clone_flags) return namespace_error(number, read_namespace_settings());
     return errno_error("cannot start a child process");
   }

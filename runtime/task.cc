@@ -66,14 +66,13 @@ void Scope::start(Place child, Task<> task) {
     const auto what = describe(failure);
     if (!what.empty() && report_) report_(what);
   };
-  asio::co_spawn(executor_, std::move(task),
+  asio::co_spawn(executor_, child->cancellation.guard(std::move(task)),
                  asio::bind_cancellation_slot(child->cancellation.slot(), std::move(ended)));
 }
 
 void Scope::cancel() {
   // Emitting may end a child at once, which erases it: step first.
-  for (auto child = children_.begin(); child != children_.end();)
-    (child++)->cancellation.emit(asio::cancellation_type::terminal);
+  for (auto child = children_.begin(); child != children_.end();) (child++)->cancellation.cancel();
 }
 
 Task<> Scope::join() {
@@ -127,15 +126,15 @@ Task<> run_on(asio::io_context& other, Task<> task) {
     });
   };
   // Shared: the task may have ended by the time its cancellation gets there.
-  const auto cancellation = std::make_shared<asio::cancellation_signal>();
-  asio::co_spawn(other, std::move(task),
+  const auto cancellation = std::make_shared<TaskCancellation>();
+  asio::co_spawn(other, cancellation->guard(std::move(task)),
                  asio::bind_cancellation_slot(cancellation->slot(), std::move(note_end)));
   const bool throws = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   while (!end) {
     co_await ended.async_wait(use_result);
     // The timer never expires: either the task has ended, or the caller was cancelled.
-    if (!end) asio::post(other, [cancellation] { cancellation->emit(asio::cancellation_type::terminal); });
+    if (!end) asio::post(other, [cancellation] { cancellation->cancel(); });
   }
   co_await asio::this_coro::throw_if_cancelled(throws);
   if (*end) std::rethrow_exception(*end);

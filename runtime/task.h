@@ -2,7 +2,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -16,6 +15,7 @@
 #include <string>
 
 #include "runtime/result.h"
+#include "runtime/task_cancellation.h"
 
 // Coroutines and who owns them. What runs on one io_context is driven by one thread.
 
@@ -53,7 +53,7 @@ class Scope {
   template <class Begin>
   void spawn_cancellable(Begin begin) {
     const auto child = add();
-    start(child, begin(child->cancellation));
+    start(child, begin(child->cancellation.signal()));
   }
   void cancel();             // each task unwinds with operation_aborted, when it next runs
   Task<> join();             // until no task is left
@@ -63,7 +63,7 @@ class Scope {
 
  private:
   struct Child {
-    asio::cancellation_signal cancellation;
+    TaskCancellation cancellation;
   };
   using Place = std::list<Child>::iterator;
   Place add() { return children_.emplace(children_.end()); }

@@ -4,14 +4,15 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <optional>
+
+#include "host/http/growing_body.h"
 
 namespace nsrun::testing {
 namespace {
 
 namespace http = boost::beast::http;
-using Parser = http::request_parser<http::string_body>;
+using Parser = http::request_parser<GrowingBody>;
 
 constexpr std::size_t read_size = 16 * 1024;  // bytes
 

@@ -1,6 +1,5 @@
 #include "testing/http_tap.h"
 
-#include <boost/asio/buffer.hpp>
 #include <utility>
 
 namespace nsrun::testing {
@@ -12,7 +11,7 @@ template <class Parser>
 bool HttpTap::parse(Side<Parser>& side) {
   while (!side.waiting.empty()) {
     boost::system::error_code error;
-    const auto used = side.parser->put(boost::asio::buffer(side.waiting), error);
+    const auto used = side.feed.put(*side.parser, side.waiting, error);
     side.raw.append(side.waiting, 0, used);
     side.waiting.erase(0, used);
     if (side.parser->is_done()) return true;
@@ -27,6 +26,7 @@ void HttpTap::up(std::string_view bytes) {
   while (is_http_ && !up_.waiting.empty()) {
     if (!up_.parser) {
       up_.parser.emplace().eager(true);
+      up_.feed = {};
       up_.parser->body_limit(most_recorded);
     }
     if (!parse(up_)) return;
@@ -46,6 +46,7 @@ void HttpTap::down(std::string_view bytes) {
   while (is_http_ && !down_.waiting.empty()) {
     if (!down_.parser) {
       down_.parser.emplace().eager(true);
+      down_.feed = {};
       down_.parser->body_limit(most_recorded);
       down_.parser->skip(!asked_.empty() && asked_.front().is_head);
     }

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <deque>
 #include <optional>
 #include <string_view>
 
+#include "host/http/beast_feed.h"
+#include "host/http/growing_body.h"
 #include "testing/recording.h"
 
 namespace nsrun::testing {
@@ -25,6 +26,7 @@ class HttpTap {
   template <class Parser>
   struct Side {
     std::optional<Parser> parser = {};
+    BeastFeed feed = {};       // of the parser
     std::string raw = {};      // of the message under way
     std::string waiting = {};  // not understood yet
   };
@@ -37,8 +39,8 @@ class HttpTap {
   void request_ended();
   void response_ended();
 
-  Side<boost::beast::http::request_parser<boost::beast::http::string_body>> up_;
-  Side<boost::beast::http::response_parser<boost::beast::http::string_body>> down_;
+  Side<boost::beast::http::request_parser<GrowingBody>> up_;
+  Side<boost::beast::http::response_parser<GrowingBody>> down_;
   std::deque<Asked> asked_;  // and not answered
   std::vector<Exchange> exchanges_;
   bool is_http_ = true;

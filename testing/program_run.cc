@@ -2,9 +2,9 @@
 //
 //   constructor  pipes, Host on the world's loop, the agent in its namespaces: as the nsrun command does
 //   run_until    the loop runs, on the test's thread: packets, handlers, output
-//   close        the host ends: the agent sees it hang up, kills what is left, and takes the device down
+//   close        the host ends: the agent sees it hang up, kills what is left
 //   finish       what is left in the pipes; the outcome
-//   destructor   waits for the agent, some 30 ms after it saw us hang up
+//   destructor   waits for the agent
 //
 // The agent keeps the pipes' other ends while it lives, so their end does not say that the program's output
 // is whole. Its word `exited` does: nothing of the sandbox runs then, and what was printed is in the pipes.

@@ -92,7 +92,7 @@ std::string bytes_of(const json::object& object, std::string_view name) {
   const auto* coded = object.if_contains(std::string(name) + "_base64");
   if (!coded) return {};
   auto bytes = base64_decode(std::string(coded->as_string()));
-  if (!bytes) reject("'" + std::string(name) + "_base64' is no base64");
+  if (!bytes) reject("'" + std::string(name) + "_base64' is not base64");
   return std::move(*bytes);
 }
 
@@ -104,7 +104,7 @@ bool flag(const json::object& object, std::string_view name) {
 Protocol protocol_of(std::string_view text) {
   for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::icmp})
     if (text == to_string(protocol)) return protocol;
-  reject("'" + std::string(text) + "' is no protocol");
+  reject("'" + std::string(text) + "' is not a valid protocol");
 }
 
 std::string message_bytes(const json::value& message) {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include "host/dialers/memory_pipe.h"
 #include "host/dialers/proxy.h"
+#include "host/http/growing_body.h"
 #include "host/tls/tls_connection.h"
 #include "testing/declared_dialer.h"
 
@@ -27,7 +27,7 @@ std::string_view view(boost::beast::string_view text) { return {text.data(), tex
 
 // Empty: it is no whole request, and nothing fits it.
 std::string key_of(const std::string& request) {
-  http::request_parser<http::string_body> parser;
+  http::request_parser<GrowingBody> parser;
   parser.eager(true);
   parser.body_limit(most_recorded);
   boost::system::error_code error;

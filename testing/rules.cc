@@ -38,11 +38,11 @@ Result<Rules> parse_rules(const std::vector<std::string>& texts) {
   for (const auto& text : texts) {
     const auto space = text.find(' ');
     const auto word = text.substr(0, space);
-    if (space == text.npos) return wrong(text, "is no rule");
+    if (space == text.npos) return wrong(text, "is not a rule");
     const auto rest = text.substr(text.find_first_not_of(' ', space));
     if (word == "default") {
       const auto said = parse_default(rest);
-      if (!said || *said == Action::ask) return wrong(text, "is no default");
+      if (!said || *said == Action::ask) return wrong(text, "is not a valid default");
       otherwise = *said;
       continue;
     }

@@ -8,20 +8,21 @@
 #include "cmd/ctl/ctl_tables.h"
 #include "cmd/ctl/ctl_top.h"
 #include "host/control/control_client.h"
+#include "runtime/printable.h"
 
 namespace nsrun {
 namespace {
 
 std::string help() {
-  return "nsrun ctl asks an nsrun that was started with --control SOCKET.\n\n"
+  return "nsrun ctl controls an nsrun that was started with --control SOCKET.\n\n"
          "  nsrun ctl SOCKET COMMAND [--json]\n\n" +
          ctl_help() +
-         "  top                                     live flows, those that move most first\n\n"
-         "--json prints what was answered, for other programs. See docs/control.md.\n";
+         "  top                                     live flows, busiest first\n\n"
+         "--json prints the answer itself, for other programs. See docs/control.md.\n";
 }
 
 int fail(const Error& error) {
-  std::fprintf(stderr, "nsrun ctl: %s\n", error.message().c_str());
+  std::fprintf(stderr, "nsrun ctl: %s\n", printable(error.message()).c_str());
   return static_cast<int>(error.exit);
 }
 

@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "host/summary.h"
+#include "runtime/printable.h"
 
 namespace nsrun {
 namespace {
@@ -15,13 +16,6 @@ std::string joined(const std::vector<std::string>& lines) {
   std::string text;
   for (const auto& line : lines) text.append(line).append("\n");
   return text;
-}
-
-std::string printable(std::string_view text) {
-  std::string safe(text);
-  for (char& c : safe)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return safe;
 }
 
 std::string bytes(const json::object& flow, std::string_view name) { return in_short(number(flow, name)); }

@@ -2,7 +2,7 @@
 
 #include "cmd/reporter.h"
 #include "cmd/service/service_command.h"
-#include "host/endpoints/url_text.h"
+#include "host/endpoints/host_port.h"
 #include "host/lennut/lennut_client.h"
 #include "host/lennut/lennut_server.h"
 #include "host/settings/units.h"
@@ -15,18 +15,22 @@ constexpr auto help = R"(nsrun lennut is a plain reverse tunnel; either end may 
   nsrun lennut server [--bind-proxy HOST:PORT] [--bind-client HOST:PORT]
   nsrun lennut client [--server-addr HOST:PORT] [--proxy-to HOST:PORT]
 
-  Who connects to the server is connected to what the client forwards to. The
-  client needs no port of its own: it dials, and waits.
+  A connection to the server is connected to the client's --proxy-to. The client
+  needs no open port of its own: it dials, and waits.
 
-      --bind-proxy HOST:PORT   where connections come (default 0.0.0.0:3000)
-      --bind-client HOST:PORT  where clients come (default 0.0.0.0:3001)
+      --bind-proxy HOST:PORT   listens for connections (default *:3000: all
+                               addresses, IPv4 and IPv6)
+      --bind-client HOST:PORT  listens for clients (default *:3001)
       --hold TIME              how long a connection waits for a client, then it
                                is closed (default 5s)
       --server-addr HOST:PORT  the server's --bind-client (default localhost:3001)
       --proxy-to HOST:PORT     where connections go (default localhost:8080)
-      --idle N                 connections kept waiting at the server (default 8)
-  Endpoints may be URLs, too: unix:///PATH, and others (nsrun forward --help).
-  As the original: -server -bind-proxy … -bind-client …, else the client.
+      --idle N                 maximum of connections that wait at the server
+                               (default 8): one at first, more when they are used
+  Without HOST a listener has all addresses, and the others mean localhost.
+  PORT may be a service's name (services(5)). Endpoints may also be URLs, such as
+  unix:///PATH (nsrun forward --help). Like the original: -server -bind-proxy …
+  -bind-client …, otherwise the client.
 
 )" SERVICE_HELP;
 
@@ -36,7 +40,7 @@ struct Options {
   ServiceOptions service;
   std::string role;
   bool is_server = false;
-  std::string bind_proxy = "0.0.0.0:3000", bind_client = "0.0.0.0:3001";
+  std::string bind_proxy = "*:3000", bind_client = "*:3001";
   std::string server_addr = "localhost:3001", proxy_to = "localhost:8080";
   std::string hold = "5s";
   std::size_t idle = 8;
@@ -53,10 +57,6 @@ struct Options {
     app.add_option("--idle", idle)->take_last()->check(CLI::Range(1, static_cast<int>(WaitingClients::most)));
   }
 };
-
-Result<EndpointUrl> endpoint(const std::string& text) {
-  return EndpointUrl::parse(scheme_of(text).empty() ? "tcp://" + text : text);
-}
 
 class ServingServer final : public Serving {
  public:
@@ -88,13 +88,17 @@ class ServingClient final : public Serving {
 };
 
 Result<std::unique_ptr<Serving>> make_server(Service& service, const Options& options) {
-  const auto proxy = endpoint(options.bind_proxy), clients = endpoint(options.bind_client);
+  const auto proxy = listened_endpoint(options.bind_proxy);
+  const auto clients = listened_endpoint(options.bind_client);
   if (!proxy) return proxy.error();
   if (!clients) return clients.error();
   auto hold = parse_time(options.hold);
   if (!hold) hold = parse_time(options.hold + "s");
   if (!hold)
-    return Error{"--hold '" + options.hold + "' is no time", {}, "write for instance 5s", ExitCode::usage};
+    return Error{"--hold '" + options.hold + "' is not a valid duration",
+                 {},
+                 "write for instance 5s",
+                 ExitCode::usage};
   auto server =
       LennutServer::bind(service, {*proxy, *clients, std::chrono::duration_cast<Clock::duration>(*hold)});
   if (!server) {
@@ -106,7 +110,7 @@ Result<std::unique_ptr<Serving>> make_server(Service& service, const Options& op
 }
 
 Result<std::unique_ptr<Serving>> make_client(Service& service, const Options& options) {
-  auto server = endpoint(options.server_addr), to = endpoint(options.proxy_to);
+  auto server = dialled_endpoint(options.server_addr), to = dialled_endpoint(options.proxy_to);
   if (!server) return server.error();
   if (!to) return to.error();
   auto client = LennutClient::make(service, {.server = *server, .to = *to, .idle = options.idle});

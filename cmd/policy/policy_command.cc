@@ -15,16 +15,16 @@
 namespace nsrun {
 namespace {
 
-constexpr auto usage_text = R"(nsrun policy: what policy files say
+constexpr auto usage_text = R"(nsrun policy checks and explains policy files.
 
-  nsrun policy check [--time] FILE...     are they right, what is in them, and
-                                          how long loading and judging take
+  nsrun policy check [--time] FILE...     are the files valid; with --time, how
+                                          long loading and judging take
   nsrun policy explain [--json] FILE... SUBJECT
-                                          what becomes of a flow, and why:
+                                          what happens to a flow, and why:
                                           tcp/HOST:PORT, udp/HOST:PORT,
                                           icmp/HOST, dns/NAME
 
-Status: 0 right, allowed; 1 not allowed; 2 wrong. See nsrun(1).
+Status: 0 valid, allowed; 1 not allowed; 2 invalid. See nsrun-policy(5).
 )";
 
 constexpr int refused = 1;

@@ -13,13 +13,13 @@ constexpr auto help = R"(nsrun forward connects clients of one endpoint to anoth
 
   tcp://HOST:PORT  udp://HOST:PORT   no HOST, or *: all addresses of a listener
   tls://HOST:PORT?cert=FILE&key=FILE[&ca=FILE][&alpn=a,b]
-                            listens; with ca it takes only clients whose
-                            certificate that vouches for
+                            listens; with ca it accepts only clients with a
+                            certificate signed by that authority
   tls://HOST:PORT[?ca=FILE][&cert=FILE&key=FILE][&alpn=a,b][&name=HOST][&verify=no]
-                            dials; the server has to prove to be HOST
+                            dials; the server has to prove that it is HOST
   unix:///PATH  unix+dgram:///PATH   ?mode=0660 of a listener's file
   vsock://CID:PORT          a virtual machine, or from inside host or any
-  hvsock:///PATH:PORT       likewise at the unix socket of Firecracker's or
+  hvsock:///PATH:PORT       the same at the unix socket of Firecracker's or
                             Cloud Hypervisor's vsock device
 
 )" SERVICE_HELP;

@@ -10,8 +10,10 @@
 #include <cstdlib>
 
 #include "cmd/choose.h"
+#include "cmd/hide_password.h"
 #include "cmd/reporter.h"
 #include "cmd/service/sd_notify.h"
+#include "host/service/loop_watchdog.h"
 #include "host/service/service_loop.h"
 #include "host/settings/units.h"
 
@@ -26,7 +28,8 @@ Result<Clock::duration> drain_limit(const std::string& text) {
   auto time = parse_time(text);
   if (!time) time = parse_time(text + "s");
   if (time) return std::chrono::duration_cast<Clock::duration>(*time);
-  return Error{"--drain '" + text + "' is no time", {}, "write seconds, or 500ms, 2min", ExitCode::usage};
+  return Error{
+      "--drain '" + text + "' is not a valid duration", {}, "write seconds, or 500ms, 2min", ExitCode::usage};
 }
 
 Result<void> check_ready_fd(int fd) {
@@ -89,6 +92,7 @@ Result<int> serve_to_the_end(const ServiceOptions& options, const MakeServing& m
   auto serving = make(service);
   if (!serving) return serving.error();
   service.begin();
+  const LoopWatchdog watchdog(context);
   std::optional<int> status;
   std::exception_ptr failure;
   auto over = [&](std::exception_ptr thrown) {
@@ -100,7 +104,7 @@ Result<int> serve_to_the_end(const ServiceOptions& options, const MakeServing& m
   context.run_for(last_words);
   (*reporter)->sum_up();
   if (failure) std::rethrow_exception(failure);
-  // A name that is being looked up cannot be interrupted (getaddrinfo), and the loop's end would wait for it.
+  // What has not ended by now is not waited for.
   if (!context.stopped()) std::_Exit(*status);
   return *status;
 }
@@ -129,9 +133,10 @@ int serve(const ServiceOptions& options, const MakeServing& make) {
 }
 
 std::optional<int> parse_words(CLI::App& app, int argc, char** argv, const char* help) {
-  bool help_wanted = false;
+  bool help_wanted = false, version_wanted = false;
   app.set_help_flag();
   app.add_flag("-h,--help", help_wanted);
+  app.add_flag("-V,--version", version_wanted);
   std::vector<std::string> words;
   for (int i = argc - 1; i > 0; --i) {  // CLI11 takes them from the back
     std::string word = argv[i];
@@ -150,7 +155,9 @@ std::optional<int> parse_words(CLI::App& app, int argc, char** argv, const char*
   } catch (const CLI::ParseError& error) {
     return misused(error.what());
   }
+  hide_passwords(argc, argv);
   if (help_wanted) return std::fputs(help, stdout) < 0;
+  if (version_wanted) return std::fputs("nsrun " NSRUN_VERSION "\n", stdout) < 0;
   return std::nullopt;
 }
 

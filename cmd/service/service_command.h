@@ -44,20 +44,22 @@ using MakeServing = std::function<Result<std::unique_ptr<Serving>>(Service&)>;
 
 #define SERVICE_HELP                                                                \
   "      --log FILE            a JSON line for each flow (\"-\": standard error)\n" \
-  "      --summary             at the end, who was connected to what\n"             \
+  "      --summary             at the end, which clients were connected to what\n"  \
   "      --control SOCKET      nsrun ctl SOCKET flows|stats|top|cut\n"              \
-  "      --ready-fd N          is written a line once clients are taken; systemd\n" \
-  "                            is told as well\n"                                   \
-  "      --drain TIME          for what lives to end after SIGTERM (default 10s)\n" \
+  "      --ready-fd N          gets a line when clients are accepted; systemd is\n" \
+  "                            notified as well\n"                                  \
+  "      --drain TIME          how long live connections may go on after SIGTERM\n" \
+  "                            (default 10s)\n"                                     \
   "      --latency auto|low|cpu  look for work before sleeping: while that pays\n"  \
   "                            (default), always, never\n"                          \
-  "  -q, --quiet               no warnings\n"
+  "  -q, --quiet               no warnings\n"                                       \
+  "  -h, --help; -V, --version\n"
 
 // The status to end with; what went wrong was said.
 int serve(const ServiceOptions& options, const MakeServing& make);
 
-// Parses the words of a subcommand; `help` is printed for --help. Nothing: go on; else the status to end
-// with. Options of more than one letter may have a single dash too.
+// Parses the words of a subcommand; `help` is printed for --help, the version for --version. Nothing: go on;
+// else the status to end with. Options of more than one letter may have a single dash too.
 std::optional<int> parse_words(CLI::App& app, int argc, char** argv, const char* help);
 
 }  // namespace nsrun

@@ -1,4 +1,3 @@
-#include "cmd/hide_password.h"
 #include "cmd/reporter.h"
 #include "cmd/service/service_command.h"
 #include "cmd/tunnel/tunnel_command.h"
@@ -11,35 +10,38 @@
 namespace nsrun {
 namespace {
 
-constexpr auto help = R"(nsrun tunnel client has a server listen, and connects whoever comes there from
-here; the server may be the original vtunnel.
+constexpr auto help = R"(nsrun tunnel client lets a server listen, and connects the clients there from
+this machine; the server may be the original vtunnel.
 
   nsrun tunnel client --server URL --forward PORT=ADDR [--forward …]
 
       --server URL          ws://HOST[:PORT]/ or wss://HOST[:PORT]/
       --forward PORT=ADDR   clients of the server's port are connected to ADDR:
-                            HOST:PORT, tls://HOST:PORT (what comes is plain, and
+                            HOST:PORT, tls://HOST:PORT (clients use no TLS, and
                             the Host of HTTP requests is rewritten), or another
                             endpoint (nsrun forward --help). Port 0: any
-      --token-file FILE     shows the server the token in it
-  -H 'NAME: VALUE'          a header of the request; repeat it
-      --ca FILE             who vouches for the server, in place of the system's
+      --token-file FILE     sends the server the token in it
+  -H 'NAME: VALUE'          a header of the request; can be repeated
+      --ca FILE             the authority of the server's certificate, instead of
+                            the system's
       --cert FILE --key FILE   shown to a server that asks for a certificate
-      --insecure            any server will do
-      --ping-interval TIME  a ping each (default 30s; 0: none); a server that is
-                            silent for two of them is gone
-      --allow MATCH, --deny, --policy FILE …   where forwards may lead, as nsrun
-                            --help has it (default: all lead where they are to)
-      --json                the wire of the original alone
+      --insecure            accept any server
+      --ping-interval TIME  a ping this often (default 30s; 0: none); a server that
+                            is silent for two intervals is treated as gone
+      --stall-limit TIME    a stream that nobody reads for this long, and that
+                            blocks the others (JSON), is reset (default 20s)
+      --allow MATCH, --deny, --policy FILE …   where forwards may lead; see
+                            nsrun --help (default: all forwards are allowed)
+      --json                only the original's protocol
   When the tunnel ends it is opened again, with all its ports: at once, then
-  after 1 to 5 s. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are heeded.
+  after 1 to 5 s. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected.
 
 )" SERVICE_HELP;
 
 struct Options {
   ServiceOptions service;
   PolicyOptions policy;
-  std::string server, token_file, authority, certificate, key, ping_interval = "30s";
+  std::string server, token_file, authority, certificate, key, ping_interval = "30s", stall_limit = "20s";
   std::vector<std::string> forwards, headers;
   bool insecure = false, json = false;
 
@@ -60,6 +62,7 @@ struct Options {
     app.add_option("--cert", certificate)->take_last();
     app.add_option("--key", key)->take_last();
     app.add_option("--ping-interval", ping_interval)->take_last();
+    app.add_option("--stall-limit", stall_limit)->take_last();
     app.add_flag("--insecure", insecure);
     app.add_flag("--json", json);
   }
@@ -67,8 +70,10 @@ struct Options {
 
 Result<std::pair<std::string, std::string>> parse_header(const std::string& text) {
   const auto colon = text.find(':');
-  const Error wrong{
-      "-H '" + text.substr(0, colon) + "' is no header", {}, "write -H 'NAME: VALUE'", ExitCode::usage};
+  const Error wrong{"-H '" + text.substr(0, colon) + "' is not a valid header",
+                    {},
+                    "write -H 'NAME: VALUE'",
+                    ExitCode::usage};
   if (colon == text.npos || colon == 0) return wrong;
   const auto is_odd = [](unsigned char c) { return c < ' ' || c == 0x7f; };
   if (std::any_of(text.begin(), text.end(), is_odd) || text.substr(0, colon).find(' ') != text.npos)
@@ -114,8 +119,10 @@ Result<Clock::duration> interval_of(const std::string& text) {
   if (!time) time = parse_time(text + "s");
   if (time) return std::chrono::duration_cast<Clock::duration>(*time);
   if (text == "0" || text.starts_with('-')) return Clock::duration{};
-  return Error{
-      "--ping-interval '" + text + "' is no time", {}, "write for instance 30s, or 0", ExitCode::usage};
+  return Error{"--ping-interval '" + text + "' is not a valid duration",
+               {},
+               "write for instance 30s, or 0",
+               ExitCode::usage};
 }
 
 class ServingClient final : public Serving {
@@ -126,13 +133,11 @@ class ServingClient final : public Serving {
   Task<Result<void>> begin() override {
     const auto connected = co_await client_->connect();
     if (!connected) co_return as_original(connected.error());
-    for (auto& forward : forwards_) {
-      const std::string to = forward.text;
-      const bool any = forward.port == 0;
-      const auto port = co_await client_->listen(std::move(forward));
-      if (!port) co_return as_original(port.error());
-      if (any && !quiet_) std::fprintf(stderr, "nsrun: port %u leads to %s\n", unsigned{*port}, to.c_str());
-    }
+    // All at once: a server may answer late, or not at all.
+    Scope asking(co_await asio::this_coro::executor);
+    for (auto& forward : forwards_) asking.spawn(listen(std::move(forward)));
+    co_await asking.join();
+    if (misuse_) co_return as_original(*misuse_);
     co_return Result<void>{};
   }
   Task<> end() override {
@@ -141,9 +146,20 @@ class ServingClient final : public Serving {
   }
 
  private:
+  // A port that the server refuses is reported by the client, and asked for again; the others work.
+  Task<> listen(TunnelForward forward) {
+    const std::string to = forward.text;
+    const bool any = forward.port == 0;
+    const auto port = co_await client_->listen(std::move(forward));
+    if (!port && port.error().exit == ExitCode::usage) misuse_ = port.error();
+    if (port && any && !quiet_)
+      std::fprintf(stderr, "nsrun: port %u leads to %s\n", unsigned{*port}, to.c_str());
+  }
+
   const std::unique_ptr<TunnelClient> client_;
   std::vector<TunnelForward> forwards_;
   const bool quiet_;
+  std::optional<Error> misuse_;  // of a forward that can never be
 };
 
 Error misused(std::string what) {
@@ -170,10 +186,12 @@ int tunnel_client_command(int argc, char** argv) {
   if (!rules) return fail(rules.error());
   const auto interval = interval_of(options.ping_interval);
   if (!interval) return fail(interval.error());
-  hide_password(argc, argv, options.server, options.server.size());
+  const auto stall_limit = stall_limit_of(options.stall_limit);
+  if (!stall_limit) return fail(stall_limit.error());
   return serve(options.service, [&](Service& service) -> Result<std::unique_ptr<Serving>> {
-    auto client = TunnelClient::create(service, std::move(*address), std::move(*access),
-                                       {.ping_interval = *interval, .reconnects = true}, std::move(*rules));
+    auto client = TunnelClient::create(
+        service, std::move(*address), std::move(*access),
+        {.ping_interval = *interval, .reconnects = true, .stall_limit = *stall_limit}, std::move(*rules));
     if (!client) return client.error();
     return std::make_unique<ServingClient>(std::move(*client), std::move(*forwards), options.service.quiet);
   });

@@ -3,6 +3,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "host/settings/units.h"
+
 namespace nsrun {
 
 Result<std::string> read_file(const std::string& option, const std::string& path) {
@@ -25,6 +27,14 @@ Result<std::shared_ptr<const TlsIdentity>> read_identity(const std::string& cert
   auto identity = TlsIdentity::from_pem(*chain, *secret);
   if (!identity) return identity.error();
   return std::make_shared<const TlsIdentity>(std::move(*identity));
+}
+
+Result<Clock::duration> stall_limit_of(const std::string& text) {
+  auto time = parse_time(text);
+  if (!time) time = parse_time(text + "s");
+  if (time && time->count() > 0) return std::chrono::duration_cast<Clock::duration>(*time);
+  return Error{
+      "invalid --stall-limit '" + text + "'", {}, "write a time such as 20s or 2min", ExitCode::usage};
 }
 
 Error as_original(Error error) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "host/tls/identity.h"
+#include "runtime/task.h"
 
 namespace nsrun {
 
@@ -18,5 +19,8 @@ Result<std::shared_ptr<const TlsIdentity>> read_identity(const std::string& cert
 // What `nsrun tunnel` ends with where the original would have: it cannot connect, or listen.
 constexpr auto as_vtunnel = static_cast<ExitCode>(1);
 Error as_original(Error error);
+
+// --stall-limit: a time that is not 0.
+Result<Clock::duration> stall_limit_of(const std::string& text);
 
 }  // namespace nsrun

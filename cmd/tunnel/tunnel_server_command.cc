@@ -18,19 +18,21 @@ connect to it; the original vtunnel's may, too.
   nsrun tunnel server [OPTIONS]
 
       --port PORT           where clients connect (default 3001)
-      --host ADDR           at this address alone (default: all)
-      --proxy PORT          an HTTP proxy on 127.0.0.1: what clients forward to by
-                            a name that is not their own machine's leads to them,
-                            all else to where --allow … let it, or without such
-                            anywhere but this machine
-      --token-file FILE     clients have to show the token in it
+      --host ADDR           only at this address (default: all)
+      --proxy PORT          an HTTP proxy on 127.0.0.1: names to which clients
+                            forward lead to these clients; everything else goes
+                            where --allow … allows it, or without such rules
+                            anywhere except this machine
+      --token-file FILE     clients have to send the token in it
       --tls-cert FILE --tls-key FILE    TLS (wss://), with this certificate
-      --tls-client-ca FILE  clients have to show a certificate that this vouches for
-      --allow-listen PORT[-PORT]        the ports that clients may have; repeat it
-                            (default: all). They are on 127.0.0.1
-      --allow MATCH, --deny, --policy FILE …   whom clients may have dialled from
-                            here, as nsrun --help has it (default: nobody)
-      --json                the wire of the original alone
+      --tls-client-ca FILE  clients need a certificate signed by this authority
+      --allow-listen PORT[-PORT]        the ports that clients may have, on
+                            127.0.0.1 (default: all); can be repeated
+      --allow MATCH, --deny, --policy FILE …   where this server dials for
+                            clients; see nsrun --help (default: nowhere)
+      --stall-limit TIME    a stream that nobody reads for this long, and that
+                            blocks the others (JSON), is reset (default 20s)
+      --json                only the original's protocol
   /health answers 200 "ok".
 
 )" SERVICE_HELP;
@@ -38,7 +40,7 @@ connect to it; the original vtunnel's may, too.
 struct Options {
   ServiceOptions service;
   PolicyOptions policy;
-  std::string host, token_file, certificate, key, client_authority;
+  std::string host, token_file, certificate, key, client_authority, stall_limit = "20s";
   std::uint16_t port = 3001;
   std::optional<std::uint16_t> proxy;
   std::vector<std::string> ports;
@@ -50,6 +52,7 @@ struct Options {
     app.add_option("--port", port)->take_last();
     app.add_option("--host", host)->take_last();
     app.add_option("--proxy", proxy)->take_last();
+    app.add_option("--stall-limit", stall_limit)->take_last();
     app.add_option("--token-file", token_file)->take_last();
     app.add_option("--tls-cert", certificate)->take_last();
     app.add_option("--tls-key", key)->take_last();
@@ -70,7 +73,7 @@ Result<TunnelServer::Ports> parse_ports(const std::string& text) {
   const auto first = number(text.substr(0, dash));
   const auto last = dash == text.npos ? first : number(text.substr(dash + 1));
   if (first && last && *first <= *last) return TunnelServer::Ports{*first, *last};
-  return Error{"--allow-listen '" + text + "' is no range of ports",
+  return Error{"--allow-listen '" + text + "' is not a valid range of ports",
                {},
                "write PORT or PORT-PORT; 0 lets clients have any that is free",
                ExitCode::usage};
@@ -98,11 +101,15 @@ Result<TunnelServer::Options> server_options(const Options& options, const CLI::
   if (!token) return token.error();
   made.upgrade.token = std::move(*token);
   made.upgrade.takes_binary = !options.json;
+  made.upgrade.name = options.host;
   for (const auto& text : options.ports) {
     const auto ports = parse_ports(text);
     if (!ports) return ports.error();
     made.ports.push_back(*ports);
   }
+  const auto stall_limit = stall_limit_of(options.stall_limit);
+  if (!stall_limit) return stall_limit.error();
+  made.stall_limit = *stall_limit;
   auto rules = load_rules(options.policy, app);
   if (!rules) return rules.error();
   made.rules = std::move(*rules);

@@ -1,8 +1,12 @@
 #include "cmd/wake/wake_options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <climits>
 
 #include "host/wake/wake_config.h"
+#include "host/wake/wake_labels.h"
 
 namespace nsrun {
 namespace {
@@ -17,6 +21,12 @@ std::string command_of(const std::vector<std::string>& words) {
   std::string line;
   for (auto word = dashes == words.end() ? words.begin() : dashes + 1; word != words.end(); ++word)
     line += (line.empty() ? "" : " ") + *word;
+  return line;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string line;
+  for (const auto& word : words) line += (line.empty() ? "" : ",") + word;
   return line;
 }
 
@@ -37,16 +47,18 @@ void WakeOptions::declare(CLI::App& app) {
   };
   add("--config", config);
   add("--docker", docker);
+  app.add_option("--from-labels", labels)->expected(0, 1);
   of_group_ = {app.add_option("--listen", listen)->take_all(),
                add("--exec", exec),
                add("--systemd", systemd),
-               add("-g,--group", group),
+               app.add_option("-g,--group", group)->allow_extra_args(false)->take_all(),
                add("-p,--port", port),
                add("--host", host),
                add("--name", name),
                add("--idle", idle),
                add("--idle-by", idle_by),
                add("--threshold", threshold),
+               add("--wake-threshold", wake_threshold),
                add("--probe", probe),
                add("--start-timeout", start_timeout),
                add("--stop-timeout", stop_timeout),
@@ -56,18 +68,34 @@ void WakeOptions::declare(CLI::App& app) {
 }
 
 Result<std::vector<WakeSpec>> WakeOptions::groups() const {
-  if (config.empty()) {
-    auto asked = group_of_words();
-    if (!asked) return asked.error();
-    std::vector<WakeSpec> one;
-    one.push_back(std::move(*asked));
-    return one;
+  if (!labels.empty()) return groups_of_labels();
+  if (!config.empty()) {
+    if (auto checked = check_alone("--config"); !checked) return checked.error();
+    return read_wake_config(config, docker);
   }
+  auto asked = group_of_words();
+  if (!asked) return asked.error();
+  std::vector<WakeSpec> one;
+  one.push_back(std::move(*asked));
+  return one;
+}
+
+// What a file or labels say is not for options to say, too.
+Result<void> WakeOptions::check_alone(const std::string& source) const {
   const auto given = std::ranges::find_if(of_group_, [](const auto* option) { return option->count() > 0; });
-  if (given != of_group_.end() || !sandbox.empty())
-    return misused((sandbox.empty() ? (*given)->get_name() : "--sandbox") + " beside --config",
-                   "write it into the file, for the group it is meant for");
-  return read_wake_config(config, docker);
+  if (given == of_group_.end() && sandbox.empty()) return {};
+  return misused((sandbox.empty() ? (*given)->get_name() : "--sandbox") + " beside " + source,
+                 "write it there, for the group it is meant for");
+}
+
+// A container's host name is the beginning of its id, where nothing else is asked for.
+Result<std::vector<WakeSpec>> WakeOptions::groups_of_labels() const {
+  if (!config.empty()) return misused("--from-labels beside --config", "give one of them");
+  if (auto checked = check_alone("--from-labels"); !checked) return checked.error();
+  if (!labels.front().empty()) return read_wake_labels(docker, labels.front());
+  char own[HOST_NAME_MAX + 1] = {};
+  ::gethostname(own, HOST_NAME_MAX);
+  return read_wake_labels(docker, own);
 }
 
 Result<WakeSpec> WakeOptions::group_of_words() const {
@@ -77,7 +105,7 @@ Result<WakeSpec> WakeOptions::group_of_words() const {
   if (auto taken = take_times(spec); !taken) return taken.error();
   if (auto taken = take_use(spec); !taken) return taken.error();
   spec.probe = probe;
-  spec.options.name = name.empty() ? short_name(exec + systemd + group + command_of(sandbox)) : name;
+  spec.options.name = name.empty() ? short_name(exec + systemd + joined(group) + command_of(sandbox)) : name;
   return spec;
 }
 
@@ -86,7 +114,8 @@ Result<void> WakeOptions::take_what_starts(WakeSpec& spec) const {
   if (count != 1)
     return misused(
         count == 0 ? "there is nothing to start" : "there is more than one thing to start",
-        "give one of --group GROUP, --exec COMMAND, --systemd UNIT, --sandbox -- COMMAND and --config FILE");
+        "give one of --group GROUP, --exec COMMAND, --systemd UNIT, --sandbox -- COMMAND, --config FILE and "
+        "--from-labels");
   if (user && systemd.empty()) return misused("--user without --systemd", "leave it out");
   for (const auto* option : of_containers_)
     if (group.empty() && option->count() > 0)
@@ -96,7 +125,10 @@ Result<void> WakeOptions::take_what_starts(WakeSpec& spec) const {
   spec.sandbox = sandbox;
   spec.systemd = systemd;
   spec.systemd_user = user;
-  if (!group.empty()) spec.labels = labels_of_group(group);
+  for (const auto& each : group) {
+    const auto its = labels_of_group(each);
+    spec.labels.insert(spec.labels.end(), its.begin(), its.end());
+  }
   spec.docker = docker;
   spec.uses_health = !no_health;
   spec.pauses = sleep == "pause";
@@ -109,9 +141,9 @@ Result<void> WakeOptions::take_forwards(WakeSpec& spec) const {
     return misused(port.empty() ? "--host needs --port" : "--port needs --host",
                    "for instance --port 5001 --host localhost:5000");
   if (!port.empty()) {
-    if (!parse_port(port)) return misused("--port '" + port + "' is no port", "it is 1 to 65535");
+    if (!parse_port(port)) return misused("--port '" + port + "' is not a valid port", "it is 1 to 65535");
     if (!EndpointUrl::parse("tcp://" + host))
-      return misused("--host '" + host + "' is no HOST:PORT", "for instance localhost:5000");
+      return misused("--host '" + host + "' is not a valid HOST:PORT", "for instance localhost:5000");
     all.push_back("tcp://:" + port + "=tcp://" + host);
   }
   if (all.empty())
@@ -144,6 +176,8 @@ Result<void> WakeOptions::take_use(WakeSpec& spec) const {
     if (auto taken = take_idle_by(idle_by, spec.options); !taken) return taken;
   if (!threshold.empty())
     if (auto taken = take_threshold(threshold, spec.options); !taken) return taken;
+  if (!wake_threshold.empty())
+    if (auto taken = take_wake_threshold(wake_threshold, spec.options); !taken) return taken;
   return {};
 }
 

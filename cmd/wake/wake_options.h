@@ -13,9 +13,12 @@ namespace nsrun {
 struct WakeOptions {
   std::vector<std::string> listen;
   std::vector<std::string> sandbox;  // what came after --sandbox
-  std::string exec, systemd, group, config, docker;
+  std::vector<std::string> group;    // several are one, and wake together
+  std::vector<std::string> labels;   // --from-labels: empty text for our own container
+  std::string exec, systemd, config, docker;
   std::string port, host;  // as proxytainer has them
-  std::string name, idle = "300", idle_by, threshold, probe, start_timeout = "60", stop_timeout = "10";
+  std::string name, idle = "300", idle_by, threshold, wake_threshold, probe, start_timeout = "60",
+                    stop_timeout = "10";
   std::string sleep = "stop";
   bool user = false, no_health = false;
 
@@ -24,6 +27,8 @@ struct WakeOptions {
   Result<std::vector<WakeSpec>> groups() const;
 
  private:
+  Result<void> check_alone(const std::string& source) const;
+  Result<std::vector<WakeSpec>> groups_of_labels() const;
   Result<WakeSpec> group_of_words() const;
   Result<void> take_what_starts(WakeSpec& spec) const;
   Result<void> take_forwards(WakeSpec& spec) const;

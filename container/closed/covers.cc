@@ -38,7 +38,7 @@ struct AllowedSocket {
 };
 
 Error no_socket(const std::string& path, int number) {
-  return {"--allow-unix '" + path + "' is no unix socket", errno_code(number),
+  return {"--allow-unix '" + path + "' is not a unix socket", errno_code(number),
           "it has to be there, and bound, when nsrun starts", ExitCode::usage};
 }
 

@@ -20,8 +20,8 @@ Result<UniqueFd> trap_doors() {
   if (listener) return listener;
   if (errno == EBUSY)
     return Error{doing, errno_code(EBUSY),
-                 "another sandbox that traps calls is around this one; --allow-unix '*' does without"};
-  return Error{doing, errno_code(), "it takes Linux 5.19 or later; --allow-unix '*' does without"};
+                 "nsrun runs inside another sandbox that traps calls; --allow-unix '*' needs no trap"};
+  return Error{doing, errno_code(), "this needs Linux 5.19 or later; --allow-unix '*' does not"};
 }
 
 }  // namespace nsrun

@@ -63,12 +63,12 @@ struct Request {
 
 bool take_request(Message message, Request& into) {
   into.listens = message.type == MessageType::listen_unix;
-  if ((!into.listens && message.type != MessageType::connect_unix) ||
-      message.body.size() < sizeof into.call || message.fds.size() != 2)
+  if ((!into.listens && message.type != MessageType::connect_unix) || message.body.size() < sizeof into.call)
     return false;
   into.backlog = message.number;
   std::memcpy(&into.call, message.body.data(), sizeof into.call);
   into.address = message.body.substr(sizeof into.call);
+  if (message.fds.size() != 2) return true;  // they found no room here (EMFILE)
   into.socket = std::move(message.fds[0]);
   into.caller = std::move(message.fds[1]);
   return true;
@@ -222,6 +222,10 @@ bool Doorkeeper::serve() {
   if (!*message) return false;
   Request request;
   if (!take_request(std::move(**message), request)) return true;
+  if (!request.socket || !request.caller) {
+    answer_call(listener_.get(), request.call, EMFILE);
+    return true;
+  }
   const pid_t child = ::fork();
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -1,26 +1,17 @@
 #include "container/closed/file_identity.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <optional>
 
+#include "container/closed/mount_table.h"
 #include "container/closed/proc_text.h"
 
 namespace nsrun {
 namespace {
 
-constexpr unsigned minor_bits = 20;  // MINORBITS of linux/kdev_t.h
-
-// A line of /proc/PID/mountinfo: id, parent's id, major:minor, … (proc_pid_mountinfo(5)).
-std::optional<std::uint64_t> device_of_mount(const std::string& mounts, std::uint64_t wanted) {
-  for (std::size_t at = 0; at < mounts.size();) {
-    const auto end = std::min(mounts.size(), mounts.find('\n', at));
-    unsigned id = 0, parent = 0, major = 0, minor = 0;
-    if (std::sscanf(mounts.c_str() + at, "%u %u %u:%u ", &id, &parent, &major, &minor) == 4 && id == wanted)
-      return std::uint64_t{major} << minor_bits | minor;
-    at = end + 1;
-  }
+std::optional<std::uint64_t> device_of_mount(const std::string& mountinfo, std::uint64_t wanted) {
+  for (const MountEntry& mount : parse_mounts(mountinfo))
+    if (mount.id == wanted) return mount.device;
   return std::nullopt;
 }
 

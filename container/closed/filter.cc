@@ -14,18 +14,27 @@
 //   kill(0), setpriority and ioprio_set of one's own group, where that group is shared with processes
 //   outside:
 //                        a pid namespace does not divide it. (Any other group has no number inside.)
+//   sigaction of SIGTTIN and SIGTTOU, with such a group
+//                        are not carried out, and succeed. Both stay ignored: a process that uses the
+//                        terminal from its background would stop the whole group by them.
+//   prlimit64, sched_set*, setpriority, ioprio_set of process 1 or of a whole user
+//                        the agent is process 1, and mostly has the guest's user id, which is all that these
+//                        calls look for. A container inside has a process 1 of its own, and may not either.
 //   add_key, request_key, keyctl
 //                        keyrings are the user's, not the namespace's: their numbers are in /proc/keys.
 //   io_uring, socketcall do all this unseen (seccomp_rules.h).
 
 #include "container/closed/filter.h"
 
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <utility>
 
 #include "container/seccomp_rules.h"
 
@@ -33,8 +42,10 @@ namespace nsrun {
 namespace {
 
 constexpr std::uint32_t allowed_families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
-constexpr std::uint32_t ioprio_who_group = 2;  // IOPRIO_WHO_PGRP: linux/ioprio.h is no C++
-constexpr std::uint32_t type_bits = 0xf;       // SOCK_TYPE_MASK of linux/net.h: the others are flags
+// linux/ioprio.h is not valid C++: IOPRIO_WHO_PROCESS, _PGRP, _USER
+constexpr std::uint32_t ioprio_who_process = 1, ioprio_who_group = 2, ioprio_who_user = 3;
+constexpr std::uint32_t agent_pid = 1;
+constexpr std::uint32_t type_bits = 0xf;  // SOCK_TYPE_MASK of linux/net.h: the others are flags
 
 // Calls `act` with the largest aligned blocks [first, first + 2^bits) of numbers, each of which is one
 // comparison under a mask, that hold no allowed family.
@@ -76,6 +87,38 @@ int forbid_own_group(scmp_filter_ctx filter) {
                             int_argument(1, 0));
 }
 
+// 0, not an error: runtimes set a handler for every signal, and give up where that fails.
+int keep_terminal_stops_ignored(scmp_filter_ctx filter) {
+  constexpr auto pretended = SCMP_ACT_ERRNO(0);
+  int failed = 0;
+  for (const std::uint32_t signal : {SIGTTIN, SIGTTOU}) {
+    for (const int call : {SCMP_SYS(rt_sigaction), SCMP_SYS(sigaction)})
+      failed |= ::seccomp_rule_add(filter, pretended, call, 2, int_argument(0, signal),
+                                   scmp_arg_cmp{1, SCMP_CMP_NE, 0, 0});
+    failed |= ::seccomp_rule_add(filter, pretended, SCMP_SYS(signal), 1, int_argument(0, signal));
+  }
+  return failed;
+}
+
+// What a process may set on another of the same user.
+int forbid_setting_agent(scmp_filter_ctx filter) {
+  const auto forbidden = SCMP_ACT_ERRNO(EPERM);
+  int failed = 0;
+  for (const int call : {SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setattr), SCMP_SYS(sched_setparam),
+                         SCMP_SYS(sched_setscheduler)})
+    failed |= ::seccomp_rule_add(filter, forbidden, call, 1, int_argument(0, agent_pid));
+  const std::pair<int, std::array<std::uint32_t, 2>> by_kind[] = {
+      {SCMP_SYS(setpriority), {PRIO_PROCESS, PRIO_USER}},
+      {SCMP_SYS(ioprio_set), {ioprio_who_process, ioprio_who_user}},
+  };
+  for (const auto& [call, kinds] : by_kind)
+    failed |= ::seccomp_rule_add(filter, forbidden, call, 2, int_argument(0, kinds[0]),
+                                 int_argument(1, agent_pid)) |
+              ::seccomp_rule_add(filter, forbidden, call, 1, int_argument(0, kinds[1]));
+  return failed | ::seccomp_rule_add(filter, forbidden, SCMP_SYS(prlimit64), 2, int_argument(0, agent_pid),
+                                     scmp_arg_cmp{2, SCMP_CMP_NE, 0, 0});
+}
+
 int forbid_typing(scmp_filter_ctx filter) {
   int failed = 0;
   for (const std::uint32_t request : {TIOCSTI, TIOCLINUX})
@@ -91,12 +134,13 @@ int forbid_keyrings(scmp_filter_ctx filter) {
 }
 
 bool add_rules(scmp_filter_ctx filter, const ClosedFilterOptions& options) {
-  int failed = forbid_typing(filter) | forbid_keyrings(filter) | forbid_io_uring(filter);
+  int failed = forbid_typing(filter) | forbid_keyrings(filter) | forbid_setting_agent(filter) |
+               forbid_io_uring(filter);
   for (const int call : {SCMP_SYS(socket), SCMP_SYS(socketpair)}) {
     failed |= forbid_families(filter, call);
     if (!options.unix_datagrams) failed |= forbid_unix_datagrams(filter, call);
   }
-  if (options.shared_group) failed |= forbid_own_group(filter);
+  if (options.shared_group) failed |= forbid_own_group(filter) | keep_terminal_stops_ignored(filter);
   failed |= forbid_socketcall(filter);
   return failed == 0;
 }

@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <sys/syscall.h>
 
+#include <cstdint>
 #include <sstream>
 #include <vector>
 

@@ -24,7 +24,7 @@ Result<ControlClient> ControlClient::connect(const std::string& path) {
   }
   if (auto known = check_peer(socket->get()); !known)
     return Error{"what listens at " + path +
-                 " is no nsrun of this account and user namespace, or runs in a sandbox"};
+                 " is not an nsrun of this account and user namespace, or runs in a sandbox"};
   ::fcntl(socket->get(), F_SETFL, 0);
   return ControlClient(std::move(*socket));
 }

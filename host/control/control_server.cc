@@ -4,10 +4,13 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <boost/asio/post.hpp>
 #include <boost/json/serialize.hpp>
 #include <cerrno>
 
 #include "host/control/peer.h"
+#include "host/listen/accept_error.h"
+#include "runtime/descriptor_reserve.h"
 
 namespace nsrun {
 namespace {
@@ -20,6 +23,12 @@ boost::json::object refusal(const Error& error) { return {{"ok", false}, {"error
 void send_at_once(int client, const Error& error) {
   const std::string line = boost::json::serialize(refusal(error)) + "\n";
   (void)!::send(client, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+// Flows may have taken all other descriptors.
+UniqueFd accept_client(int listening) {
+  const UseDescriptorReserve reserve;
+  return UniqueFd(::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 struct Counted {
@@ -53,17 +62,27 @@ Task<> ControlServer::accept() {
   ask_for_senders(socket_.fd());
   Descriptor listening(tasks_.executor(), ::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 3));
   for (;;) {
-    UniqueFd client(::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    UniqueFd client = accept_client(socket_.fd());
     if (client) {
       ask_for_senders(client.get());
       if (clients_ < most_clients)
         tasks_.spawn(serve(std::move(client)));
       else
         send_at_once(client.get(), {"too many are connected to the control socket", {}, "end one of them"});
-    } else if (errno == EAGAIN) {
-      if (!co_await readable(listening)) co_return;
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      co_await sleep_for(pause_without_descriptors);
+      continue;
+    }
+    switch (accept_error(errno)) {
+      case AcceptError::none_waiting:
+        if (!co_await readable(listening)) co_return;
+        break;
+      case AcceptError::without_resources:
+        co_await sleep_for(pause_without_descriptors);
+        break;
+      case AcceptError::of_one_client:
+        co_await asio::post(tasks_.executor(), use_task);
+        break;
+      case AcceptError::not_listening:
+        co_return;
     }
   }
 }

@@ -51,9 +51,10 @@ Task<FaultCommands::Answer> FaultCommands::add(Request request) {
                     {},
                     "start nsrun with some (--fault packets:loss=1%), and change those"};
   rule->where = "control";
-  std::vector<Rule> added = reload_.added();
-  added.push_back(std::move(*rule));
-  const auto done = co_await reload_.set_added(std::move(added));
+  const auto done = co_await reload_.change_added([&](std::vector<Rule>& added) {
+    added.push_back(*rule);
+    return true;
+  });
   if (!done) co_return done.error();
   co_return list_now();
 }
@@ -70,11 +71,10 @@ Task<FaultCommands::Answer> FaultCommands::remove(Request request) {
   if (!known || known->faults->spec()->text.empty())
     co_return Error{"no fault has the match '" + wanted + "'", {}, "\"fault.list\" tells which there are"};
   known->faults->replace({});
-  std::vector<Rule> added = reload_.added();
-  if (std::erase_if(added, [&](const Rule& rule) { return match_of(rule) == wanted; }) > 0) {
-    const auto done = co_await reload_.set_added(std::move(added));
-    if (!done) co_return done.error();
-  }
+  const auto done = co_await reload_.change_added([&](std::vector<Rule>& added) {
+    return std::erase_if(added, [&](const Rule& rule) { return match_of(rule) == wanted; }) > 0;
+  });
+  if (!done) co_return done.error();
   co_return list_now();
 }
 

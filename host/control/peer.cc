@@ -18,6 +18,8 @@
 #include <cstring>
 #include <string>
 
+#include "runtime/descriptor_reserve.h"
+
 namespace nsrun {
 namespace {
 
@@ -26,7 +28,7 @@ constexpr int so_pass_pidfd = 76, so_peer_pidfd = 77, scm_pidfd = 4;
 constexpr std::size_t most_descriptors = 253;  // of one message (SCM_MAX_FD)
 
 Error refused(std::string why) {
-  return {"the control socket does not hear this process: " + std::move(why),
+  return {"the control socket refuses this process: " + std::move(why),
           {},
           "it is for processes of the same account and user namespace as nsrun, outside of every sandbox"};
 }
@@ -89,6 +91,7 @@ Received receive_from_sender(int socket, void* into, std::size_t size) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
+  const UseDescriptorReserve reserve;  // for the descriptor of the sender's process
   received.size = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (received.size < 0) return received;
   for (auto* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
@@ -99,12 +102,14 @@ Received receive_from_sender(int socket, void* into, std::size_t size) {
 Result<void> check_sender(const Received& received) {
   if (received.sender <= 0) return refused("the kernel does not say who it is");
   if (received.pidfd) return check_process(received.sender, received.pidfd.get());
+  const UseDescriptorReserve reserve;
   const UniqueFd process = open_process(received.sender);
   if (!process) return refused("it has ended");
   return check_process(received.sender, process.get());
 }
 
 Result<void> check_peer(int socket) {
+  const UseDescriptorReserve reserve;
   ucred who{};
   socklen_t size = sizeof who;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.pid <= 0)

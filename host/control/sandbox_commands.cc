@@ -11,8 +11,8 @@ constexpr std::size_t most_rules_told = 1000;  // of a policy, in one answer
 
 json::object in_words(const PublishedPort& port) {
   return {{"protocol", to_string(port.protocol)},
-          {"address", port.listen.address == IpAddress{} ? "*" : port.listen.address.to_string()},
-          {"host_port", port.listen.port},
+          {"address", port.address ? port.address->to_string() : "*"},
+          {"host_port", port.host_port},
           {"guest_port", port.guest_port}};
 }
 
@@ -27,7 +27,12 @@ Result<std::vector<PublishedPort>> ports_of(const json::object& request) {
 SandboxCommands::SandboxCommands(Parts parts)
     : parts_(std::move(parts)),
       flows_(parts_.loops, parts_.counters,
-             [this](json::object& stats) { stats["capturing"] = parts_.sandbox.capture.is_running(); }),
+             [this](json::object& stats) {
+               stats["capturing"] = parts_.sandbox.capture.is_running();
+               const auto& memory = parts_.sandbox.memory;
+               stats["memory"] = {{"used", std::uint64_t{memory.used()}},
+                                  {"limit", std::uint64_t{memory.limit()}}};
+             }),
       faults_(parts_.sandbox, parts_.reload) {}
 
 ControlCommands SandboxCommands::commands() {

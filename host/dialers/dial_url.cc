@@ -124,16 +124,25 @@ Made dialer_from_url(std::string_view url, Executor executor) {
   const auto* scheme = find_scheme(url);
   if (!scheme) {
     const std::string name(scheme_of(url));
-    return misuse(name.empty() ? "it is no URL" : "the scheme '" + name + "' is unknown", accepted_forms());
+    return misuse(name.empty() ? "it is not a URL" : "the scheme '" + name + "' is unknown",
+                  accepted_forms());
   }
   auto parts = take_apart(url, *scheme);
   if (!parts) return misuse("the " + std::string(scheme->name) + " URL is malformed", scheme->form);
+  const auto& [address, port] = parts->proxy.endpoint;
+  if (parts->has_host && parts->proxy.name.empty() && address.is_unspecified())
+    return misuse(address.to_string() + " is not the address of a host", scheme->form);
   return scheme->make(std::move(*parts), executor);
 }
 
 bool resolves_names(std::string_view url) {
   const auto* scheme = find_scheme(url);
   return scheme ? scheme->resolves_names : is_tunnel_url(url) || EndpointUrl::is_scheme(scheme_of(url));
+}
+
+bool dials_directly(std::string_view url) {
+  const auto* scheme = find_scheme(url);
+  return scheme && scheme->make == make_direct;
 }
 
 }  // namespace nsrun

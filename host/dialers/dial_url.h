@@ -24,5 +24,7 @@ Result<std::unique_ptr<Dialer>> dialer_from_url(std::string_view url, Executor e
 // Whether that dialer takes names as they are (socks5h, http, tunnels, endpoints), so that nothing need be
 // resolved on the host. False for a URL that is none of ours.
 bool resolves_names(std::string_view url);
+// Whether it is direct://, which is what a host does without a dialer.
+bool dials_directly(std::string_view url);
 
 }  // namespace nsrun

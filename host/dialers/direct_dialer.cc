@@ -7,16 +7,19 @@
 #include <cstring>
 
 #include "host/dialers/connect_socket.h"
+#include "host/keepalive.h"
 #include "host/socket_connection.h"
+#include "runtime/undelivered.h"
 
 namespace nsrun {
 namespace {
 
 using Dialled = Result<std::unique_ptr<Connection>>;
 
-constexpr int keepalive_idle = 60;        // seconds of silence, then the peer is asked
-constexpr int keepalive_interval = 30;    // seconds between further questions
 constexpr int datagram_buffer = 1 << 20;  // bytes; the kernel caps it at net.core.{r,w}mem_max
+// An echo has no port, but getpeername(2) knows no peer without one (inet_getname in the kernel's
+// net/ipv4/af_inet.c).
+constexpr std::uint16_t any_port = 7;
 constexpr std::string_view loopback_congestion_control = "reno";
 
 void set_option(int socket, int level, int name, int value) {
@@ -55,9 +58,7 @@ Result<UniqueFd> open_socket(const Target& target, int type, int protocol) {
 
 void prepare_tcp(int socket, const Endpoint& far) {
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval);
+  set_keepalive(socket);
   // Pacing algorithms (bbr) only slow a link that loses nothing.
   if (far.address.is_loopback())
     ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, loopback_congestion_control.data(),
@@ -86,19 +87,28 @@ Task<Dialled> dial_tcp(Executor executor, const Target& target) {
   co_return std::make_unique<SocketConnection>(executor, std::move(*connected));
 }
 
-Dialled connect_datagram(Executor executor, const Target& target, UniqueFd socket) {
+// `mappings`: null where the source has no port to keep.
+Dialled connect_datagram(Executor executor, const Target& target, UniqueFd socket, UdpMappings* mappings) {
   set_option(socket.get(), SOL_SOCKET, SO_RCVBUF, datagram_buffer);
   set_option(socket.get(), SOL_SOCKET, SO_SNDBUF, datagram_buffer);
-  const SocketAddress address(target.endpoint);
-  if (::connect(socket.get(), address.get(), address.length) < 0)
-    return errno_error("cannot send to " + target.to_string());
+  keep_errors(socket.get(), !target.endpoint.address.is_v4());
+  Endpoint peer = target.endpoint;
+  if (target.protocol == Protocol::icmp) peer.port = any_port;
+  const SocketAddress address(peer);
+  int error = 0;
+  if (mappings)
+    error = mappings->connect(socket.get(), target.source, peer);
+  else if (::connect(socket.get(), address.get(), address.length) < 0)
+    error = errno;
+  if (error != 0) return Error{"cannot send to " + target.to_string(), errno_code(error)};
   return std::make_unique<SocketConnection>(executor, std::move(socket), Transport::datagram);
 }
 
-Dialled dial_udp(Executor executor, const Target& target) {
+Dialled dial_udp(Executor executor, const Target& target, UdpMappings* mappings) {
   auto socket = open_socket(target, SOCK_DGRAM, IPPROTO_UDP);
   if (!socket) return socket.error();
-  return connect_datagram(executor, target, std::move(*socket));
+  if (target.source.port == 0) mappings = nullptr;
+  return connect_datagram(executor, target, std::move(*socket), mappings);
 }
 
 // A ping socket (icmp(7)): unprivileged, where the system lets our group.
@@ -111,7 +121,7 @@ Dialled dial_icmp(Executor executor, const Target& target) {
     return Error{"cannot send echo requests to " + target.endpoint.address.to_string(), errno_code(EACCES),
                  "allow ping sockets as root: sysctl -w net.ipv4.ping_group_range='0 2147483647'"};
   }
-  return connect_datagram(executor, target, std::move(*socket));
+  return connect_datagram(executor, target, std::move(*socket), nullptr);
 }
 
 }  // namespace
@@ -122,7 +132,7 @@ Task<Dialled> DirectDialer::dial(const Target& target) {
     case Protocol::tcp:
       co_return co_await dial_tcp(executor_, target);
     case Protocol::udp:
-      co_return dial_udp(executor_, target);
+      co_return dial_udp(executor_, target, mappings_);
     case Protocol::icmp:
       co_return dial_icmp(executor_, target);
   }

@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "host/dialer.h"
+#include "host/dialers/memory_pipe.h"
 
 namespace nsrun {
 
@@ -13,13 +14,15 @@ class FunctionDialer final : public Dialer {
   // by value fits as it is.
   using Handler = std::function<Result<Task<>>(std::unique_ptr<Connection> near, Target target)>;
 
-  // `handlers` owns the tasks, and its owner ends them; it outlives the dialer.
-  FunctionDialer(Scope& handlers, Handler handler);
+  // `handlers` owns the tasks, and its owner ends them; it outlives the dialer. `capacity`: of the pipe to
+  // each.
+  FunctionDialer(Scope& handlers, Handler handler, std::size_t capacity = memory_pipe_capacity);
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
 
  private:
   Scope& handlers_;
   Handler handler_;
+  const std::size_t capacity_;  // bytes each way
 };
 
 }  // namespace nsrun

@@ -38,8 +38,11 @@ Task<Result<void>> negotiate(Connection& proxy, std::string request) {
 }  // namespace
 
 HttpConnectDialer::HttpConnectDialer(std::unique_ptr<Dialer> inner, Target proxy,
-                                     std::optional<Credentials> credentials)
-    : inner_(std::move(inner)), proxy_(std::move(proxy)), credentials_(std::move(credentials)) {}
+                                     std::optional<Credentials> credentials, Clock::duration limit)
+    : inner_(std::move(inner)),
+      proxy_(std::move(proxy)),
+      credentials_(std::move(credentials)),
+      limit_(limit) {}
 
 Task<Dialled> HttpConnectDialer::dial(const Target& target) {
   if (target.protocol != Protocol::tcp)
@@ -49,7 +52,7 @@ Task<Dialled> HttpConnectDialer::dial(const Target& target) {
   if (!request) co_return proxy_error(where, request.error());
   auto connection = co_await inner_->dial(proxy_);
   if (!connection) co_return proxy_unreachable(where, connection.error());
-  const auto tunnel = co_await within(proxy_handshake_limit, negotiate(**connection, *request));
+  const auto tunnel = co_await within(limit_, negotiate(**connection, *request));
   if (!tunnel) co_return proxy_timeout(where);
   if (!*tunnel) co_return proxy_error(where + " for " + target.to_string(), tunnel->error());
   co_return connection;

@@ -11,13 +11,15 @@ namespace nsrun {
 class HttpConnectDialer final : public Dialer {
  public:
   // `inner` reaches the proxy.
-  HttpConnectDialer(std::unique_ptr<Dialer> inner, Target proxy, std::optional<Credentials> credentials = {});
+  HttpConnectDialer(std::unique_ptr<Dialer> inner, Target proxy, std::optional<Credentials> credentials = {},
+                    Clock::duration limit = proxy_handshake_limit);
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
 
  private:
   std::unique_ptr<Dialer> inner_;
   Target proxy_;
   std::optional<Credentials> credentials_;
+  Clock::duration limit_;  // for all of the handshake
 };
 
 }  // namespace nsrun

@@ -11,6 +11,8 @@
 
 #include "host/dialers/memory_pipe.h"
 
+#include "runtime/datagram_source.h"
+
 #include <algorithm>
 #include <deque>
 #include <vector>
@@ -51,7 +53,7 @@ struct Lane {
   Signal filled, drained;
 };
 
-class MemoryEnd final : public Connection {
+class MemoryEnd final : public Connection, public DatagramSource {
  public:
   MemoryEnd(Transport transport, std::shared_ptr<Lane> incoming, std::shared_ptr<Lane> outgoing)
       : transport_(transport), incoming_(std::move(incoming)), outgoing_(std::move(outgoing)) {}
@@ -62,6 +64,7 @@ class MemoryEnd final : public Connection {
   }
 
   Transport transport() const override { return transport_; }
+  Task<> datagram_ready() override;
   Task<Result<Chunk>> read(MutableBytes into) override;
   Task<Result<void>> write(Bytes bytes) override;
   void finish() override {
@@ -80,9 +83,14 @@ class MemoryEnd final : public Connection {
   std::shared_ptr<Lane> incoming_, outgoing_;
 };
 
-Task<Result<Chunk>> MemoryEnd::read(MutableBytes into) {
+Task<> MemoryEnd::datagram_ready() {
   Lane& lane = *incoming_;
   while (!lane.broken && lane.pieces.empty() && !lane.finished) co_await lane.filled.wait();
+}
+
+Task<Result<Chunk>> MemoryEnd::read(MutableBytes into) {
+  Lane& lane = *incoming_;
+  co_await datagram_ready();
   if (lane.broken) co_return Error{"the connection broke while reading", errno_code(ECONNRESET)};
   if (lane.pieces.empty()) co_return Chunk{0, true};
 

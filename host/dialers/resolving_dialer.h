@@ -4,7 +4,7 @@
 
 namespace nsrun {
 
-// Resolves target.name here and dials its addresses through `by_address`, in order, until one answers. What
+// Resolves target.name here and races its addresses through `by_address` (address_race.h). What
 // was checked is what is dialled. An address that target.permits refuses is passed over; when none is left
 // the error is denied_by_policy. `target` and `by_address` outlive the call.
 Task<Result<std::unique_ptr<Connection>>> dial_by_name(Executor executor, const Target& target,

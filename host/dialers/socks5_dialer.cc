@@ -26,8 +26,11 @@ Task<Result<socks5::Address>> read_reply(Connection& proxy) {
 }  // namespace
 
 Socks5Dialer::Socks5Dialer(std::unique_ptr<Dialer> inner, Target proxy,
-                           std::optional<Credentials> credentials)
-    : inner_(std::move(inner)), proxy_(std::move(proxy)), credentials_(std::move(credentials)) {}
+                           std::optional<Credentials> credentials, Clock::duration limit)
+    : inner_(std::move(inner)),
+      proxy_(std::move(proxy)),
+      credentials_(std::move(credentials)),
+      limit_(limit) {}
 
 Task<Dialled> Socks5Dialer::dial(const Target& target) {
   if (target.protocol == Protocol::icmp)
@@ -37,7 +40,7 @@ Task<Dialled> Socks5Dialer::dial(const Target& target) {
 
   const bool tcp = target.protocol == Protocol::tcp;
   const auto command = tcp ? socks5::Command::connect : socks5::Command::udp_associate;
-  auto bound = co_await within(proxy_handshake_limit, negotiate(**connection, command, target));
+  auto bound = co_await within(limit_, negotiate(**connection, command, target));
   if (!bound) co_return proxy_timeout(proxy_.to_string());
   if (!*bound) co_return proxy_error(proxy_.to_string() + " for " + target.to_string(), bound->error());
   if (tcp) co_return connection;

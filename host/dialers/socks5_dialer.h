@@ -12,7 +12,8 @@ namespace nsrun {
 class Socks5Dialer final : public Dialer {
  public:
   // `inner` reaches the proxy and, for udp, the relay it names.
-  Socks5Dialer(std::unique_ptr<Dialer> inner, Target proxy, std::optional<Credentials> credentials = {});
+  Socks5Dialer(std::unique_ptr<Dialer> inner, Target proxy, std::optional<Credentials> credentials = {},
+               Clock::duration limit = proxy_handshake_limit);
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
 
  private:
@@ -24,6 +25,7 @@ class Socks5Dialer final : public Dialer {
   std::unique_ptr<Dialer> inner_;
   Target proxy_;
   std::optional<Credentials> credentials_;
+  Clock::duration limit_;  // for all of the handshake
 };
 
 }  // namespace nsrun

@@ -36,8 +36,7 @@ Error not_dialled(const EndpointUrl& endpoint, const std::string& what, std::str
 }
 
 Made dial_ip(const EndpointUrl& endpoint, Executor executor) {
-  if (endpoint.host.empty()) return not_dialled(endpoint, "it has no host", "write HOST:PORT");
-  if (endpoint.port == 0) return not_dialled(endpoint, "it has no port", "write HOST:PORT");
+  if (auto flaw = flaw_of_target(endpoint)) return *flaw;
   std::unique_ptr<Dialer> inner = std::make_unique<DirectDialer>(executor);
   if (endpoint.kind == Kind::tls) {
     auto context = tls_client(endpoint);
@@ -50,6 +49,17 @@ Made dial_ip(const EndpointUrl& endpoint, Executor executor) {
 }
 
 }  // namespace
+
+std::optional<Error> flaw_of_target(const EndpointUrl& endpoint) {
+  const auto address = IpAddress::parse(endpoint.host);
+  if (endpoint.host.empty()) return not_dialled(endpoint, "it has no host", "write HOST:PORT");
+  if (endpoint.port == 0) return not_dialled(endpoint, "it has no port", "write HOST:PORT");
+  if (address && address->is_unspecified())
+    return not_dialled(endpoint, endpoint.host + " is not the address of a host",
+                       endpoint.is_guest() ? "write localhost for the sandbox's own loopback"
+                                           : "write localhost for this machine");
+  return std::nullopt;
+}
 
 Made endpoint_dialer(const EndpointUrl& endpoint, Executor executor) {
   if (endpoint.options.contains("mode"))
@@ -65,7 +75,8 @@ Made endpoint_dialer(const EndpointUrl& endpoint, Executor executor) {
       return std::make_unique<UnixDialer>(executor, endpoint.path, Transport::datagram);
     case Kind::vsock:
       if (endpoint.cid == EndpointUrl::any_cid)
-        return not_dialled(endpoint, "any is no CID to dial", "write the number of the machine, or host");
+        return not_dialled(endpoint, "any is not a CID that can be dialled",
+                           "write the number of the machine, or host");
       return std::make_unique<VsockDialer>(executor, endpoint.cid, endpoint.port);
     case Kind::hybrid_vsock:
       return std::make_unique<HybridVsockDialer>(executor, endpoint.path, endpoint.port);

@@ -1,9 +1,15 @@
 #pragma once
 
+#include <optional>
+
 #include "host/dialer.h"
 #include "host/endpoints/endpoint_url.h"
 
 namespace nsrun {
+
+// Why an endpoint with a host cannot be dialled, or nothing: it has no host or no port, or its address is
+// unspecified (0.0.0.0, ::), which connect(2) takes for this machine's loopback.
+std::optional<Error> flaw_of_target(const EndpointUrl& endpoint);
 
 // Dials one endpoint, whatever the target but for its transport: EPROTONOSUPPORT for a target of the other
 // kind. An error here: it is no endpoint that can be dialled (no port, any CID, in a sandbox), or its files

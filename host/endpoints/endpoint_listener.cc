@@ -16,7 +16,6 @@ namespace {
 
 using Kind = EndpointUrl::Kind;
 
-constexpr std::size_t most_handshakes = 256;  // at once of one listener; further clients are turned away
 constexpr mode_t usual_mode = 0600;
 
 Error not_listened(const EndpointUrl& endpoint, const std::string& what, std::string advice) {
@@ -54,9 +53,9 @@ Result<std::unique_ptr<EndpointListener>> EndpointListener::bind_inside(const En
   const auto address = address_of(where);
   if (!address) return address.error();
   const Endpoint there{*address, static_cast<std::uint16_t>(where.port)};
-  auto taken =
-      listener->take_bound(bind_made(std::move(made), where.protocol(), there,
-                                     "cannot listen at " + where.to_string(), "choose another port"));
+  auto taken = listener->take_bound(bind_made(std::move(made), where.protocol(), there,
+                                              "cannot listen at " + where.to_string(), "choose another port",
+                                              where.host.empty()));
   if (!taken) return taken.error();
   return listener;
 }
@@ -110,7 +109,8 @@ Result<void> EndpointListener::open_ip() {
   const auto address = address_of(where_);
   if (!address) return address.error();
   const auto port = static_cast<std::uint16_t>(where_.port);
-  auto bound = bind_ip(where_.protocol(), {*address, port}, "cannot listen at " + where_.to_string(),
+  const auto here = where_.host.empty() ? std::nullopt : std::optional(*address);
+  auto bound = bind_ip(where_.protocol(), here, port, "cannot listen at " + where_.to_string(),
                        "another program listens there; choose another port");
   return take_bound(std::move(bound));
 }
@@ -151,20 +151,21 @@ Task<> EndpointListener::run(Scope& tasks, ClientSink sink) {
   } else {
     const auto take = [&, shared = std::make_shared<const ClientSink>(sink)](Client client,
                                                                              UniqueFd accepted) {
-      if (shaking_hands_ < most_handshakes)
-        tasks.spawn(shake_hands(std::move(client), std::move(accepted), shared, executor));
+      tasks.spawn_cancellable([&](auto& cancel) {
+        return shake_hands(std::move(client), std::move(accepted), shared, executor, cancel);
+      });
     };
     co_await accept_sockets(executor, socket(), take, sink);
   }
 }
 
 Task<> EndpointListener::shake_hands(Client client, UniqueFd socket, std::shared_ptr<const ClientSink> sink,
-                                     Executor executor) {
-  struct Counted {
-    std::size_t& count;
-    explicit Counted(std::size_t& counted) : count(counted) { ++count; }
-    ~Counted() { --count; }
-  } counted(shaking_hands_);
+                                     Executor executor, asio::cancellation_signal& cancel) {
+  const auto place = handshakes_.take(client.address.address, [&cancel] {
+    cancel.emit(asio::cancellation_type::terminal);
+    return true;
+  });
+  if (!place) co_return;
   auto plain = std::make_unique<SocketConnection>(executor, std::move(socket));
   auto secured = co_await tls_accept(std::move(plain), *tls_);
   if (!secured) co_return;

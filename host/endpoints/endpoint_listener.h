@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "host/endpoints/endpoint_url.h"
+#include "host/listen/fair_places.h"
 #include "host/listen/listener.h"
 #include "host/listen/unix_socket.h"
 #include "host/tls/tls_context.h"
@@ -37,13 +38,14 @@ class EndpointListener {
   Result<void> take_bound(Result<UniqueFd> bound);
   int socket() const { return file_ ? file_->fd() : socket_.get(); }
   Task<> shake_hands(Client client, UniqueFd socket, std::shared_ptr<const ClientSink> sink,
-                     Executor executor);
+                     Executor executor, asio::cancellation_signal& cancel);
 
   EndpointUrl where_;
   UniqueFd socket_;
-  std::optional<UnixSocket> file_;   // in place of socket_
-  std::unique_ptr<TlsContext> tls_;  // null: plain
-  std::size_t shaking_hands_ = 0;
+  std::optional<UnixSocket> file_;                     // in place of socket_
+  std::unique_ptr<TlsContext> tls_;                    // null: plain
+  static constexpr std::size_t most_handshakes = 256;  // at once; then the oldest give way
+  FairPlaces handshakes_{most_handshakes};
 };
 
 }  // namespace nsrun

@@ -36,7 +36,7 @@ constexpr std::array known_forms = {
 const Form& form_of(Kind kind) { return *std::ranges::find(known_forms, kind, &Form::kind); }
 
 Error wrong(std::string_view text, const std::string& what, std::string_view form) {
-  return {"'" + without_password(text) + "' is no endpoint: " + what,
+  return {"'" + without_password(text) + "' is not a valid endpoint: " + what,
           {},
           "write it as " + std::string(form),
           ExitCode::usage};
@@ -79,7 +79,7 @@ Flaw take_ip(EndpointUrl& endpoint, const std::string& host, const std::string& 
 
 Flaw take_vsock(EndpointUrl& endpoint, const std::string& host, const std::string& port) {
   const auto context = cid(host);
-  if (!context) return "'" + host + "' is no CID";
+  if (!context) return "'" + host + "' is not a valid CID";
   const auto number_of_port = number(port);
   if (!number_of_port) return "it has no port (a number of 32 bits)";
   endpoint.cid = *context;
@@ -93,7 +93,7 @@ Flaw take_hybrid(EndpointUrl& endpoint) {
   if (!port) return "it has no port after its path";
   endpoint.port = *port;
   endpoint.path.resize(colon);
-  return std::nullopt;
+  return endpoint.path.size() < 2 ? Flaw("it has no path") : std::nullopt;
 }
 
 Flaw take_options(EndpointUrl& endpoint, const boost::urls::url_view& url, const Form& form) {
@@ -114,8 +114,8 @@ Flaw take_place(EndpointUrl& endpoint, const boost::urls::url_view& url) {
   if (url.has_userinfo()) return "it has a user";
   if (has_control_character(host) || has_control_character(endpoint.path))
     return "it has a control character";
-  if (is_path && !host.empty()) return "it has a host; a path begins with the third '/'";
-  if (is_path && endpoint.path.size() < 2) return "it has no path";
+  if (is_path && (!host.empty() || url.has_port())) return "it has a host; a path begins with the third '/'";
+  if (is_path && (endpoint.path.size() < 2 || endpoint.path[0] != '/')) return "it has no path";
   if (!is_path && !(endpoint.path.empty() || endpoint.path == "/")) return "it has a path";
   if (endpoint.kind == Kind::hybrid_vsock) return take_hybrid(endpoint);
   if (is_path) return std::nullopt;
@@ -139,7 +139,7 @@ Result<EndpointUrl> EndpointUrl::parse(std::string_view text) {
   const auto form = std::ranges::find(known_forms, scheme, &Form::scheme);
   if (form == known_forms.end())
     return wrong(text,
-                 scheme.empty() ? "it is no URL" : "the scheme '" + std::string(scheme) + "' is unknown",
+                 scheme.empty() ? "it is not a URL" : "the scheme '" + std::string(scheme) + "' is unknown",
                  forms());
   const auto url = boost::urls::parse_uri({text.data(), text.size()});
   if (!url || url->has_fragment()) return wrong(text, "it is malformed", form->form);

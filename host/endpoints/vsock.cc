@@ -44,7 +44,7 @@ std::string advice_for(int error) {
     case EACCES:
       return "ports below 1024 need privilege (CAP_NET_BIND_SERVICE)";
     case EADDRNOTAVAIL:
-      return "that is no CID of this machine's; any takes all";
+      return "that CID does not belong to this machine; any listens at all";
     default:
       return "";
   }

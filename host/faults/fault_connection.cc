@@ -14,6 +14,8 @@
 
 #include <algorithm>
 
+#include "runtime/undelivered.h"
+
 namespace nsrun {
 namespace {
 
@@ -24,7 +26,7 @@ constexpr auto longest_farewell = 60s;       // for what is under way once the a
 Error broke() { return {"a fault broke the connection", errno_code(ECONNRESET)}; }
 Error closed() { return {"a fault closed the connection", errno_code(EPIPE)}; }
 
-bool is_news(const Error& error) { return error.code.value() == ECONNREFUSED; }
+bool is_news(const Error& error) { return undelivered_for(error.code.value()).has_value(); }
 
 }  // namespace
 

@@ -151,7 +151,7 @@ Result<void> take_packets(const Said& said, PacketFaultSpec& packets) {
     if (said.down) packets.down.*key.share = *share;
     return {};
   }
-  return wrong(said.whole, "is no fault of packets", "there are loss, duplicate and reorder");
+  return wrong(said.whole, "is not a fault of packets", "these are loss, duplicate and reorder");
 }
 
 // Faults of a flow as a whole, or of an answer; false: it is none of these.
@@ -188,7 +188,7 @@ Result<void> take(const Said& said, FaultSpec& spec) {
     if (!taken) return wrong_value(said, key.expected);
     return {};
   }
-  return wrong(said.whole, "is no fault that nsrun knows",
+  return wrong(said.whole, "is not a known fault",
                "there are latency, jitter, bandwidth, slice, slice_delay, stall, reset_after, close_after, "
                "close_delay, loss, duplicate, reorder, corrupt, refuse, blackhole, syn_delay, nxdomain, "
                "servfail and answer");

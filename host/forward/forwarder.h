@@ -9,6 +9,7 @@
 #include "host/carrier.h"
 #include "host/endpoints/endpoint_listener.h"
 #include "host/forward/forward.h"
+#include "host/listen/fair_places.h"
 
 namespace nsrun {
 
@@ -25,12 +26,13 @@ class Forwarder {
     Dialer* guest;  // null: there is no sandbox
     Scope& sources;
     Scope& carried;
+    MemoryShare* memory = nullptr;  // null: nothing is charged
   };
   // A socket made in the sandbox, of this family and type.
   using MakeSocket = std::function<Task<Result<UniqueFd>>(int family, int type)>;
 
   // `has_sandbox`: guest+… has a meaning.
-  Forwarder(Executor executor, bool has_sandbox) : executor_(executor), has_sandbox_(has_sandbox) {}
+  Forwarder(Executor executor, bool has_sandbox);
 
   // Who may come; empty: everybody.
   using Admits = std::function<bool(const Client&)>;
@@ -54,10 +56,13 @@ class Forwarder {
     std::optional<Carrier> carrier = {};
   };
   void begin(One& one, const Parts& parts);
+  void carry(One& one, const Parts& parts, std::unique_ptr<Request> request);
+  bool comes_back(const EndpointUrl& dial, const EndpointUrl& listen) const;
 
   const Executor executor_;
   const bool has_sandbox_;
   std::list<One> forwards_;
+  FairPlaces flows_;  // of stream clients from outside, over all forwards
 };
 
 }  // namespace nsrun

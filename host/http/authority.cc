@@ -31,7 +31,8 @@ std::optional<Authority> Authority::parse(std::string_view text, std::uint16_t d
   }
   if (authority.port == 0) return std::nullopt;
   if (const auto address = IpAddress::parse(host)) {
-    if (address->is_v6() && !brackets) return std::nullopt;
+    // Also ::ffff:192.0.2.1 is IPv6 as it is written.
+    if (brackets != (host.find(':') != host.npos)) return std::nullopt;
     authority.host = address->to_string();
     return authority;
   }

@@ -7,7 +7,7 @@
 namespace nsrun {
 
 // The head of an HTTP/1.x message as its lines, of which some are changed; the others stay as they were
-// written. Pure.
+// written, but that a field which was folded over several lines is one line (RFC 9112 5.2). Pure.
 class HttpHead {
  public:
   // A head that a MessageParser took, to the end of its empty line.
@@ -33,7 +33,7 @@ class HttpHead {
  private:
   struct Field {
     std::string name;
-    std::string line;  // with the name; lines that continue it too, without the last CR LF
+    std::string line;  // with the name, without the CR LF
   };
   std::vector<Field> fields_;
 };

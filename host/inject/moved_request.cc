@@ -15,14 +15,15 @@ Task<> run_there(asio::io_context& other, Task<> task) {
   const Executor home = co_await asio::this_coro::executor;
   Timer ended(home, Clock::time_point::max());
   bool over = false, is_told = false;
-  const auto cancel = std::make_shared<asio::cancellation_signal>();
+  const auto cancel = std::make_shared<TaskCancellation>();
   auto at_end = [&over, &ended, home, cancel](std::exception_ptr) {
     asio::post(home, [&over, &ended] {
       over = true;
       ended.cancel();
     });
   };
-  asio::co_spawn(other, std::move(task), asio::bind_cancellation_slot(cancel->slot(), std::move(at_end)));
+  asio::co_spawn(other, cancel->guard(std::move(task)),
+                 asio::bind_cancellation_slot(cancel->slot(), std::move(at_end)));
   const bool throws = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   while (!over) {
@@ -30,7 +31,7 @@ Task<> run_there(asio::io_context& other, Task<> task) {
     const auto state = co_await asio::this_coro::cancellation_state;
     if (over || is_told || state.cancelled() == asio::cancellation_type::none) continue;
     is_told = true;
-    asio::post(other, [cancel] { cancel->emit(asio::cancellation_type::terminal); });
+    asio::post(other, [cancel] { cancel->cancel(); });
   }
   co_await asio::this_coro::throw_if_cancelled(throws);
 }

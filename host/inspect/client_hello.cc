@@ -88,29 +88,64 @@ Context make_context() {
   return context;
 }
 
+enum class RecordLook { tls, other, empty_handshake, cut_off };
+
+constexpr std::size_t telling_empty_records = 3;  // nothing but TLS begins with so many
+
+// Some servers pass over record types that they do not know. From here on it is text.
+constexpr unsigned last_type = ' ' - 1;
+
+RecordLook look_at_record(Bytes bytes) {
+  const auto size = bytes.size();
+  if (size == 0) return RecordLook::cut_off;
+  const unsigned type = octet(bytes, 0);
+  if (type < change_cipher_spec || type > last_type) return RecordLook::other;
+  if (size < 2) return RecordLook::cut_off;
+  const bool is_usual = octet(bytes, 1) == 3;
+  if (is_usual && type <= application_data) return RecordLook::tls;
+  if (!is_usual && type > handshake) return RecordLook::other;
+  if (size < record_header) return RecordLook::cut_off;
+  const auto length = number(bytes, 3, 2);
+  if (type > handshake) return octet(bytes, 2) != 0 ? RecordLook::tls : RecordLook::other;
+  if (type == handshake && length == 0) return RecordLook::empty_handshake;
+  // Level and description; close_notify ends the connection, and what follows it is not read.
+  const std::size_t needed = type == alert ? 2 : 1;
+  if (length < needed) return RecordLook::other;
+  if (size < record_header + needed) return RecordLook::cut_off;
+  const unsigned content = octet(bytes, record_header);
+  const bool is_tls = type == handshake ? content == client_hello
+                      : type == alert   ? content < ' ' && octet(bytes, record_header + 1) != 0
+                                        : length == 1 && content == 1;
+  return is_tls ? RecordLook::tls : RecordLook::other;
+}
+
 }  // namespace
 
-// Servers agree on the first two records' worth of rules: the major version is 3 (OpenSSL, BoringSSL, NSS,
-// GnuTLS, rustls), or anything small when a ClientHello follows (Go). An SSLv2 hello, which some servers
-// still take, has no server name, and so counts as TLS.
+// What some server would take for the first record of a client, by its major version. OpenSSL, Node, Go and
+// Java were tried; the others are by their sources.
+//
+//   OpenSSL, Node   3; of any minor version, and any type up to application data
+//   rustls          3, and what it knows besides: SSL 2.0's, DTLS's 0xfe
+//   GnuTLS          up to 3
+//   Go              handshake and alert, below 16
+//   Java, wolfSSL   handshake and alert, any
+//
+// They pass over alerts that are warnings, Java also over handshake records without content. Without the 3
+// a record has to look like more than its header, since other protocols begin with a length.
 std::optional<bool> starts_tls(Bytes beginning) {
-  const auto is = [&](std::size_t at, auto matches) -> std::optional<bool> {
-    if (beginning.size() <= at) return std::nullopt;
-    return matches(octet(beginning, at));
-  };
-  const auto and_then = [](std::optional<bool> first, auto second) {
-    return first == true ? second() : first;
-  };
-  const auto equals = [](unsigned value) { return [value](unsigned seen) { return seen == value; }; };
-
   if (beginning.empty()) return std::nullopt;
-  const unsigned first = octet(beginning, 0);
-  if (first & 0x80) return and_then(is(2, equals(client_hello)), [&] { return is(3, equals(3)); });
-  if (first < change_cipher_spec || first > application_data) return false;
-  const auto version = is(1, [](unsigned major) { return major < 0x10; });
-  if (version != true || octet(beginning, 1) == 3) return version;
-  if (first != handshake) return false;
-  return is(record_header, equals(client_hello));
+  // An SSLv2 hello, which some servers still take, has no server name, and so counts as TLS.
+  if (octet(beginning, 0) & 0x80) {
+    if (beginning.size() < 4) return std::nullopt;
+    return octet(beginning, 2) == client_hello && octet(beginning, 3) >= 3;
+  }
+  for (std::size_t empty_records = 0; empty_records < telling_empty_records; ++empty_records) {
+    const auto look = look_at_record(beginning);
+    if (look == RecordLook::cut_off) return std::nullopt;
+    if (look != RecordLook::empty_handshake) return look == RecordLook::tls;
+    beginning = beginning.subspan(record_header);
+  }
+  return true;
 }
 
 Result<std::size_t> hello_size(Bytes records) {

@@ -19,7 +19,7 @@ struct ClientHello {
   bool encrypted = false;   // it has an encrypted hello inside (ECH, or its forerunner ESNI), or seems to
 };
 
-// Whether a stream that begins so is TLS; nothing: a few bytes more would tell.
+// Whether some server would take a stream that begins so for TLS; nothing: a few bytes more would tell.
 std::optional<bool> starts_tls(Bytes beginning);
 
 // How many of these bytes are a whole ClientHello, in however many records; 0: it is not all here. An error

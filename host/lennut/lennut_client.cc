@@ -1,5 +1,9 @@
 // Theory of operation
 //
+// One connection waits at first, and more once connections come in quick succession: an original server does
+// not notice that a client has gone, and gives to each of its dead connections one that comes from outside.
+// What waits is not given up again while the client runs, for the same reason.
+//
 // As long as nothing fails, as many connections as are wanted are made at once, so that a burst finds them.
 // A failure (a dial; a server that closes before it has said anything: its pool is full, or it goes) ends
 // that: from then on one attempt follows the other, each after a longer pause, until a connection has stood
@@ -21,6 +25,7 @@ namespace nsrun {
 namespace {
 
 constexpr auto dial_limit = 10s;
+constexpr auto lately = 1s;     // within which connections come in quick succession
 constexpr auto moment = 100ms;  // a server without room for us closes at once
 
 Error closed() { return {"the lennut server closed the connection", errno_code(ECONNRESET)}; }
@@ -71,9 +76,9 @@ Clock::duration LennutClient::pause() const {
 
 Task<> LennutClient::keep_waiting() {
   for (;;) {
-    while (failures_ == 0 && open_ < options_.idle)
+    while (failures_ == 0 && open_ < wanted_)
       service_.sources().spawn(attempt(std::make_unique<Place>(*this)));
-    if (failures_ > 0 && open_ < options_.idle) {
+    if (failures_ > 0 && open_ < wanted_) {
       co_await sleep_for(pause());
       if (failures_ > 0) co_await attempt(std::make_unique<Place>(*this));
     }
@@ -107,6 +112,7 @@ Task<> LennutClient::wait_for_header(std::unique_ptr<Place> place, std::unique_p
   if (!*read && stood && is_end(read->error())) co_return;
   if (!*read) co_return failed(*place, read->error());
   stands();
+  grow();
   place.reset();
   carry(std::move(connection));
 }
@@ -121,6 +127,14 @@ Task<Result<void>> LennutClient::read_header(Connection& connection) {
     if (const auto left = lennut::missing(as_text(Bytes(header).first(size))); !left) co_return left.error();
   }
   co_return Result<void>{};
+}
+
+// Twice as many wait as came lately.
+void LennutClient::grow() {
+  const auto now = Clock::now();
+  while (!used_.empty() && used_.front() < now - lately) used_.pop_front();
+  if (used_.size() < options_.idle) used_.push_back(now);
+  wanted_ = std::clamp(2 * used_.size() - 1, wanted_, options_.idle);
 }
 
 void LennutClient::carry(std::unique_ptr<Connection> connection) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 
 #include "host/endpoints/endpoint_url.h"
@@ -15,7 +16,7 @@ class LennutClient {
   struct Options {
     EndpointUrl server;    // where the server awaits its clients
     EndpointUrl to;        // where what comes is dialled
-    std::size_t idle = 8;  // connections kept waiting
+    std::size_t idle = 8;  // connections kept waiting, at most: one at first, more once they are used
     // After the nth failure in a row (from 0) the next attempt is made in base^n seconds, `most` at most.
     double base = 1.5;
     Clock::duration most = 10s;
@@ -48,8 +49,11 @@ class LennutClient {
   const Target server_target_;
   AllowTo policy_;
   Carrier carrier_;
-  std::size_t open_ = 0;   // connections that wait, or are being made
-  unsigned failures_ = 0;  // in a row
+  void grow();
+  std::size_t wanted_ = 1;              // of options_.idle
+  std::deque<Clock::time_point> used_;  // lately: when connections got their header
+  std::size_t open_ = 0;                // connections that wait, or are being made
+  unsigned failures_ = 0;               // in a row
   Signal changed_, connected_;
 };
 

@@ -11,22 +11,22 @@ void set(int socket, int level, int option, int value) {
 }
 
 Result<UniqueFd> bind_family(Protocol protocol, const Endpoint& where, const std::string& doing,
-                             const std::string& if_in_use) {
+                             const std::string& if_in_use, bool both_families = false) {
   const int type = protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
   UniqueFd socket(::socket(SocketAddress(where).family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return errno_error(doing);
-  return bind_made(std::move(socket), protocol, where, doing, if_in_use);
+  return bind_made(std::move(socket), protocol, where, doing, if_in_use, both_families);
 }
 
 }  // namespace
 
 Result<UniqueFd> bind_made(UniqueFd socket, Protocol protocol, const Endpoint& where,
-                           const std::string& doing, const std::string& if_in_use) {
+                           const std::string& doing, const std::string& if_in_use, bool both_families) {
   const bool tcp = protocol == Protocol::tcp;
   SocketAddress address(where);
   if (tcp) set(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.family() == AF_INET6) {
-    set(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, where.address.is_unspecified() ? 0 : 1);
+    set(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, both_families ? 0 : 1);
     if (!tcp) set(socket.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
   } else if (!tcp) {
     set(socket.get(), IPPROTO_IP, IP_PKTINFO, 1);
@@ -45,12 +45,13 @@ Result<UniqueFd> bind_made(UniqueFd socket, Protocol protocol, const Endpoint& w
   return socket;
 }
 
-Result<UniqueFd> bind_ip(Protocol protocol, const Endpoint& where, const std::string& doing,
-                         const std::string& if_in_use) {
-  auto bound = bind_family(protocol, where, doing, if_in_use);
+Result<UniqueFd> bind_ip(Protocol protocol, const std::optional<IpAddress>& address, std::uint16_t port,
+                         const std::string& doing, const std::string& if_in_use) {
+  if (address) return bind_family(protocol, {*address, port}, doing, if_in_use);
+  auto bound = bind_family(protocol, {{}, port}, doing, if_in_use, true);
   // A host without IPv6 has no ::; all of its addresses are then IPv4.
-  if (!bound && where.address == IpAddress{} && bound.error().code.value() == EAFNOSUPPORT)
-    return bind_family(protocol, {IpAddress::v4(0, 0, 0, 0), where.port}, doing, if_in_use);
+  if (!bound && bound.error().code.value() == EAFNOSUPPORT)
+    return bind_family(protocol, {IpAddress::v4(0, 0, 0, 0), port}, doing, if_in_use);
   return bound;
 }
 

@@ -9,15 +9,22 @@
 #include <unordered_map>
 #include <vector>
 
+#include "host/listen/fair_places.h"
 #include "host/listen/listener.h"
 
 // A bound datagram socket; its clients are told apart by their addresses. Each client is one flow, which ends
 // when it has been idle.
+//
+// Whoever forges source addresses makes a client of each. So clients that have not sent again after an
+// answer, which they can only have received at their address, have places apart: forged ones displace each
+// other, and never a client that is known. Among the known the one that was not used for the longest time
+// gives way.
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_clients = 4096;
+constexpr std::size_t most_new_clients = 4096, most_known_clients = 4096;
+constexpr std::size_t most_flows = 12'288;  // with those that were displaced and have not ended yet
 // Datagrams that nobody has read yet, in bytes with what keeping each costs: of one client, and of all
 // clients of a port. Newer ones are lost.
 constexpr std::size_t most_waiting = 256 << 10, most_waiting_at_port = 16 << 20;
@@ -31,8 +38,11 @@ class ClientConnection;
 struct Clients {
   Executor executor;
   int socket;
-  std::unordered_map<std::string, ClientConnection*> by_address;  // the client's sockaddr and ours, as bytes
-  std::size_t waiting = 0;                                        // bytes, of all
+  std::unordered_map<std::string, ClientConnection*> by_address =
+      {};                   // the client's sockaddr and ours, as bytes
+  std::size_t waiting = 0;  // bytes, of all
+  FairPlaces new_places{most_new_clients}, known_places{most_known_clients};
+  std::shared_ptr<std::size_t> flows = std::make_shared<std::size_t>(0);
 };
 
 // The local address a datagram came to: replies must come from there (ip(7), IP_PKTINFO).
@@ -62,20 +72,28 @@ class ClientConnection final : public Connection {
  public:
   ClientConnection(Clients& clients, std::string id, SocketAddress address, LocalAddress local)
       : clients_(&clients),
+        flows_(clients.flows),
         id_(std::move(id)),
         address_(address),
         local_(local),
         readable_(clients.executor) {
     clients.by_address[id_] = this;
+    ++*flows_;
   }
   ~ClientConnection() override {
-    if (!clients_) return;
-    clients_->waiting -= waiting_bytes_;
-    clients_->by_address.erase(id_);
+    if (clients_) forget();
+    --*flows_;
+  }
+  // False: no other client gives way.
+  bool take_place() {
+    place_ = clients_->new_places.take(address_.endpoint().address, [this] { return leave(), true; });
+    return static_cast<bool>(place_);
   }
   Transport transport() const override { return Transport::datagram; }
 
   void push(Bytes datagram) {
+    used_ = true;
+    if (answered_ && !known_) become_known();
     const std::size_t cost = datagram.size() + keeping;
     if (waiting_bytes_ + cost > most_waiting || clients_->waiting + cost > most_waiting_at_port) return;
     count(static_cast<std::ptrdiff_t>(cost));
@@ -113,6 +131,7 @@ class ClientConnection final : public Connection {
     // A full socket buffer loses the datagram, as a full queue on the way would.
     if (::sendmsg(clients_->socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
       co_return errno_error("cannot answer a client");
+    answered_ = true;
     co_return Result<void>{};
   }
 
@@ -120,18 +139,40 @@ class ClientConnection final : public Connection {
   void reset() override {}
 
  private:
+  void forget() {
+    clients_->waiting -= waiting_bytes_;
+    clients_->by_address.erase(id_);
+  }
+  void leave() {
+    forget();
+    nobody_listens();
+  }
+  // Where all known clients are in use, it stays what it is.
+  void become_known() {
+    auto place = clients_->known_places.take(address_.endpoint().address, [this] {
+      const bool goes = !std::exchange(used_, false);
+      if (goes) leave();
+      return goes;
+    });
+    known_ = static_cast<bool>(place);
+    if (known_) place_ = std::move(place);
+  }
   void count(std::ptrdiff_t bytes) {
     waiting_bytes_ += static_cast<std::size_t>(bytes);
     if (clients_) clients_->waiting += static_cast<std::size_t>(bytes);
   }
 
-  Clients* clients_;  // null when nobody listens any more
+  Clients* clients_;  // null when nobody listens any more, or another has our place
+  const std::shared_ptr<std::size_t> flows_;
   const std::string id_;
   SocketAddress address_;
   LocalAddress local_;
   std::deque<std::vector<std::byte>> waiting_;
   std::size_t waiting_bytes_ = 0;
+  bool answered_ = false, known_ = false;
+  bool used_ = false;  // since we were last asked to give way
   Signal readable_;
+  FairPlaces::Place place_;
 };
 
 // "unix:/run/client.sock"; one without an address has none to be told by.
@@ -155,7 +196,7 @@ struct Farewell {
 }  // namespace
 
 Task<> receive_datagrams(Executor executor, int socket, ClientSink sink) {
-  Clients clients{executor, socket, {}, 0};
+  Clients clients{executor, socket};
   const Farewell farewell{clients};
   Descriptor bound(executor, ::fcntl(socket, F_DUPFD_CLOEXEC, 3));
   std::vector<std::byte> buffer(datagram_size);
@@ -174,6 +215,7 @@ Task<> receive_datagrams(Executor executor, int socket, ClientSink sink) {
     header.msg_controllen = sizeof control;
     const ssize_t got = ::recvmsg(socket, &header, MSG_DONTWAIT);
     if (got < 0) {
+      if (errno == EBADF || errno == ENOTSOCK) co_return;
       if (errno != EAGAIN) continue;  // an earlier datagram's error, come back (udp(7))
       const bool is_bound = co_await readable(bound);
       if (!is_bound) co_return;
@@ -181,6 +223,7 @@ Task<> receive_datagrams(Executor executor, int socket, ClientSink sink) {
     }
     from.length = header.msg_namelen;
     local.keep(header);
+    if (sink.admits && !sink.admits({from.endpoint(), name_of(from)})) continue;
     const Bytes datagram(buffer.data(), static_cast<std::size_t>(got));
     std::string id(reinterpret_cast<const char*>(&from.storage), from.length);
     id.append(local.control, local.size);
@@ -188,8 +231,9 @@ Task<> receive_datagrams(Executor executor, int socket, ClientSink sink) {
       known->second->push(datagram);
       continue;
     }
-    if (clients.by_address.size() >= most_clients) continue;
+    if (*clients.flows >= most_flows) continue;
     auto connection = std::make_unique<ClientConnection>(clients, id, from, local);
+    if (!connection->take_place()) continue;
     connection->push(datagram);
     const Client client{from.endpoint(), name_of(from)};
     sink.request(std::make_unique<ConnectionRequest>(sink.key(client), client.name, std::move(connection)));

@@ -28,7 +28,7 @@ struct ClientSink {
 };
 
 // A request of one who has a connection already: what is accepted is that; refused, it is reset.
-class ConnectionRequest final : public Request {
+class ConnectionRequest : public Request {
  public:
   ConnectionRequest(FlowKey key, SharedText asker, std::unique_ptr<Connection> connection)
       : key_(std::move(key)), asker_(std::move(asker)), connection_(std::move(connection)) {}

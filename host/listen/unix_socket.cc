@@ -1,5 +1,7 @@
 #include "host/listen/unix_socket.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,22 +25,39 @@ Error with_errno(Error error, std::string advice = {}) {
 
 UniqueFd unconnected(int type) { return UniqueFd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
 
-// That nothing stands in the way, or a socket that nobody has open.
-Result<void> check_place(const std::string& path, const UnixSocket::Options& options) {
+enum class Place { empty, stale };
+
+// That nothing stands in the way, or a socket that nobody has open. A stream socket that is bound and does
+// not listen yet refuses connections as a stale one does; a datagram socket sees the difference: whatever is
+// bound there has another type than it (EPROTOTYPE), or takes it, and nobody is bothered by a connection.
+Result<Place> check_place(const std::string& path, const UnixSocket::Options& options) {
   struct stat there {};
   Error error = about(options.what, path);
   if (::lstat(path.c_str(), &there) < 0)
-    return errno == ENOENT ? Result<void>{} : with_errno(std::move(error), "is the directory there?");
+    return errno == ENOENT ? Result<Place>(Place::empty)
+                           : with_errno(std::move(error), "is the directory there?");
   if (!S_ISSOCK(there.st_mode)) {
     error.doing += ": another file is there";
     error.advice = "nsrun replaces only a socket that nobody listens at";
     return error;
   }
-  const auto listener = connect_unix(path, options.what, options.type);
-  if (!listener && listener.error().code.value() == ECONNREFUSED) return {};
-  error.doing += listener ? ": another program listens there" : ": it cannot be seen whether another listens";
+  const auto probe = connect_unix(path, options.what, SOCK_DGRAM);
+  const int answer = probe ? 0 : probe.error().code.value();
+  if (answer == ECONNREFUSED) return Place::stale;
+  const bool is_bound = answer == 0 || answer == EPROTOTYPE || answer == EPERM;  // EPERM: it has a peer
+  error.doing += is_bound ? ": another program listens there, or is about to"
+                          : ": it cannot be seen whether another program listens there";
   error.advice = "choose another path, or remove the socket there";
   return error;
+}
+
+// Another program may have been quicker: an empty place is taken only if it still is empty.
+bool move_to(const std::string& path, const std::string& file, Place place) {
+  if (place == Place::empty) {
+    if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
+    if (errno != EINVAL && errno != ENOSYS) return false;  // of a file system that cannot
+  }
+  return ::rename(file.c_str(), path.c_str()) == 0;
 }
 
 // A directory that only its owner may enter, beside the place: what is made in it is nobody else's before it
@@ -64,7 +83,8 @@ class PrivateDirectory {
 
 Result<UnixSocket> UnixSocket::bind(const std::string& path, const Options& options) {
   if (auto fits = unix_address(path, options.what); !fits) return fits.error();
-  if (auto free = check_place(path, options); !free) return free.error();
+  const auto place = check_place(path, options);
+  if (!place) return place.error();
   const PrivateDirectory directory(path);
   if (!directory) return with_errno(about(options.what, path), "may files be made in its directory?");
   const std::string file = directory.file();
@@ -75,7 +95,7 @@ Result<UnixSocket> UnixSocket::bind(const std::string& path, const Options& opti
   const bool listens = options.type == SOCK_STREAM;
   if (!socket || ::bind(socket.get(), address->get(), address->length) < 0 ||
       ::chmod(file.c_str(), options.mode) < 0 || ::stat(file.c_str(), &made) < 0 ||
-      (listens && ::listen(socket.get(), backlog) < 0) || ::rename(file.c_str(), path.c_str()) < 0) {
+      (listens && ::listen(socket.get(), backlog) < 0) || !move_to(path, file, *place)) {
     auto error = with_errno(about(options.what, path));
     ::unlink(file.c_str());
     return error;

@@ -25,12 +25,19 @@ namespace {
 // Of a query in a datagram: room set aside while the guest is silent, so not more than queries need. A longer
 // one is cut, and answered with a format error.
 constexpr std::size_t max_query_datagram = 1232;  // bytes
+// Of a query under way: its tasks, its datagram, and room for a server's answer.
+constexpr std::size_t query_cost = 16 << 10;  // bytes
 
 }  // namespace
 
 DnsConversation::DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer,
-                                 Clock::duration idle)
-    : guest_(guest), answerer_(std::move(answerer)), idle_(idle), room_(executor), queries_(executor) {}
+                                 MemoryShare* memory, Clock::duration idle)
+    : guest_(guest),
+      answerer_(std::move(answerer)),
+      memory_(memory),
+      idle_(idle),
+      room_(executor),
+      queries_(executor) {}
 
 Task<> DnsConversation::run() {
   std::exception_ptr failure;
@@ -50,25 +57,28 @@ Task<> DnsConversation::run() {
 Task<> DnsConversation::converse() {
   const bool stream = guest_.transport() == Transport::stream;
   while (auto query = co_await next_query()) {
-    while (stream && full()) co_await room_.wait();
-    if (!full()) queries_.spawn(answer_one(std::move(*query), take_place()));
+    while (full()) co_await room_.wait();
+    // Without memory for it a query is dropped, on a stream too: the guest asks again.
+    if (query->memory.add(query_cost, MemoryUse::ahead))
+      queries_.spawn(answer_one(std::move(*query), take_place()));
   }
   if (!stream || broken_) co_return;
   co_await queries_.join();
   if (!broken_) guest_.finish();
 }
 
-Task<std::optional<DnsBytes>> DnsConversation::next_query() {
+Task<std::optional<DnsConversation::Query>> DnsConversation::next_query() {
+  MemoryCharge memory(memory_);
   if (guest_.transport() == Transport::datagram) {
     auto query = co_await read_dns_message(guest_, max_query_datagram);
-    if (!query) co_return std::nullopt;
-    co_return std::move(*query);
+    if (!query || !*query) co_return std::nullopt;
+    co_return Query{std::move(**query), std::move(memory)};
   }
-  auto query = co_await within(idle_, read_dns_message(guest_, 0));
+  auto query = co_await within(idle_, read_dns_message(guest_, 0, &memory));
   if (!query) co_return std::nullopt;
   broken_ = broken_ || !*query;
-  if (broken_) co_return std::nullopt;
-  co_return std::move(**query);
+  if (broken_ || !**query) co_return std::nullopt;
+  co_return Query{std::move(***query), std::move(memory)};
 }
 
 DnsConversation::Place DnsConversation::take_place() {
@@ -76,13 +86,16 @@ DnsConversation::Place DnsConversation::take_place() {
   return Place(this);
 }
 
-Task<> DnsConversation::answer_one(DnsBytes query, Place place) {
-  auto answers = co_await answerer_(query, guest_.transport());
-  if (!answers.empty()) co_await deliver(std::move(answers), std::move(place));
+Task<> DnsConversation::answer_one(Query query, Place place) {
+  auto answers = co_await answerer_(query.message, guest_.transport());
+  for (const auto& answer : answers) query.memory.add_always(answer.size());
+  if (answers.empty()) co_return;
+  Unwritten unwritten{std::move(answers), std::move(place), std::move(query.memory)};
+  co_await deliver(std::move(unwritten));
 }
 
-Task<> DnsConversation::deliver(DnsAnswers answers, Place place) {
-  unwritten_.push_back({std::move(answers), std::move(place)});
+Task<> DnsConversation::deliver(Unwritten answers) {
+  unwritten_.push_back(std::move(answers));
   if (writing_) co_return;
   writing_ = true;
   while (!unwritten_.empty()) {

@@ -7,6 +7,7 @@
 
 #include "host/names/dns_message.h"
 #include "runtime/connection.h"
+#include "runtime/memory_budget.h"
 #include "runtime/task.h"
 
 namespace nsrun {
@@ -20,14 +21,15 @@ using DnsAnswerer = std::function<Task<DnsAnswers>(Bytes query, Transport transp
 // the answers one at a time.
 class DnsConversation {
  public:
-  // Queries read and not yet answered, on one connection. Past it a datagram is dropped (the guest repeats
-  // it), and a stream is not read on.
-  static constexpr std::size_t max_outstanding = 64;
+  // Queries read and not yet answered, on one connection. Past it the connection is not read on: queries wait
+  // where it keeps what has arrived.
+  static constexpr std::size_t max_outstanding = 256;
   // A stream without a new query for so long is closed; so is one whose guest takes no answer for so long.
   static constexpr auto idle_limit = 10s;
 
-  // `guest` outlives this.
-  DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer,
+  // `guest` outlives this, and so does `memory`, which is charged for queries and their answers; null:
+  // nothing is.
+  DnsConversation(Executor executor, Connection& guest, DnsAnswerer answerer, MemoryShare* memory = nullptr,
                   Clock::duration idle = idle_limit);
   DnsConversation(const DnsConversation&) = delete;
 
@@ -43,21 +45,27 @@ class DnsConversation {
     }
   };
   using Place = std::unique_ptr<DnsConversation, GiveBack>;
+  struct Query {
+    DnsBytes message;
+    MemoryCharge memory;  // for the query and its answers
+  };
   struct Unwritten {
     DnsAnswers answers;
     Place place;
+    MemoryCharge memory;
   };
 
   Task<> converse();
-  Task<std::optional<DnsBytes>> next_query();
-  Task<> answer_one(DnsBytes query, Place place);
-  Task<> deliver(DnsAnswers answers, Place place);
+  Task<std::optional<Query>> next_query();
+  Task<> answer_one(Query query, Place place);
+  Task<> deliver(Unwritten answers);
   Task<> write_one(const DnsBytes& answer);
   Place take_place();
   bool full() const { return outstanding_ >= max_outstanding; }
 
   Connection& guest_;
   const DnsAnswerer answerer_;
+  MemoryShare* const memory_;
   const Clock::duration idle_;
   std::size_t outstanding_ = 0;
   Signal room_;  // a place was given back

@@ -155,6 +155,20 @@ std::vector<IpAddress> parse_dns_addresses(Bytes response) {
   return addresses;
 }
 
+Result<DnsBytes> encode_dns_query(const std::string& name, DnsType type) {
+  Name owner(ldns_dname_new_frm_str(name.c_str()));
+  if (!owner) return Error{"cannot ask for " + name + ": it does not fit DNS"};
+  const Packet packet(
+      ldns_pkt_query_new(owner.release(), static_cast<ldns_rr_type>(type), LDNS_RR_CLASS_IN, LDNS_RD));
+  std::uint8_t* encoded = nullptr;
+  std::size_t size = 0;
+  if (!packet || ldns_pkt2wire(&encoded, packet.get(), &size) != LDNS_STATUS_OK)
+    return Error{"cannot ask for " + name + ": it does not fit DNS"};
+  const Malloced<std::uint8_t> owned(encoded);
+  const auto* first = reinterpret_cast<const std::byte*>(encoded);
+  return DnsBytes(first, first + size);
+}
+
 void set_dns_id(DnsBytes& message, std::uint16_t id) {
   message[0] = static_cast<std::byte>(id >> 8);
   message[1] = static_cast<std::byte>(id);

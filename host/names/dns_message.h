@@ -81,6 +81,9 @@ std::optional<DnsQuestion> parse_dns_question(Bytes message);
 // The addresses in the answer section of a response; none when it is malformed.
 std::vector<IpAddress> parse_dns_addresses(Bytes response);
 
+// Asks for one type of record of a name (canonical_name.h). An error for a name that does not fit DNS.
+Result<DnsBytes> encode_dns_query(const std::string& name, DnsType type);
+
 // `message` has at least its header.
 void set_dns_id(DnsBytes& message, std::uint16_t id);
 

@@ -23,7 +23,8 @@
 namespace nsrun {
 namespace {
 
-constexpr std::uint16_t internet = 1;  // class IN
+constexpr std::size_t conversation_cost = 10 << 10;  // bytes: with the pipe to it, and without its queries
+constexpr std::uint16_t internet = 1;                // class IN
 constexpr std::chrono::seconds own_ttl{
     60};  // long enough for a program's start, short against a slot's reuse
 
@@ -52,14 +53,18 @@ bool is_zone_transfer(DnsType type) { return type == DnsType::axfr || type == Dn
 }  // namespace
 
 NameServer::NameServer(Executor executor, NameServerOptions options)
-    : executor_(executor), options_(std::move(options)), upstream_(options_.resolvers, options_.dialer) {}
+    : executor_(executor),
+      options_(std::move(options)),
+      upstream_(executor, options_.resolvers, options_.dialer) {}
 
 Task<> NameServer::serve(std::unique_ptr<Connection> guest, FlowKey key) {
+  MemoryCharge memory(options_.memory);
+  if (!memory.add(conversation_cost, MemoryUse::ahead)) co_return;
   Asker asker{key, {}};
   const auto answerer = [this, &asker](Bytes query, Transport transport) {
     return answers(query, transport, asker);
   };
-  DnsConversation conversation(executor_, *guest, answerer);
+  DnsConversation conversation(executor_, *guest, answerer, options_.memory);
   co_await conversation.run();
 }
 
@@ -113,7 +118,7 @@ Task<std::optional<DnsBytes>> NameServer::answer(Bytes message, Transport transp
 
   if (const auto reply = own_reply(query->question, asker)) co_return encode_dns_reply(message, *reply);
   if (!options_.asks_world) co_return encode_dns_reply(message, DnsReply{});
-  co_return co_await forward(message, *query, transport);
+  co_return co_await forward(message, *query, transport, asker);
 }
 
 std::optional<DnsReply> NameServer::own_reply(const DnsQuestion& question, Asker& asker) {
@@ -177,8 +182,9 @@ std::optional<DnsReply> NameServer::pointer_reply(const DnsQuestion& question) {
   return DnsReply{.pointer = *name, .ttl = own_ttl};
 }
 
-Task<DnsBytes> NameServer::forward(Bytes message, const DnsQuery& query, Transport transport) {
-  auto answer = co_await upstream_.ask(message, query, transport);
+Task<DnsBytes> NameServer::forward(Bytes message, const DnsQuery& query, Transport transport,
+                                   const Asker& asker) {
+  auto answer = co_await upstream_.ask(message, query, transport, &asker);
   if (!answer) co_return encode_dns_reply(message, {.code = DnsCode::server_failure});
   const DnsType type = query.question.type;
   if (options_.recent && (type == DnsType::a || type == DnsType::aaaa)) {

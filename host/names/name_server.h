@@ -14,6 +14,7 @@
 #include "host/names/upstream.h"
 #include "runtime/connection.h"
 #include "runtime/flow.h"
+#include "runtime/memory_budget.h"
 
 namespace nsrun {
 
@@ -39,11 +40,16 @@ struct NameServerOptions {
   std::function<void(const FlowKey& conversation, const std::string& name)> refused = {};
   // Hears which addresses the world's answers gave for which names. Null: nobody listens.
   RecentNames* recent = nullptr;
+  // Charged for conversations and their queries. Null: nothing is.
+  MemoryShare* memory = nullptr;
 };
 
 // The sandbox's name server.
 class NameServer {
  public:
+  // Of a pipe to the name server, where one leads there: a datagram of any size passes all the same.
+  static constexpr std::size_t pipe_capacity = 4096;  // bytes
+
   // What the options refer to outlives this; this outlives the tasks of serve.
   NameServer(Executor executor, NameServerOptions options);
 
@@ -68,7 +74,7 @@ class NameServer {
   DnsReply refuse(const DnsQuestion& question, Asker& asker);
   std::optional<DnsReply> synthetic_reply(const DnsQuestion& question, const std::string& name);
   std::optional<DnsReply> pointer_reply(const DnsQuestion& question);
-  Task<DnsBytes> forward(Bytes message, const DnsQuery& query, Transport transport);
+  Task<DnsBytes> forward(Bytes message, const DnsQuery& query, Transport transport, const Asker& asker);
 
   Executor executor_;
   const NameServerOptions options_;

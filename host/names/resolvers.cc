@@ -1,8 +1,11 @@
 #include "host/names/resolvers.h"
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <charconv>
-#include <fstream>
+
+#include "host/names/canonical_name.h"
 
 namespace nsrun {
 namespace {
@@ -11,6 +14,8 @@ constexpr std::uint16_t dns_port = 53;
 constexpr std::size_t max_servers = 3;   // resolv.h: MAXNS
 constexpr int max_timeout = 30;          // seconds; resolv.h: RES_MAXRETRANS
 constexpr int max_attempts = 5;          // resolv.h: RES_MAXRETRY
+constexpr int max_ndots = 15;            // resolv.h: RES_MAXNDOTS
+constexpr std::size_t max_search = 32;   // domains; the C library has no limit
 constexpr std::size_t max_file = 65536;  // bytes read; what follows is ignored
 constexpr std::string_view blanks = " \t\r";
 
@@ -22,29 +27,42 @@ std::string_view next_word(std::string_view& line) {
   return word;
 }
 
-// "timeout:3" gives 3 for "timeout:", at least 1 (as the C library rounds up) and at most `cap`.
-std::optional<int> option_value(std::string_view option, std::string_view key, int cap) {
+// "timeout:3" gives 3 for "timeout:", at least `floor` (the C library rounds up) and at most `cap`.
+std::optional<int> option_value(std::string_view option, std::string_view key, int floor, int cap) {
   if (!option.starts_with(key)) return std::nullopt;
   option.remove_prefix(key.size());
   int value = 0;
   const auto [end, error] = std::from_chars(option.data(), option.data() + option.size(), value);
   if (end != option.data() + option.size() || option.empty()) return std::nullopt;
-  if (error == std::errc::result_out_of_range) return option.starts_with('-') ? 1 : cap;
-  return std::clamp(value, 1, cap);
+  if (error == std::errc::result_out_of_range) return option.starts_with('-') ? floor : cap;
+  return std::clamp(value, floor, cap);
 }
 
 void add_server(ResolverConfig& config, std::string_view word) {
-  const auto address = IpAddress::parse(word);
-  // A scoped address (fe80::1%eth0) does not parse, and a link-local one without its scope cannot be dialled:
-  // an address here has no scope. The servers beside it are used.
-  if (!address || (address->is_v6() && address->is_link_local())) return;
-  if (config.servers.size() < max_servers) config.servers.push_back({*address, dns_port});
+  const auto percent = word.find('%');
+  const auto address = IpAddress::parse(word.substr(0, percent));
+  const auto zone = percent == word.npos ? std::string_view() : word.substr(percent + 1);
+  if (!address || config.servers.size() >= max_servers) return;
+  // Link-local addresses are those of an interface, and only they are. The servers beside one that is not
+  // written so are used.
+  const bool needs_zone = address->is_v6() && address->is_link_local();
+  if (needs_zone != (percent != word.npos) || zone.size() >= IFNAMSIZ) return;
+  if (needs_zone && zone.empty()) return;
+  config.servers.push_back({{*address, dns_port}, std::string(zone)});
 }
 
 void add_option(ResolverConfig& config, std::string_view word) {
-  if (const auto timeout = option_value(word, "timeout:", max_timeout))
+  if (const auto timeout = option_value(word, "timeout:", 1, max_timeout))
     config.timeout = std::chrono::seconds(*timeout);
-  if (const auto attempts = option_value(word, "attempts:", max_attempts)) config.attempts = *attempts;
+  if (const auto attempts = option_value(word, "attempts:", 1, max_attempts)) config.attempts = *attempts;
+  if (const auto ndots = option_value(word, "ndots:", 0, max_ndots)) config.ndots = *ndots;
+}
+
+// A domain that is no host name, or the root, is not tried.
+void set_search(ResolverConfig& config, std::string_view line, std::size_t most) {
+  config.search.clear();
+  for (auto word = next_word(line); !word.empty() && config.search.size() < most; word = next_word(line))
+    if (auto domain = canonical_name(word)) config.search.push_back(std::move(*domain));
 }
 
 void read_line(ResolverConfig& config, std::string_view line) {
@@ -52,6 +70,8 @@ void read_line(ResolverConfig& config, std::string_view line) {
   if (line.empty() || blanks.find(line.front()) != blanks.npos) return;
   const auto keyword = next_word(line);
   if (keyword == "nameserver") add_server(config, next_word(line));
+  if (keyword == "search") set_search(config, line, max_search);
+  if (keyword == "domain") set_search(config, line, 1);
   if (keyword != "options") return;
   for (auto word = next_word(line); !word.empty(); word = next_word(line)) add_option(config, word);
 }
@@ -65,28 +85,17 @@ ResolverConfig parse_resolv_conf(std::string_view text) {
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     read_line(config, line);
   }
-  if (config.servers.empty()) config.servers.push_back({IpAddress::v4(127, 0, 0, 1), dns_port});
+  if (config.servers.empty()) config.servers.push_back(Endpoint{IpAddress::v4(127, 0, 0, 1), dns_port});
   return config;
 }
 
-std::optional<Resolvers::Version> Resolvers::version() const {
-  struct stat status {};
-  if (::stat(path_.c_str(), &status) != 0) return std::nullopt;
-  return Version{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+Resolvers::Resolvers(std::string path) {
+  if (!path.empty()) file_.emplace(std::move(path), max_file);
 }
 
 const ResolverConfig& Resolvers::current() {
-  if (path_.empty()) return config_;
-  // Taken before the read: a change that comes between the two is seen at the next call.
-  const auto now = version();
-  if (!now || now == read_) return config_;
-  std::ifstream file(path_);
-  std::string text(max_file, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad()) return config_;
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  config_ = parse_resolv_conf(text);
-  read_ = now;
+  if (!file_) return config_;
+  if (const auto text = file_->changed()) config_ = parse_resolv_conf(*text);
   return config_;
 }
 

@@ -1,32 +1,40 @@
 #pragma once
 
-#include <sys/stat.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "host/names/followed_file.h"
 #include "runtime/address.h"
 #include "runtime/task.h"
 
 namespace nsrun {
 
-// Which name servers to ask, and how patiently. The defaults are resolv.conf(5)'s.
+struct ResolverAddress : Endpoint {
+  ResolverAddress(const Endpoint& endpoint, std::string interface = {})
+      : Endpoint(endpoint), zone(std::move(interface)) {}
+  std::string zone;  // of a link-local address: the interface's name or number (RFC 4007 11)
+};
+
+// Which name servers to ask, how patiently, and for which names. The defaults are resolv.conf(5)'s.
 struct ResolverConfig {
-  std::vector<Endpoint> servers;  // asked in this order
-  Clock::duration timeout = 5s;   // for one server's answer
-  int attempts = 2;               // rounds over all servers
+  std::vector<ResolverAddress> servers;  // asked in this order
+  Clock::duration timeout = 5s;          // for one server's answer
+  int attempts = 2;                      // rounds over all servers
+  // For names that this machine looks up for itself; the guest's C library has its own.
+  std::vector<std::string> search = {};  // domains to try a name in
+  int ndots = 1;                         // a name with fewer dots is tried in those first
 };
 
 // resolv.conf(5): the first three usable nameserver lines (127.0.0.1 when there is none) and the options
-// timeout and attempts. Everything else is ignored: search lists and ndots are the guest's own affair.
+// timeout, attempts and ndots, and the last search or domain line. Everything else is ignored.
 ResolverConfig parse_resolv_conf(std::string_view text);
 
 // The host's resolvers, as they are now.
 class Resolvers {
  public:
-  explicit Resolvers(std::string path = "/etc/resolv.conf") : path_(std::move(path)) {}
+  explicit Resolvers(std::string path = "/etc/resolv.conf");
   // These, whatever the host uses.
   explicit Resolvers(ResolverConfig fixed) : config_(std::move(fixed)) {}
 
@@ -35,18 +43,7 @@ class Resolvers {
   const ResolverConfig& current();
 
  private:
-  // What tells one version of a file from another.
-  struct Version {
-    dev_t device = 0;
-    ino_t inode = 0;
-    off_t size = 0;
-    std::int64_t seconds = 0, nanoseconds = 0;  // of its last modification
-    bool operator==(const Version&) const = default;
-  };
-  std::optional<Version> version() const;
-
-  std::string path_;  // empty: fixed
-  std::optional<Version> read_;
+  std::optional<FollowedFile> file_;  // nothing: fixed
   ResolverConfig config_ = parse_resolv_conf({});
 };
 

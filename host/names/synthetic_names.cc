@@ -8,13 +8,14 @@
 // slot by arithmetic, a slot into a name by indexing, a name into a slot by hashing. The offsets keep clear
 // of a range's first addresses, which software likes to treat as network or router addresses.
 //
-// Slots are handed out in order until all are taken. From then on a new name takes the slot whose name has
-// gone unused the longest, where handing the address out and a flow's arrival at it are both uses. The guest
-// may still hold the address in a cache: the records' TTL is a minute, but programs keep addresses as they
-// like. To wait, say, an hour before a slot is reused would mean to refuse names meanwhile; taking the least
-// recently used does as well without refusing, since it reuses a slot younger than an hour only when all
-// 65,536 are. A guest that asks for that many names an hour confuses nobody but itself: whichever name a
-// stale address stands for by then, it is that name that policy judges and that is dialled.
+// Slots are handed out in order until all are taken, or the memory for names is used up. From then on a new
+// name takes the slot whose name has gone unused the longest, where handing the address out and a flow's
+// arrival at it are both uses. The guest may still hold the address in a cache: the records' TTL is a minute,
+// but programs keep addresses as they like. To wait, say, an hour before a slot is reused would mean to
+// refuse names meanwhile; taking the least recently used does as well without refusing, since it reuses a
+// slot younger than an hour only when all 65,536 are. A guest that asks for that many names an hour confuses
+// nobody but itself: whichever name a stale address stands for by then, it is that name that policy judges
+// and that is dialled.
 
 namespace nsrun {
 namespace {
@@ -50,14 +51,29 @@ bool SyntheticNames::covers(const IpAddress& address) {
   return address.data()[0] == 198 && (address.data()[1] & 0xfe) == 18;
 }
 
-SyntheticNames::SyntheticNames(std::size_t capacity)
-    : capacity_(std::clamp<std::size_t>(capacity, 1, max_names)) {}
+SyntheticNames::SyntheticNames(std::size_t capacity, MemoryBudget* memory)
+    : memory_(memory),
+      capacity_(std::clamp<std::size_t>(
+          memory ? std::min(capacity, memory->limit() / 8 / name_cost) : capacity, 1, max_names)) {}
+
+SyntheticNames::~SyntheticNames() {
+  if (memory_) memory_->give_back(names_.size() * name_cost);
+}
+
+// There is always room for the first: later names take its place.
+bool SyntheticNames::may_grow() {
+  if (names_.size() >= capacity_) return false;
+  if (!memory_ || memory_->take(name_cost, MemoryUse::ahead)) return true;
+  if (!names_.empty()) return false;
+  memory_->take_always(name_cost);
+  return true;
+}
 
 SyntheticNames::Slot SyntheticNames::slot_for(const std::string& name) {
   const std::lock_guard hold(lock_);
   if (const Slot* slot = slots_.find(name)) return *slot;
   Slot slot = static_cast<Slot>(names_.size());
-  if (names_.size() < capacity_)
+  if (may_grow())
     names_.emplace_back();
   else
     slot = slots_.evict()->second;

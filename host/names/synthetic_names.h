@@ -8,6 +8,7 @@
 
 #include "host/names/lru_map.h"
 #include "runtime/address.h"
+#include "runtime/memory_budget.h"
 #include "runtime/shared_text.h"
 
 namespace nsrun {
@@ -17,13 +18,16 @@ namespace nsrun {
 class SyntheticNames {
  public:
   static constexpr std::size_t max_names = 65536;
+  static constexpr std::size_t name_cost = 1024;  // bytes: three copies of the longest name, and the index
 
   // Whether an address is one of those handed out here, now or ever. 198.18.0.0/15 (RFC 2544: never in use
   // on the internet) and fd6e:7372:756e::/64 (RFC 4193: a range of one's own).
   static bool covers(const IpAddress& address);
 
-  // `capacity`: names remembered at once, at most max_names.
-  explicit SyntheticNames(std::size_t capacity = max_names);
+  // `capacity`: names remembered at once, at most max_names. `memory` is charged for them, and outlives this;
+  // names take an eighth of its limit at most. Null: nothing is charged.
+  explicit SyntheticNames(std::size_t capacity = max_names, MemoryBudget* memory = nullptr);
+  ~SyntheticNames();
 
   // The name's address, the same for as long as the name is remembered.
   IpAddress v4_for(const std::string& name);
@@ -36,7 +40,9 @@ class SyntheticNames {
  private:
   using Slot = std::uint32_t;  // a name's place; its addresses follow from it
   Slot slot_for(const std::string& name);
+  bool may_grow();
 
+  MemoryBudget* const memory_;
   const std::size_t capacity_;
   std::mutex lock_;  // of all below
   LruMap<std::string, Slot> slots_;

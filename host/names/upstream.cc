@@ -6,20 +6,24 @@
 #include <cstdlib>
 
 #include "host/names/dns_framing.h"
+#include "runtime/staggered.h"
 
 // Theory of operation
 //
-// A query goes to the servers in the order of resolv.conf, each given the configured time; when the last has
-// kept silent the round is repeated as often as the configuration says. A server that refuses the connection,
-// or answers that it failed, is passed over at once; after a round in which one answered so, that answer is
-// the guest's: asking again at once would only hear it again.
+// A query goes to the servers in the order of resolv.conf. The next server is asked as soon as one fails, or
+// has been silent for a second; the earlier ones may still answer, each within the configured time. The first
+// good answer is the guest's. A server that was silent, or could not be reached, is asked after the others
+// for a while (server_health.h). When the last server has failed the round is repeated as often as the
+// configuration says; after a round in which a server reported a failure, that answer is the guest's: the
+// next round would only repeat it.
 //
 // A guess at an answer must hit three unknowns (RFC 5452): each exchange has a socket of its own, thus a
 // source port the kernel chose, an id of its own from the kernel's random numbers rather than the guest's,
 // and the question, which must come back. What does not fit is ignored, up to a number that tells an attack.
 //
 // Queries that came over TCP go over TCP, since the guest wants an answer that does not fit a datagram. A
-// server that gives none over TCP is asked over UDP: a truncated answer says so in its header.
+// server that is silent over TCP is asked over UDP, too. A truncated answer is used when there is no other:
+// its header says so.
 
 namespace nsrun {
 
@@ -29,6 +33,14 @@ struct Upstream::Question {
   const DnsQuery& query;
   Transport transport;
   ResolverConfig config;  // a copy: the file may change while servers are waited for
+  // Answers that are used when there is no good one. The guest has the last of its kind.
+  std::optional<DnsBytes> failure = {}, truncated = {};
+};
+
+// One server that is asked, in one round.
+struct Upstream::Asked {
+  ServerHealth::Choice choice;
+  std::optional<Clock::time_point> since = {};  // nothing: not asked yet, or it has answered or failed
 };
 
 namespace {
@@ -66,17 +78,6 @@ Task<std::optional<DnsBytes>> read_answer(Connection& server, std::uint16_t id, 
   co_return std::nullopt;
 }
 
-// Counts for as long as it lives.
-class Counted {
- public:
-  explicit Counted(std::size_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-
- private:
-  std::size_t& count_;
-};
-
 }  // namespace
 
 Task<std::optional<DnsBytes>> Upstream::exchange(const Question& question, const Target& target) {
@@ -94,36 +95,71 @@ Task<std::optional<DnsBytes>> Upstream::exchange(const Question& question, const
   co_return answer;
 }
 
-Task<std::optional<DnsBytes>> Upstream::ask_server(const Question& question, const Endpoint& server) {
-  if (question.transport == Transport::stream) {
-    const Target target{Protocol::tcp, server, {}};
-    auto answer = co_await within(question.config.timeout, exchange(question, target));
-    if (answer && *answer) co_return std::move(*answer);
+Task<std::optional<DnsBytes>> Upstream::ask_server(Question& question, Asked& asked) {
+  const Target& server = asked.choice.server;
+  asked.since = Clock::now();
+  auto within_time = co_await within(question.config.timeout, exchange(question, server));
+  asked.since.reset();
+  auto answer = within_time ? std::move(*within_time) : std::nullopt;
+  if (!answer) {
+    health_.was_silent(server);
+    co_return std::nullopt;
   }
-  const Target target{Protocol::udp, server, {}};
-  auto answer = co_await within(question.config.timeout, exchange(question, target));
-  if (!answer) co_return std::nullopt;
-  co_return std::move(*answer);
+  health_.answered(server);
+  if (reports_failure(*answer)) {
+    question.failure = std::move(answer);
+    co_return std::nullopt;
+  }
+  if (question.transport == Transport::stream && parse_dns_header(*answer)->truncated) {
+    question.truncated = std::move(answer);
+    co_return std::nullopt;
+  }
+  co_return answer;
 }
 
-Task<std::optional<DnsBytes>> Upstream::ask_servers(const Question& question) {
-  std::optional<DnsBytes> failure;
-  for (int attempt = 0; attempt < question.config.attempts && !failure; ++attempt) {
-    for (const Endpoint& server : question.config.servers) {
-      auto answer = co_await ask_server(question, server);
-      if (!answer) continue;
-      if (!reports_failure(*answer)) co_return answer;
-      failure = std::move(answer);
-    }
+std::vector<Upstream::Asked> Upstream::servers_for(const Question& question) {
+  std::vector<Target> servers;
+  for (const ResolverAddress& server : question.config.servers) {
+    const std::string name = server.zone.empty() ? "" : server.address.to_string() + "%" + server.zone;
+    if (question.transport == Transport::stream) servers.push_back({Protocol::tcp, server, name});
+    servers.push_back({Protocol::udp, server, name});
   }
-  co_return failure;
+  std::vector<Asked> round;
+  for (auto& choice : health_.order(std::move(servers), question.config.timeout))
+    round.push_back({std::move(choice)});
+  return round;
 }
 
-Task<std::optional<DnsBytes>> Upstream::ask(Bytes message, const DnsQuery& query, Transport transport) {
-  if (outstanding_ >= max_outstanding) co_return std::nullopt;
-  const Counted counted(outstanding_);
-  const Question question{message, query, transport, resolvers_.current()};
-  co_return co_await ask_servers(question);
+Task<std::optional<DnsBytes>> Upstream::ask_round(Question& question) {
+  auto round = servers_for(question);
+  std::vector<Clock::duration> delays{Clock::duration::zero()};
+  for (const Asked& asked : round) delays.push_back(asked.choice.patience);
+  delays.pop_back();
+  const std::function<Task<std::optional<DnsBytes>>(std::size_t)> attempt = [&](std::size_t i) {
+    return ask_server(question, round[i]);
+  };
+  auto answer = co_await race_staggered(std::move(delays), attempt);
+  if (answer) {
+    const auto now = Clock::now();
+    for (const Asked& asked : round)
+      if (asked.since && now - *asked.since >= asked.choice.patience) health_.was_silent(asked.choice.server);
+  }
+  co_return answer;
+}
+
+Task<std::optional<DnsBytes>> Upstream::ask(Bytes message, const DnsQuery& query, Transport transport,
+                                            TurnQueue::Asker asker) {
+  auto place = places_.try_take();
+  if (!place)
+    if (auto granted = co_await within(max_wait, places_.take(asker))) place = std::move(*granted);
+  if (!place) co_return std::nullopt;
+  Question question{message, query, transport, resolvers_.current()};
+  for (int attempt = 0; attempt < question.config.attempts; ++attempt) {
+    if (auto answer = co_await ask_round(question)) co_return answer;
+    if (question.truncated) co_return std::move(question.truncated);
+    if (question.failure) co_return std::move(question.failure);
+  }
+  co_return std::nullopt;
 }
 
 }  // namespace nsrun

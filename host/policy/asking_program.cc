@@ -148,7 +148,8 @@ void AskingProgram::tell_nonsense(std::string_view line) {
   std::string shown(line.substr(0, 80));
   std::erase_if(shown, [](unsigned char c) { return c < ' ' || c == 0x7f; });
   warn_("the program of --ask wrote '" + shown +
-        "', which is no answer and means deny (it is {\"id\":1,\"answer\":\"allow\"}; this is said once)");
+        "', which is not a valid answer and means deny (expected {\"id\":1,\"answer\":\"allow\"}; reported "
+        "once)");
 }
 
 void AskingProgram::give_up(const std::string& why) {

@@ -28,6 +28,8 @@ constexpr std::array reasons = {
     Reason{
         "protected-address",
         "loopback, link-local, multicast and metadata addresses are reached only by a rule that names them"},
+    Reason{"unspecified-address",
+           "0.0.0.0/8 and :: are not addresses of a host; connect(2) would take them for loopback"},
     Reason{"quic",
            "QUIC does not show its server's name, and clients fall back to TCP; a rule that begins with udp/ "
            "allows it"},
@@ -89,7 +91,7 @@ class Explainer {
     done.subject = asked_.to_string();
     done.verdict = policy_.permits_name(asked_.name) ? "allow" : "reject";
     done.because = done.verdict == "allow"
-                       ? "some flow to this name may be allowed, or a rule says so"
+                       ? "some flow to this name may be allowed, or a rule allows the question"
                        : "no flow to this name is allowed: for the guest it does not exist";
     if (const Rule* fault = rules_.query_fault(asked_.name))
       done.conditions.push_back("with faults (" + said(*fault) + ")");
@@ -141,7 +143,11 @@ class Explainer {
   void add_conditions(Explanation& done, const Verdict& verdict, const Rule* rule) const {
     if (auto words = condition_of(verdict.inspection, asked_.name); !words.empty())
       done.conditions.push_back(std::move(words));
-    if (verdict.target.permits) {
+    if (asked_.name == "localhost" || asked_.name.ends_with(".localhost"))
+      done.conditions.push_back(
+          "inside a sandbox localhost is the sandbox itself, whatever the rules; this machine's loopback is "
+          "host.nsrun.internal");
+    if (verdict.target.permits && !verdict.target.name.empty()) {
       done.conditions.push_back("each address it resolves to is judged as well; protected ones are refused");
       add_networks(done, rule);
     }

@@ -134,7 +134,7 @@ Result<void> Learner::check(const std::string& path) {
   struct stat status {};
   const bool exists = ::stat(path.c_str(), &status) == 0;
   if (exists && !S_ISREG(status.st_mode))
-    return Error{"cannot write a policy to " + path + ": it is no regular file", {}, {}, ExitCode::usage};
+    return Error{"cannot write a policy to " + path + ": it is not a regular file", {}, {}, ExitCode::usage};
   if (::access(directory_of(path).c_str(), W_OK | X_OK) < 0)
     return errno_error("cannot write a policy to " + path,
                        "the directory must be yours to write in: the file is replaced", ExitCode::usage);

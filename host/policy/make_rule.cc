@@ -49,8 +49,10 @@ Result<Rule> make_via(std::string_view url, std::string_view text) {
 Result<Action> parse_default(std::string_view text) {
   for (const Action action : {Action::allow, Action::deny, Action::reject, Action::ask})
     if (text == to_string(action)) return action;
-  return Error{
-      "'" + std::string(text) + "' is no default", {}, "it is allow, deny, reject or ask", ExitCode::usage};
+  return Error{"'" + std::string(text) + "' is not a valid default",
+               {},
+               "it is allow, deny, reject or ask",
+               ExitCode::usage};
 }
 
 }  // namespace nsrun

@@ -99,7 +99,7 @@ Result<Match> Match::parse(std::string_view text) {
     return wrong(text, "gives a port to questions about a name", "write it as dns/NAME");
   if (auto parsed = parse_host(match, host, text); !parsed) return parsed.error();
   if (match.is_of_queries() && match.host == Host::network)
-    return wrong(text, "is no name to ask about", "write it as dns/NAME");
+    return wrong(text, "is not a name to ask about", "write it as dns/NAME");
   return match;
 }
 

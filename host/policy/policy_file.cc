@@ -102,13 +102,14 @@ class Reader {
     if (!event) return event.error();
     if (event->is_null()) return {};
     if (event->kind != Kind::sequence)
-      return events_.wrong(event->place, key.text + ": this is no list", "write each rule as - allow: HOST");
+      return events_.wrong(event->place, key.text + ": this is not a list",
+                           "write each rule as - allow: HOST");
     for (;;) {
       event = events_.next();
       if (!event) return event.error();
       if (event->kind == Kind::sequence_end) return {};
       if (event->kind != Kind::mapping)
-        return events_.wrong(event->place, "rules: this is no rule", "write each rule as - allow: HOST");
+        return events_.wrong(event->place, "rules: this is not a rule", "write each rule as - allow: HOST");
       if (auto done = read_rule(event->place); !done) return done;
     }
   }
@@ -153,7 +154,7 @@ class Reader {
   }
 
   Error no_text(const Field& field, const Event& event) {
-    return events_.wrong(event.place, field.key.text + ": this is no text",
+    return events_.wrong(event.place, field.key.text + ": this is not a text",
                          "write HOST, HOST:PORT or a list of them; in quotes where it begins with * or [");
   }
 
@@ -238,6 +239,12 @@ Result<PolicyFile> parse_policy(std::string_view text, const std::string& name) 
 
 Result<PolicyFile> read_policy(const std::string& path) {
   const auto text = read_settings("the policy", path, largest_policy);
+  if (!text) return text.error();
+  return parse_policy(*text, path);
+}
+
+Result<PolicyFile> read_policy(const std::string& path, UniqueFd file) {
+  const auto text = read_settings("the policy", path, largest_policy, std::move(file));
   if (!text) return text.error();
   return parse_policy(*text, path);
 }

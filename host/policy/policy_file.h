@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/policy/rule.h"
+#include "runtime/fd.h"
 
 // Policy files: what the options say, in YAML.
 //
@@ -33,5 +34,7 @@ struct PolicyFile {
 Result<PolicyFile> parse_policy(std::string_view text, const std::string& name);
 // Regular files only: what cannot be read twice is no policy that can be loaded again.
 Result<PolicyFile> read_policy(const std::string& path);
+// The same of a file that is open already; `path` is its name.
+Result<PolicyFile> read_policy(const std::string& path, UniqueFd file);
 
 }  // namespace nsrun

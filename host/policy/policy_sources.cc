@@ -10,10 +10,35 @@ namespace {
 
 bool allows(const Rule& rule) { return rule.action == Action::allow; }
 
+Result<PolicyFile> read(const PolicySources::File& file) {
+  if (!file.held) return read_policy(file.path);
+  auto held = file.held->open();
+  if (!held) return held.error();
+  return read_policy(file.path, std::move(*held));
+}
+
 }  // namespace
 
 bool PolicySources::has_files() const {
   return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.index() == 1; });
+}
+
+std::vector<std::string> PolicySources::file_paths() const {
+  std::vector<std::string> paths;
+  for (const auto& part : parts)
+    if (const auto* file = std::get_if<File>(&part)) paths.push_back(file->path);
+  return paths;
+}
+
+Result<void> PolicySources::hold_files() {
+  for (auto& part : parts) {
+    auto* const file = std::get_if<File>(&part);
+    if (!file) continue;
+    auto held = HeldFile::hold(file->path);
+    if (!held) return held.error();
+    file->held = std::make_shared<const HeldFile>(std::move(*held));
+  }
+  return {};
 }
 
 Result<std::shared_ptr<const RuleSet>> PolicySources::load() const {
@@ -24,7 +49,7 @@ Result<std::shared_ptr<const RuleSet>> PolicySources::load() const {
       rules.push_back(*rule);
       continue;
     }
-    auto file = read_policy(std::get<File>(part).path);
+    auto file = read(std::get<File>(part));
     if (!file) return file.error();
     std::move(file->rules.begin(), file->rules.end(), std::back_inserter(rules));
     if (file->otherwise) of_files = file->otherwise;

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "host/policy/held_file.h"
 #include "host/policy/known_faults.h"
 #include "host/policy/rule_set.h"
 
@@ -20,6 +21,7 @@ namespace nsrun {
 struct PolicySources {
   struct File {
     std::string path;
+    std::shared_ptr<const HeldFile> held = {};  // null: whatever is at the path when it is read
   };
 
   std::vector<std::variant<Rule, File>> parts;
@@ -31,6 +33,9 @@ struct PolicySources {
   // Nothing was said: what holds is up to whoever has no policy.
   bool empty() const { return parts.empty() && !otherwise && !asks && !learns; }
   bool has_files() const;
+  std::vector<std::string> file_paths() const;
+  // From now on each file is read only as HeldFile allows. An error has ExitCode::usage.
+  Result<void> hold_files();
   // Reads the files, now. An error has ExitCode::usage.
   Result<std::shared_ptr<const RuleSet>> load() const;
 };

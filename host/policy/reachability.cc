@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "host/dialers/address_selection.h"
+
 namespace nsrun {
 namespace {
 
@@ -24,6 +26,12 @@ IpAddress last_of(const Cidr& network) {
 bool is_protected(const IpAddress& address) {
   return address.is_unspecified() || address.is_loopback() || address.is_link_local() ||
          address.is_multicast() || address == metadata6;
+}
+
+// The kernel gives a socket that is connected to one of its own addresses that very address as its source.
+bool is_own_address(const IpAddress& address) {
+  if (address.is_unspecified() || address.is_loopback()) return true;
+  return source_for(address) == address;
 }
 
 bool is_protected(const Cidr& network) {

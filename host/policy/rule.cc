@@ -36,9 +36,14 @@ Result<Place> Place::parse(std::string_view text) {
   const bool one_host = one_address || (match && match->host == Match::Host::name);
   const bool one_port = match && (match->ports.is_all() || match->ports.first == match->ports.last);
   if (!one_host || !one_port || match->protocol)
-    return Error{"'" + std::string(text) + "' is no place to go to",
+    return Error{"'" + std::string(text) + "' is not a valid destination",
                  {},
                  "write it as HOST[:PORT], for instance 127.0.0.1:9000",
+                 ExitCode::usage};
+  if (one_address && match->network.address.is_unspecified())
+    return Error{"'" + std::string(text) + "' is not an address that a flow can be redirected to",
+                 {},
+                 "write 127.0.0.1 or ::1 for this machine",
                  ExitCode::usage};
   return Place{match->network.address, match->name,
                match->ports.is_all() ? std::uint16_t{0} : match->ports.first};

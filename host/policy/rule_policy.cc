@@ -1,5 +1,8 @@
 #include "host/policy/rule_policy.h"
 
+#include <algorithm>
+
+#include "host/names/hosts_file.h"
 #include "host/names/name_server.h"
 #include "host/policy/reachability.h"
 
@@ -63,6 +66,17 @@ bool names_loopback(const Rule* rule, const IpAddress& gateway) {
   return host == Match::Host::network && (network.address == gateway || is_protected(network));
 }
 
+const IpAddress loopback4 = IpAddress::v4(127, 0, 0, 1), loopback6 = *IpAddress::parse("::1");
+
+// The host's loopback goes by three names: the gateway's address, that of its own, and host_name.
+RuleSet::Decision decide_loopback(const RuleSet& rules, const FlowKey& key) {
+  const auto& [gateway, port] = key.target;
+  const auto as_gateway = rules.decide({key.protocol, host_name, gateway, port});
+  const auto as_loopback =
+      rules.decide({key.protocol, host_name, gateway.is_v4() ? loopback4 : loopback6, port});
+  return as_loopback.position < as_gateway.position ? as_loopback : as_gateway;
+}
+
 Inspection inspection_for(const FlowKey& key, const RuleSet& rules, const RuleSet::Decision& decision) {
   if (key.protocol != Protocol::tcp) return Inspection::none;
   // A name that is refused has addresses, and neighbours on them.
@@ -103,6 +117,19 @@ void inspect_gateway(Verdict& verdict, const FlowKey& key, std::shared_ptr<const
   if (is_held && !decision.rule->match.is_by_name()) verdict.name = {};
 }
 
+// Whether the rule is about one name, to which this machine itself gives the address. No server can make it
+// do that, so the author of the rule means the address.
+bool is_named_here(const Rule* rule, const IpAddress& address, const std::string& hosts_file) {
+  if (!rule || rule->match.host != Match::Host::name || hosts_file.empty()) return false;
+  const auto known = HostsFile(hosts_file).addresses_of(rule->match.name);
+  return std::find(known.begin(), known.end(), address) != known.end();
+}
+
+// Reached only where a rule names it.
+bool is_out_of_reach(const IpAddress& address, bool protects_own) {
+  return is_protected(address) || (protects_own && is_own_address(address));
+}
+
 }  // namespace
 
 RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules)
@@ -115,12 +142,13 @@ SharedText RulePolicy::rule_about(std::string_view name) const {
 
 Verdict RulePolicy::judge(const FlowKey& key) {
   const auto& address = key.target.address;
-  if (options_.network.is_name_server(address)) {
+  const auto& network = options_.network;
+  if (network && network->is_name_server(address)) {
     if (is_name_service(key)) return allow(key, key.target, name_service);
     return refuse(Refusal::reset, name_service);
   }
   auto rules = this->rules();
-  if (options_.network.is_gateway(address)) return judge_gateway(key, std::move(rules));
+  if (network && network->is_gateway(address)) return judge_gateway(key, std::move(rules));
   // Addresses that were handed out stay names, also when no new ones are.
   if (SyntheticNames::covers(address)) {
     if (auto name = names_.name_of(address)) return judge_name(key, std::move(rules), std::move(*name));
@@ -147,15 +175,12 @@ Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
   co_return undecided;
 }
 
-// The host's loopback goes by three names: the gateway's address, that of its own, and host_name.
 Verdict RulePolicy::judge_gateway(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const {
   const RuleSet& rules = *shared;
   const auto& [gateway, port] = key.target;
-  const auto loopback = gateway.is_v4() ? IpAddress::v4(127, 0, 0, 1) : *IpAddress::parse("::1");
+  const auto& loopback = gateway.is_v4() ? loopback4 : loopback6;
   const Subject as_gateway{key.protocol, host_name, gateway, port};
-  const Subject as_loopback{key.protocol, host_name, loopback, port};
-  auto decision = rules.decide(as_gateway);
-  if (const auto other = rules.decide(as_loopback); other.position < decision.position) decision = other;
+  const auto decision = decide_loopback(rules, key);
   if (refuses(decision.action)) return refuse_by(decision, rules, as_gateway);
 
   if (!options_.host_loopback && !names_loopback(decision.rule, gateway))
@@ -163,6 +188,14 @@ Verdict RulePolicy::judge_gateway(const FlowKey& key, std::shared_ptr<const Rule
   Verdict verdict = allow(key, {loopback, port}, decision.rule ? rules.text(decision) : loopback_of_host);
   verdict.name = loopback_name;
   verdict.asks = decision.action == Action::ask;
+  // A server may listen at the other family's address alone (host/dialers/loopback_dialer.h): what the same
+  // rule allows may go there.
+  FlowKey other = key;
+  const auto& network = *options_.network;  // whose gateway it is
+  other.target.address = gateway.is_v4() ? network.gateway6 : network.gateway4;
+  verdict.target.permits = [shared, other, loopback, decision](const IpAddress& address) {
+    return address == loopback || decide_loopback(*shared, other).position == decision.position;
+  };
   inspect_gateway(verdict, key, std::move(shared), decision);
   add_ways(verdict, rules, as_gateway);
   if (decision.action == Action::redirect) redirect(verdict, decision.rule->to);
@@ -184,7 +217,10 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
   verdict.target.name = name.str();
   verdict.asks = decision.action == Action::ask;
   add_inspection(verdict, key, rules, decision);
-  verdict.target.permits = [rules, decision, protocol = key.protocol, port](const IpAddress& address) {
+  verdict.target.permits = [rules, decision, protocol = key.protocol, port,
+                            protects_own = options_.protects_own,
+                            hosts_file = options_.hosts_file](const IpAddress& address) {
+    if (address.is_unspecified()) return false;
     const Subject resolved{protocol, {}, address, port};
     // Nobody is asked about it, or sent elsewhere, at this late moment: what would be, is not dialled.
     const auto by_address = rules->decide_address(resolved, decision);
@@ -192,7 +228,8 @@ Verdict RulePolicy::judge_name(const FlowKey& key, std::shared_ptr<const RuleSet
     if (by_address.position != decision.position &&
         (by_address.action != Action::allow || !RuleSet::demands_no_more(by_address, decision)))
       return false;
-    return !is_protected(address) || rules->names_protected(resolved, decision);
+    return !is_out_of_reach(address, protects_own) || rules->names_protected(resolved, decision) ||
+           is_named_here(decision.rule, address, hosts_file);
   };
   add_ways(verdict, *rules, subject);
   if (decision.action == Action::redirect) redirect(verdict, decision.rule->to);
@@ -206,7 +243,10 @@ Verdict RulePolicy::judge_address(const FlowKey& key, std::shared_ptr<const Rule
   const auto decision = rules.decide(subject);
   if (refuses(decision.action)) return refuse_by(decision, rules, subject);
   const bool redirected = decision.action == Action::redirect;
-  if (is_protected(key.target.address) && !redirected && !rules.names_protected(subject, decision))
+  if (key.target.address.is_unspecified() && !redirected)
+    return refuse(Refusal::prohibited, "unspecified-address");
+  if (is_out_of_reach(key.target.address, options_.protects_own) && !redirected &&
+      !rules.names_protected(subject, decision))
     return refuse(Refusal::prohibited, "protected-address");
 
   Verdict verdict = allow(key, key.target, rules.text(decision));

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "host/names/name_policy.h"
 #include "host/names/synthetic_names.h"
@@ -22,10 +23,16 @@ constexpr std::string_view name_service_rule = "name-service";
 class RulePolicy final : public Policy, public NamePolicy {
  public:
   struct Options {
-    NetworkOptions network;
+    // The guest's network, of which the gateway's and the name server's addresses stand for something else.
+    // Nothing: there is no guest, and every address is only itself.
+    std::optional<NetworkOptions> network = NetworkOptions{};
     bool host_loopback = false;    // the gateway's addresses lead to the host's own loopback
+    bool protects_own = false;     // this machine's own addresses are protected, too
     bool always_names = false;     // a dialer wants names: flows are known by theirs, rules or not
     Inquirer* inquirer = nullptr;  // decides what rules leave to it; null: that is denied
+    // A hosts(5) file whose names, where a rule opens exactly that name, lead to protected addresses, too.
+    // Empty: none do.
+    std::string hosts_file = {};
   };
   // `names` tells what a synthetic address stands for; it outlives the policy.
   RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<const RuleSet> rules);

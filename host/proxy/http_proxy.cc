@@ -53,13 +53,6 @@ Task<> answer_and_close(ProxyClient& client, std::string_view status, std::strin
   if (written && *written) co_await close(client);
 }
 
-struct Counted {
-  explicit Counted(std::size_t& counted) : count(counted) { ++count; }
-  ~Counted() { --count; }
-  Counted(const Counted&) = delete;
-  std::size_t& count;
-};
-
 }  // namespace
 
 Result<std::unique_ptr<HttpProxy>> HttpProxy::bind(Service& service, const EndpointUrl& where,
@@ -82,26 +75,38 @@ HttpProxy::HttpProxy(Service& service, std::unique_ptr<EndpointListener> listene
       requests_(pseudonym()),
       policy_(map, names, others),
       dialer_(service.world(), limits.dial),
-      carrier_(service.carrier(policy_, dialer_)) {}
+      carrier_(service.carrier(policy_, dialer_)),
+      places_(limits.clients) {}
 
 void HttpProxy::begin() {
   auto sink = service_.sink_to(carrier_);
   sink.key = [](const Client& client) { return FlowKey{Protocol::tcp, client.address, {}}; };
   sink.request = [this](std::unique_ptr<Request> request) {
-    if (clients_ >= limits_.clients) return;
     const Who who{request->key().source, request->asker()};
-    service_.sources().spawn(serve({request->accept(), {}}, who));
+    service_.sources().spawn_cancellable([&](auto& cancel) {
+      return serve({request->accept(), {}}, who, cancel);
+    });
   };
   service_.sources().spawn(listener_->run(service_.sources(), std::move(sink)));
 }
 
-Task<> HttpProxy::serve(ProxyClient client, Who who) {
-  const Counted counted(clients_);
+// A client that has no request under way gives way to those that come after it.
+Task<> HttpProxy::serve(ProxyClient client, Who who, asio::cancellation_signal& cancel) {
+  bool waits = true;
+  const auto place = places_.take(who.source.address, [&] {
+    if (waits) cancel.emit(asio::cancellation_type::terminal);
+    return waits;
+  });
+  if (!place) co_return;
   for (;;) {
     const auto in_time = co_await within(limits_.between, begun(client));
     if (!in_time || !*in_time) co_return;
-    const bool goes_on = co_await serve_one(client, who);
+    auto request = co_await next_request(client);
+    if (!request) co_return;
+    waits = false;
+    const bool goes_on = co_await carry(client, who, std::move(*request));
     if (!goes_on) co_return;
+    waits = true;
   }
 }
 
@@ -116,24 +121,26 @@ Task<bool> HttpProxy::begun(ProxyClient& client) {
   }
 }
 
-Task<bool> HttpProxy::serve_one(ProxyClient& client, const Who& who) {
+// Nothing: there is none, and the client has been told why.
+Task<std::optional<ProxiedRequest>> HttpProxy::next_request(ProxyClient& client) {
   auto read = co_await within(limits_.head, read_request(client));
   if (!read) {
     co_await answer_and_close(client, "408 Request Timeout", "the request's head took too long");
-    co_return false;
+    co_return std::nullopt;
   }
-  if (!*read && read->error().code.value() != EPROTO) co_return false;
+  if (!*read && read->error().code.value() != EPROTO) co_return std::nullopt;
   if (!*read) {
     co_await answer_and_close(client, "400 Bad Request", read->error().doing);
-    co_return false;
+    co_return std::nullopt;
   }
-  co_return co_await carry(client, who, std::move(**read));
+  co_return std::move(**read);
 }
 
 Task<Result<ProxiedRequest>> HttpProxy::read_request(ProxyClient& client) {
+  std::unique_ptr<RequestParser> parser;
   for (;;) {
     std::size_t size = 0;
-    auto request = requests_.take(client.ahead, size);
+    auto request = requests_.take(client.ahead, size, parser);
     if (!request) co_return request.error();
     if (size > 0) {
       client.ahead.erase(0, size);
@@ -146,8 +153,11 @@ Task<Result<ProxiedRequest>> HttpProxy::read_request(ProxyClient& client) {
 }
 
 FlowKey HttpProxy::key_for(const Who& who, const Authority& where) {
+  // An address of the range that stands for names is judged as what the client wrote, and not as the name
+  // that another request was given it for.
   const auto address = where.address();
-  return {Protocol::tcp, who.source, {address ? *address : names_.v4_for(where.host), where.port}};
+  const bool is_itself = address && !SyntheticNames::covers(*address);
+  return {Protocol::tcp, who.source, {is_itself ? *address : names_.v4_for(where.host), where.port}};
 }
 
 // True: another request may follow.

@@ -4,6 +4,7 @@
 
 #include "host/dialers/timed_dialer.h"
 #include "host/endpoints/endpoint_listener.h"
+#include "host/listen/fair_places.h"
 #include "host/names/synthetic_names.h"
 #include "host/proxy/proxied_request.h"
 #include "host/proxy/proxy_client.h"
@@ -17,7 +18,7 @@ namespace nsrun {
 class HttpProxy {
  public:
   struct Limits {
-    std::size_t clients = 1024;     // at once; a further one is closed at once
+    std::size_t clients = 1024;     // at once; then those without a request give way (FairPlaces)
     Clock::duration head = 30s;     // for a request's head, once it has begun; then 408
     Clock::duration between = 60s;  // from one request to the next; then the client is closed
     Clock::duration dial = 10s;     // then 502
@@ -40,8 +41,8 @@ class HttpProxy {
     Endpoint source;
     SharedText name;
   };
-  Task<> serve(ProxyClient client, Who who);
-  Task<bool> serve_one(ProxyClient& client, const Who& who);
+  Task<> serve(ProxyClient client, Who who, asio::cancellation_signal& cancel);
+  Task<std::optional<ProxiedRequest>> next_request(ProxyClient& client);
   Task<bool> carry(ProxyClient& client, const Who& who, ProxiedRequest request);
   Task<Result<ProxiedRequest>> read_request(ProxyClient& client);
   Task<bool> begun(ProxyClient& client);
@@ -55,7 +56,7 @@ class HttpProxy {
   ProxyPolicy policy_;
   TimedDialer dialer_;
   Carrier carrier_;
-  std::size_t clients_ = 0;
+  FairPlaces places_;
 };
 
 }  // namespace nsrun

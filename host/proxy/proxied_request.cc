@@ -73,13 +73,15 @@ std::string host_field(const Authority& where) {
 
 }  // namespace
 
-Result<ProxiedRequest> ProxiedRequests::take(std::string_view bytes, std::size_t& size) const {
-  auto parser = std::make_unique<Parser>();
+Result<ProxiedRequest> ProxiedRequests::take(std::string_view bytes, std::size_t& size,
+                                             std::unique_ptr<RequestParser>& parser) const {
+  if (!parser) parser = std::make_unique<Parser>();
   const auto part = parser->take(bytes);
   if (!part) return part.error();
   size = part->size;
   if (size == 0) return ProxiedRequest{};
-  if (parser->is_ambiguous()) return wrong("the request tells its length in two ways, or in none we know");
+  if (static_cast<const Parser&>(*parser).is_ambiguous())
+    return wrong("the request tells its length in two ways, or in none we know");
   return rewrite(bytes.substr(0, size), std::move(parser));
 }
 

@@ -29,8 +29,10 @@ class ProxiedRequests {
   explicit ProxiedRequests(std::string pseudonym) : pseudonym_(std::move(pseudonym)) {}
 
   // The request whose head these bytes begin with; `size`: of its head, 0 where that is not whole yet. An
-  // error: it is none that can be carried; `doing` says why.
-  Result<ProxiedRequest> take(std::string_view bytes, std::size_t& size) const;
+  // error: it is none that can be carried; `doing` says why. `parser`: null at first, and kept by the caller
+  // until the head is whole: what it has seen of the head is not looked through again.
+  Result<ProxiedRequest> take(std::string_view bytes, std::size_t& size,
+                              std::unique_ptr<RequestParser>& parser) const;
 
  private:
   Result<ProxiedRequest> rewrite(std::string_view text, std::unique_ptr<RequestParser> parser) const;

@@ -31,7 +31,9 @@ Result<ProxiedResponse::Piece> ProxiedResponse::take(std::string_view bytes, boo
     if (status == 101)  // nobody asked for it: Upgrade is of one hop
       return Error{"the server changes the protocol", errno_code(EPROTO)};
     if (status < 200) {  // interim (RFC 9110 15.2): the answer is still to come
-      piece.head = bytes.substr(0, part->size);
+      HttpHead head(bytes.substr(0, part->size));
+      head.remove_hop_by_hop();
+      piece.head = head.to_string();
       parser_.reset();
       return piece;
     }

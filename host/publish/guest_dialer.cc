@@ -26,20 +26,27 @@ bool GuestDialer::belongs_inside(const Target& target) const {
 
 // The client as the guest may see it: of the guest's family, and not an address the guest's kernel takes for
 // its own or refuses from outside.
-Endpoint GuestDialer::presentable(const Endpoint& client, const IpAddress& guest) {
-  const bool fits = client.address.is_v4() == guest.is_v4() && !client.address.is_loopback() &&
+Endpoint GuestDialer::presentable(Protocol protocol, const Endpoint& client, const Endpoint& guest) {
+  const bool v4 = guest.address.is_v4();
+  const bool fits = client.address.is_v4() == v4 && !client.address.is_loopback() &&
                     !client.address.is_unspecified() && !client.address.is_link_local() &&
                     !network_.is_guest(client.address);
   if (fits) return client;
-  if (++next_port_ < 32'768) next_port_ = 32'768;
-  return {guest.is_v4() ? network_.gateway4 : network_.gateway6, next_port_};
+  // Connections may last: a port that comes again may still be in use.
+  const IpAddress& gateway = v4 ? network_.gateway4 : network_.gateway6;
+  for (unsigned tries = 0; tries < 65'536u - first_port; ++tries) {
+    if (++next_port_ < first_port) next_port_ = first_port;
+    if (stack_.is_free({protocol, guest, {gateway, next_port_}})) break;
+  }
+  return {gateway, next_port_};
 }
 
 Task<Result<std::unique_ptr<Connection>>> GuestDialer::dial(const Target& target) {
   const bool inside = belongs_inside(target);
   const auto attempt = [&](const Endpoint& guest) {
     return inside ? dial_inside(target.protocol, guest)
-                  : dial_through_stack(target.protocol, presentable(target.source, guest.address), guest);
+                  : dial_through_stack(target.protocol, presentable(target.protocol, target.source, guest),
+                                       guest);
   };
   auto first = co_await attempt(target.endpoint);
   const bool refused = !first && first.error().code.value() == ECONNREFUSED;

@@ -28,13 +28,15 @@ class GuestDialer final : public Dialer {
   Task<Result<std::unique_ptr<Connection>>> dial_through_stack(Protocol protocol, Endpoint source,
                                                                Endpoint guest);
   std::optional<Endpoint> other_family(const Target& target) const;
-  Endpoint presentable(const Endpoint& client, const IpAddress& guest);
+  Endpoint presentable(Protocol protocol, const Endpoint& client, const Endpoint& guest);
 
   Executor executor_;
   Stack& stack_;
   SandboxSockets& sockets_;
   const NetworkOptions network_;
-  std::uint16_t next_port_ = 32'768;  // of the gateway, for clients whose own address will not do
+  // Of the gateway, for clients whose own address will not do.
+  static constexpr std::uint16_t first_port = 32'768;
+  std::uint16_t next_port_ = first_port;
 };
 
 }  // namespace nsrun

@@ -40,7 +40,7 @@ Result<std::vector<PublishedPort>> parse_publish(std::string_view text) {
   const auto guest = parse_range(rest.substr(last == rest.npos ? 0 : last + 1));
   if (!guest) return wrong(text, "the sandbox's port is not a port (1-65535) or range of ports");
   Range host = *guest;
-  IpAddress address;
+  std::optional<IpAddress> address;
   if (last != rest.npos) {
     rest = rest.substr(0, last);
     const auto colon = rest.find(']') == rest.npos ? rest.rfind(':') : rest.find(':', rest.find(']'));
@@ -59,8 +59,7 @@ Result<std::vector<PublishedPort>> parse_publish(std::string_view text) {
   if (host.size() != guest->size()) return wrong(text, "the two ranges of ports differ in length");
   std::vector<PublishedPort> ports;
   for (unsigned i = 0; i < host.size(); ++i)
-    ports.push_back({protocol,
-                     {address, static_cast<std::uint16_t>(host.first + i)},
+    ports.push_back({protocol, address, static_cast<std::uint16_t>(host.first + i),
                      static_cast<std::uint16_t>(guest->first + i)});
   return ports;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -11,7 +12,8 @@ namespace nsrun {
 // A port of the host that leads into the sandbox.
 struct PublishedPort {
   Protocol protocol = Protocol::tcp;
-  Endpoint listen;  // on the host; :: listens for IPv4 and IPv6 alike
+  std::optional<IpAddress> address;  // of the host; none: all of its addresses, IPv4 and IPv6 alike
+  std::uint16_t host_port = 0;
   std::uint16_t guest_port = 0;
   bool operator==(const PublishedPort&) const = default;
 };

@@ -7,12 +7,11 @@
 namespace nsrun {
 
 Result<void> Publisher::add(const PublishedPort& port) {
-  const bool all = port.listen.address == IpAddress{};
-  const std::string doing = "cannot publish port " + std::to_string(port.listen.port) + " (" +
+  const std::string doing = "cannot publish port " + std::to_string(port.host_port) + " (" +
                             std::string(to_string(port.protocol)) + ")" +
-                            (all ? "" : " on " + port.listen.address.to_string());
-  auto socket =
-      bind_ip(port.protocol, port.listen, doing, "another program listens there; publish another host port");
+                            (port.address ? " on " + port.address->to_string() : "");
+  auto socket = bind_ip(port.protocol, port.address, port.host_port, doing,
+                        "another program listens there; publish another host port");
   if (!socket) return socket.error();
   const auto listener = listeners_.insert(listeners_.end(), {.port = port, .socket = std::move(*socket)});
   if (tasks_) start(listener);
@@ -46,7 +45,7 @@ Task<> Publisher::listen(Place listener) {
   const Farewell farewell{listeners_, listener};
   const auto protocol = listener->port.protocol;
   ClientSink sink = sink_;
-  sink.place = "the published port " + std::to_string(listener->port.listen.port);
+  sink.place = "the published port " + std::to_string(listener->port.host_port);
   sink.key = [this, protocol, port = listener->port.guest_port](const Client& client) {
     return FlowKey{protocol, client.address, guest_.at(client.address.address, port)};
   };

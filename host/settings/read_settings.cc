@@ -5,8 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-
-#include "runtime/fd.h"
+#include <utility>
 
 namespace nsrun {
 namespace {
@@ -16,14 +15,19 @@ std::string in_mebibytes(std::size_t bytes) { return std::to_string(bytes >> 20)
 }  // namespace
 
 Result<std::string> read_settings(const std::string& what, const std::string& path, std::size_t most) {
+  // Without waiting for the writer of a FIFO.
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return errno_error("cannot read " + what + " " + path, {}, ExitCode::usage);
+  return read_settings(what, path, most, std::move(file));
+}
+
+Result<std::string> read_settings(const std::string& what, const std::string& path, std::size_t most,
+                                  UniqueFd file) {
   const std::string doing = "cannot read " + what + " " + path;
-  // Without waiting for who writes a FIFO.
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return errno_error(doing, {}, ExitCode::usage);
   struct stat status {};
   if (::fstat(file.get(), &status) < 0) return errno_error(doing);
   if (!S_ISREG(status.st_mode))
-    return Error{doing + ": it is no regular file", {}, "write it to a file first", ExitCode::usage};
+    return Error{doing + ": it is not a regular file", {}, "write it to a file first", ExitCode::usage};
   std::string text(std::min(static_cast<std::size_t>(status.st_size), most) + 1, '\0');
   std::size_t size = 0;
   for (;;) {

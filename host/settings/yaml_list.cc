@@ -12,14 +12,14 @@ Result<void> read_entries(YamlEvents& events, const YamlList& list, const YamlEv
   auto event = events.next();
   if (!event) return event.error();
   if (event->kind != Kind::sequence)
-    return events.wrong_key(key, "this is no list", "write each " + entry + " as - name: NAME");
+    return events.wrong_key(key, "this is not a list", "write each " + entry + " as - name: NAME");
   for (bool any = false;; any = true) {
     event = events.next();
     if (!event) return event.error();
     if (event->kind == Kind::sequence_end)
       return any ? Result<void>() : events.wrong_key(key, "the list is empty", list.known_keys);
     if (event->kind != Kind::mapping)
-      return events.wrong(event->place, key.text + ": this is no " + entry, list.known_keys);
+      return events.wrong(event->place, key.text + ": this is not a valid " + entry, list.known_keys);
     if (auto done = read_entry(event->place); !done) return done;
   }
 }
@@ -31,7 +31,8 @@ Result<void> read_yaml_list(YamlEvents& events, const YamlList& list, const Read
   if (!first) return first.error();
   if (first->kind == Kind::end || first->is_null())
     return events.wrong(first->place, "the file is empty", list.known_top);
-  if (first->kind != Kind::mapping) return events.wrong(first->place, "this is no mapping", list.known_top);
+  if (first->kind != Kind::mapping)
+    return events.wrong(first->place, "this is not a mapping", list.known_top);
   bool found = false;
   for (;;) {
     auto key = events.next_key("the file", list.known_top);

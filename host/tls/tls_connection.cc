@@ -182,7 +182,8 @@ int TlsConnection::carrier_socket() const { return session_->inner->carrier_sock
 
 void TlsConnection::reset() { session_->inner->reset(); }
 
-Task<TlsResult> start_tls(std::unique_ptr<Connection> inner, const TlsContext& context, std::string server) {
+Task<TlsResult> start_tls(std::unique_ptr<Connection> inner, const TlsContext& context, std::string server,
+                          Clock::duration limit) {
   const auto session = std::make_shared<TlsConnection::Session>(co_await asio::this_coro::executor,
                                                                 std::move(inner), context.get());
   SSL* const ssl = session->ssl.get();
@@ -191,9 +192,9 @@ Task<TlsResult> start_tls(std::unique_ptr<Connection> inner, const TlsContext& c
   else
     SSL_set_connect_state(ssl);
   if (!server.empty() && !expect(ssl, server))
-    co_return tls::openssl_error("'" + server + "' is no name for a TLS server", EINVAL);
+    co_return tls::openssl_error("'" + server + "' is not a valid name of a TLS server", EINVAL);
 
-  const auto done = co_await within(tls_handshake_limit, session->handshake());
+  const auto done = co_await within(limit, session->handshake());
   if (!done) co_return Error{"the TLS handshake was not answered", errno_code(ETIMEDOUT)};
   if (!*done) co_return done->error();
   const unsigned char* protocol = nullptr;
@@ -204,13 +205,14 @@ Task<TlsResult> start_tls(std::unique_ptr<Connection> inner, const TlsContext& c
   co_return std::unique_ptr<TlsConnection>(new TlsConnection(session));
 }
 
-Task<TlsResult> tls_connect(std::unique_ptr<Connection> inner, const TlsContext& context,
-                            std::string server) {
-  return start_tls(std::move(inner), context, std::move(server));
+Task<TlsResult> tls_connect(std::unique_ptr<Connection> inner, const TlsContext& context, std::string server,
+                            Clock::duration limit) {
+  return start_tls(std::move(inner), context, std::move(server), limit);
 }
 
-Task<TlsResult> tls_accept(std::unique_ptr<Connection> inner, const TlsContext& context) {
-  return start_tls(std::move(inner), context, {});
+Task<TlsResult> tls_accept(std::unique_ptr<Connection> inner, const TlsContext& context,
+                           Clock::duration limit) {
+  return start_tls(std::move(inner), context, {}, limit);
 }
 
 }  // namespace nsrun

@@ -33,7 +33,8 @@ class TlsConnection final : public Connection {
 
  private:
   friend Task<Result<std::unique_ptr<TlsConnection>>> start_tls(std::unique_ptr<Connection>,
-                                                                const TlsContext&, std::string);
+                                                                const TlsContext&, std::string,
+                                                                Clock::duration);
   struct Session;
   explicit TlsConnection(std::shared_ptr<Session> session) : session_(std::move(session)) {}
   static Task<> send_end(std::shared_ptr<Session> session);
@@ -44,8 +45,11 @@ using TlsResult = Result<std::unique_ptr<TlsConnection>>;
 
 // The handshake on a stream, as client or server. `context` outlives the call. Errors: EPROTO; EACCES where
 // the peer's certificate is not to be trusted; ECONNRESET; ETIMEDOUT.
-// `server`: the name or address that the server has to prove, and is told.
-Task<TlsResult> tls_connect(std::unique_ptr<Connection> inner, const TlsContext& context, std::string server);
-Task<TlsResult> tls_accept(std::unique_ptr<Connection> inner, const TlsContext& context);
+// `server`: the name or address that the server has to prove, and is told. `limit`: for all of the handshake,
+// however the peer spreads it.
+Task<TlsResult> tls_connect(std::unique_ptr<Connection> inner, const TlsContext& context, std::string server,
+                            Clock::duration limit = tls_handshake_limit);
+Task<TlsResult> tls_accept(std::unique_ptr<Connection> inner, const TlsContext& context,
+                           Clock::duration limit = tls_handshake_limit);
 
 }  // namespace nsrun

@@ -44,7 +44,7 @@ Result<void> offer(SSL_CTX* context, const std::vector<std::string>& protocols) 
   std::string list;  // each with its length in front, RFC 7301 3.1
   for (const auto& protocol : protocols) {
     if (protocol.empty() || protocol.size() > longest_protocol)
-      return Error{"'" + protocol + "' is no protocol to offer (ALPN)", errno_code(EINVAL)};
+      return Error{"'" + protocol + "' is not a valid protocol (ALPN)", errno_code(EINVAL)};
     list += static_cast<char>(protocol.size());
     list += protocol;
   }

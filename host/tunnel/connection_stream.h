@@ -87,5 +87,6 @@ void async_teardown(boost::beast::role_type role, ConnectionStream& stream, Hand
 }
 void beast_close_socket(ConnectionStream& stream);
 void abort_stream(ConnectionStream& stream);
+inline int carrier_socket_of(ConnectionStream& stream) { return stream.connection().carrier_socket(); }
 
 }  // namespace nsrun

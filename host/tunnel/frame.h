@@ -52,6 +52,8 @@ struct Frame {
   std::uint32_t listener = 0;  // JSON has none: there a listener goes by its port
   std::uint32_t window = 0;    // bytes
   std::uint16_t port = 0;
+  std::int64_t odd_port =
+      0;  // JSON: of a listen, and its answer, in place of `port`: a number that is not a port
   Protocol protocol = Protocol::tcp;
   Reason reason = Reason::failed;
   std::string text = {};

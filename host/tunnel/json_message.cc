@@ -58,7 +58,7 @@ Result<std::uint64_t> number(const Object& object, std::string_view field, std::
   if (!value || value->is_null()) return 0;
   if (value->is_int64() && value->get_int64() >= 0 && static_cast<std::uint64_t>(value->get_int64()) <= most)
     return static_cast<std::uint64_t>(value->get_int64());
-  return wrong(std::string(field) + " is no number from 0 to " + std::to_string(most));
+  return wrong(std::string(field) + " is not a number from 0 to " + std::to_string(most));
 }
 
 Result<std::string> text(const Object& object, std::string_view field) {
@@ -66,10 +66,20 @@ Result<std::string> text(const Object& object, std::string_view field) {
   if (!value || value->is_null()) return {boost::system::in_place_value, ""};
   if (value->is_string())
     return {boost::system::in_place_value, value->get_string().c_str(), value->get_string().size()};
-  return wrong(std::string(field) + " is no text");
+  return wrong(std::string(field) + " is not a text");
+}
+
+// A port that cannot be listened at is answered, with its number.
+bool take_odd_port(const Object& object, Frame& frame) {
+  const auto* value = object.if_contains("port");
+  if (frame.type != Type::listen || !value || !value->is_int64()) return false;
+  const auto port = value->get_int64();
+  if (port < 0 || port > 0xffff) frame.odd_port = port;
+  return frame.odd_port != 0;
 }
 
 Result<void> take_numbers(const Object& object, Frame& frame) {
+  if (take_odd_port(object, frame)) return {};
   const auto port = number(object, "port", 0xffff);
   if (!port) return port.error();
   const auto stream = number(object, "stream_id", 0xffff'ffff);
@@ -86,7 +96,7 @@ Result<void> take_texts(const Object& object, Frame& frame) {
   const auto data = text(object, "data");
   if (!data) return data.error();
   auto bytes = base64_decode(*data);
-  if (!bytes) return wrong("data is no base64");
+  if (!bytes) return wrong("data is not base64");
   frame.bytes = std::move(*bytes);
   return {};
 }
@@ -97,7 +107,8 @@ void write_json(const Frame& frame, std::string& to) {
   const auto word = std::ranges::find(words, frame.type, &Word::type);
   if (word == words.end()) return;
   to += R"({"type":")" + std::string(word->text) + '"';
-  if (frame.port) to += ",\"port\":" + std::to_string(frame.port);
+  if (const auto port = frame.odd_port ? frame.odd_port : frame.port)
+    to += ",\"port\":" + std::to_string(port);
   if (frame.stream) to += ",\"stream_id\":" + std::to_string(frame.stream);
   if (frame.type == Type::listen_err) add_text(to, "error", frame.text);
   if (frame.type == Type::listen) add_text(to, "local_addr", frame.text);
@@ -117,7 +128,7 @@ Result<Frame> parse_json(std::string_view message) {
   if (parse_plain_data(message, frame)) return frame;
   boost::system::error_code error;
   const auto value = boost::json::parse({message.data(), message.size()}, error);
-  if (error || !value.is_object()) return wrong("it is no JSON object");
+  if (error || !value.is_object()) return wrong("it is not a JSON object");
   const Object& object = value.get_object();
   const auto type = text(object, "type");
   if (!type) return type.error();

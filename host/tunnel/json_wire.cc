@@ -1,11 +1,11 @@
 #include "host/tunnel/json_message.h"
+#include "host/tunnel/session_limits.h"
 #include "host/tunnel/wire.h"
 
 namespace nsrun::tunnel {
 namespace {
 
 constexpr std::size_t largest_data = 32'768;       // bytes: what the original puts into one message
-constexpr std::size_t most_message = 64 << 20;     // bytes that are taken of one
 constexpr std::size_t largest_batch = 128 * 1024;  // bytes of streams
 
 class JsonWire final : public Wire {
@@ -27,9 +27,9 @@ class JsonWire final : public Wire {
   Result<void> read(Bytes part, bool message_ends, const FrameSink& sink,
                     const std::function<void(std::string)>& trouble) override {
     const bool whole = message_ends && message_.empty();
-    if (!whole) message_.append(as_text(part));
-    if (message_.size() > most_message)
+    if (message_.size() + part.size() > limits::most_message)
       return Error{"the far side of the tunnel sends a message that is too long", errno_code(EMSGSIZE)};
+    if (!whole) message_.append(as_text(part));
     if (!message_ends) return {};
     auto frame = parse_json(whole ? as_text(part) : message_);
     message_.clear();

@@ -17,7 +17,9 @@ using tunnel::Reason;
 
 namespace {
 
-constexpr auto last_words = 1s;  // for flows to pass on what had come, once the tunnel has ended
+constexpr auto sign_limit = 3s;    // for a client to give a sign of life, where another wants its port
+constexpr auto doubt_look = 50ms;  // between two looks whether it has
+constexpr auto last_words = 1s;    // for flows to pass on what had come, once the tunnel has ended
 
 const IpAddress loopback = IpAddress::v4(127, 0, 0, 1);
 
@@ -51,7 +53,8 @@ ServerSession::ServerSession(TunnelServer& server, std::unique_ptr<WebSocket> so
       service_(server.service_),
       who_(std::move(who)),
       session_(service_.executor(), std::move(socket), is_binary,
-               {TunnelSession::Role::server, {}, server.options_.silence_limit}, *this),
+               {TunnelSession::Role::server, {}, server.options_.silence_limit, server.options_.stall_limit},
+               *this),
       flows_(service_.executor()),
       outward_(service_.carrier(server.outward_.rules)) {}
 
@@ -73,7 +76,7 @@ void ServerSession::end() {
   session_.close_when_idle(WebSocket::going_away, "the server ends");
 }
 
-void ServerSession::trouble(const std::string& what) { service_.ledger().warning(what + " (" + who_ + ")"); }
+void ServerSession::trouble(const std::string& what) { server_.warnings_.report(what + " (" + who_ + ")"); }
 
 // ---- Listeners.
 
@@ -89,17 +92,64 @@ Result<Endpoint> ServerSession::listen(const Frame& frame) {
       listeners_, [&](const Listener& one) { return session_.is_binary() && one.id == frame.listener; });
   if (known || listeners_.size() >= most_listeners || server_.ending_)
     return refused(known ? "the listener is there already" : "this server takes no more listeners");
-  auto bound = bind_ip(frame.protocol, {loopback, frame.port}, "", "");
+  auto bound = bind_ip(frame.protocol, loopback, frame.port, "", "");
   if (!bound) return refused(bind_text(bound.error()));
   SocketAddress own;
   ::getsockname(bound->get(), own.get(), &own.length);
-  auto& listener = listeners_.emplace_back(*this, frame.listener, own.endpoint(), std::move(*bound));
+  auto& listener =
+      listeners_.emplace_back(*this, frame.listener, frame.protocol, own.endpoint(), std::move(*bound));
   if (server_.options_.listens) server_.options_.listens(this, listener.where.port, frame.text);
-  begin(listener, frame.protocol);
+  begin(listener);
   return listener.where;
 }
 
+// A client whose network has changed comes again before its old session is known to be dead, and wants the
+// ports of that one. So a session whose port somebody else wants has to give a sign of life.
 void ServerSession::asked_to_listen(const Frame& frame) {
+  if (frame.odd_port) {
+    // As the original's library has it.
+    const std::string why = "listen tcp: address " + std::to_string(frame.odd_port) + ": invalid port";
+    return session_.say({.type = Frame::Type::listen_err, .odd_port = frame.odd_port, .text = why});
+  }
+  ServerSession* holder = server_.session_with(frame.protocol, frame.port);
+  if (!holder || holder == this || waiting_ >= most_listeners) return answer(frame);
+  holder->doubt();
+  flows_.spawn(answer_without_doubt(frame));
+}
+
+Task<> ServerSession::answer_without_doubt(Frame frame) {
+  ++waiting_;
+  for (;;) {
+    // It may be gone by the next look.
+    const ServerSession* holder = server_.session_with(frame.protocol, frame.port);
+    if (!holder || holder == this || !holder->is_in_doubt()) break;
+    co_await sleep_for(doubt_look);
+  }
+  --waiting_;
+  answer(frame);
+}
+
+bool ServerSession::has_port(Protocol protocol, std::uint16_t port) const {
+  return port != 0 && std::ranges::any_of(listeners_, [&](const Listener& one) {
+           return one.socket && one.protocol == protocol && one.where.port == port;
+         });
+}
+
+void ServerSession::doubt() {
+  if (!std::exchange(in_doubt_, true)) flows_.spawn(find_out());
+}
+
+Task<> ServerSession::find_out() {
+  const bool alive = co_await session_.is_alive(sign_limit);
+  if (alive) {
+    in_doubt_ = false;
+    co_return;
+  }
+  Error why{"the client is silent, and another wants its port", errno_code(ETIMEDOUT)};
+  session_.abort(std::move(why));
+}
+
+void ServerSession::answer(const Frame& frame) {
   Frame answer{.type = Frame::Type::listen_ok, .listener = frame.listener, .port = frame.port};
   const bool own =
       !session_.is_binary() && frame.port != 0 && std::ranges::any_of(listeners_, [&](const Listener& one) {
@@ -117,12 +167,14 @@ void ServerSession::asked_to_listen(const Frame& frame) {
   session_.say(answer);
 }
 
-void ServerSession::begin(Listener& listener, Protocol protocol) {
+void ServerSession::begin(Listener& listener) {
   ClientSink sink;
+  const auto protocol = listener.protocol;
   sink.key = [protocol, here = listener.where](const Client& client) {
     return FlowKey{protocol, client.address, here};
   };
   sink.request = [this, &listener](std::unique_ptr<Request> request) {
+    if (!session_.is_binary()) show_slow_reads(request->socket());
     listener.carrier.begin(std::move(request), flows_);
   };
   sink.trouble = [this](const Error& error) { service_.ledger().dial_failed(error); };
@@ -154,7 +206,7 @@ void ServerSession::asked_to_stop(std::uint32_t id) {
 // ---- What the client has dialled.
 
 Result<FlowKey> ServerSession::key_of(const std::string& target) const {
-  const Error malformed{"'" + target + "' is no target"};
+  const Error malformed{"'" + target + "' is not a valid target"};
   FlowKey key;
   if (target.starts_with("udp/"))
     key.protocol = Protocol::udp;

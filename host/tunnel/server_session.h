@@ -19,6 +19,11 @@ class ServerSession final : private TunnelEvents {
   Task<Error> run();
   void end();  // no more clients; the session goes once it has no stream
 
+  bool has_port(Protocol protocol, std::uint16_t port) const;  // and nobody else can have it
+  // Whether the client is still there is being found out. If it is not, the session ends.
+  bool is_in_doubt() const { return in_doubt_; }
+  void doubt();
+
  private:
   // Clients of a listener are connected through the tunnel.
   class ListenerDialer final : public Dialer {
@@ -33,8 +38,9 @@ class ServerSession final : private TunnelEvents {
     const std::uint16_t port_;
   };
   struct Listener {
-    Listener(ServerSession& session, std::uint32_t number, Endpoint bound, UniqueFd listening)
+    Listener(ServerSession& session, std::uint32_t number, Protocol kind, Endpoint bound, UniqueFd listening)
         : id(number),
+          protocol(kind),
           where(bound),
           socket(std::move(listening)),
           accepting(session.service_.executor()),
@@ -42,8 +48,9 @@ class ServerSession final : private TunnelEvents {
           dialer(session.session_, number, bound.port),
           carrier(session.service_.carrier(policy, dialer)) {}
     const std::uint32_t id;
+    const Protocol protocol;
     const Endpoint where;
-    UniqueFd socket;
+    UniqueFd socket;  // none: its port is free again
     bool stopped = false;
     Scope accepting;
     AllowAll policy;
@@ -52,7 +59,10 @@ class ServerSession final : private TunnelEvents {
   };
 
   Result<Endpoint> listen(const tunnel::Frame& frame);
-  void begin(Listener& listener, Protocol protocol);
+  void answer(const tunnel::Frame& frame);
+  Task<> answer_without_doubt(tunnel::Frame frame);
+  Task<> find_out();
+  void begin(Listener& listener);
   void stop(Listener& listener);
   Task<> close(Listener& listener);
   Result<FlowKey> key_of(const std::string& target) const;
@@ -69,6 +79,8 @@ class ServerSession final : private TunnelEvents {
   Scope flows_;
   std::list<Listener> listeners_;
   Carrier outward_;  // what the client has dialled
+  bool in_doubt_ = false;
+  std::size_t waiting_ = 0;  // answers to the client that wait for another session to be found alive or dead
 };
 
 }  // namespace nsrun

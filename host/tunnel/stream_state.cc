@@ -50,6 +50,7 @@ TunnelStream::~TunnelStream() {
 // The next bytes of a stream, or the next datagram.
 std::size_t move_out(StreamState& state, MutableBytes into) {
   std::size_t size = 0;
+  state.last_read = Clock::now();
   do {
     const auto rest = as_bytes(state.pieces.front()).subspan(state.front_read);
     const auto part = std::min(rest.size(), into.size() - size);
@@ -57,7 +58,7 @@ std::size_t move_out(StreamState& state, MutableBytes into) {
     size += part;
     state.front_read += part;
     if (state.transport == Transport::stream && part < rest.size()) break;
-    state.held -= state.pieces.front().size() + piece_cost;
+    state.release(state.pieces.front().size() + piece_cost);
     state.unreported += cost_of(state, state.pieces.front().size());
     state.front_read = 0;
     state.pieces.pop_front();
@@ -100,7 +101,15 @@ Task<Result<void>> TunnelStream::write(Bytes bytes) {
 
 }  // namespace
 
+void StreamState::release(std::size_t bytes) {
+  held -= bytes;
+  backlog->bytes -= bytes;
+  if (backlog->awaited && bytes > 0) backlog->shrank.raise();
+}
+
 void StreamState::take(std::string bytes) {
+  if (pieces.empty()) last_read = Clock::now();
+  const auto before = held;
   held += bytes.size();
   const bool joins =
       transport == Transport::stream && !pieces.empty() && pieces.back().size() + bytes.size() <= small_piece;
@@ -110,6 +119,7 @@ void StreamState::take(std::string bytes) {
     held += piece_cost;
     pieces.push_back(std::move(bytes));
   }
+  backlog->bytes += held - before;
   arrived.raise();
 }
 
@@ -121,7 +131,8 @@ void StreamState::end() {
 void StreamState::break_now() {
   broken = true;
   pieces.clear();
-  held = front_read = 0;
+  release(held);
+  front_read = 0;
   for (Signal* signal : {&arrived, &sent, &answered}) signal->raise();
 }
 

@@ -12,6 +12,15 @@ namespace nsrun::tunnel {
 
 class StreamState;
 
+// What all streams of a session hold that came and was not read yet. Shared with them: a stream whose end has
+// come may be read for longer than its session knows it.
+struct Backlog {
+  explicit Backlog(Executor executor) : shrank(executor) {}
+  std::size_t bytes = 0;
+  bool awaited = false;  // the session waits for it to become smaller
+  Signal shrank;
+};
+
 // What streams ask of the session that carries them.
 class StreamHub {
  public:
@@ -26,8 +35,17 @@ class StreamHub {
 // One stream of a tunnel, as its session and its Connection know it. They share it: either may go first.
 class StreamState {
  public:
-  StreamState(Executor executor, std::uint32_t number, Transport kind, StreamHub& session)
-      : id(number), transport(kind), hub(&session), arrived(executor), sent(executor), answered(executor) {}
+  StreamState(Executor executor, std::uint32_t number, Transport kind, StreamHub& session,
+              std::shared_ptr<Backlog> all)
+      : id(number),
+        transport(kind),
+        hub(&session),
+        backlog(std::move(all)),
+        arrived(executor),
+        sent(executor),
+        answered(executor) {}
+  ~StreamState() { release(held); }
+  StreamState(const StreamState&) = delete;
 
   const std::uint32_t id;
   const Transport transport;
@@ -35,13 +53,16 @@ class StreamState {
   bool far_asked = false;  // the far side opened it
 
   // ---- From the far side.
-  void take(std::string bytes);  // that it sent
-  void end();                    // it sends no more
-  void break_now();              // it broke off, or the session ended
+  void take(std::string bytes);     // that it sent
+  void end();                       // it sends no more
+  void break_now();                 // it broke off, or the session ended
+  void release(std::size_t bytes);  // of those held
   std::deque<std::string> pieces;
   std::size_t front_read = 0;  // bytes of the first piece that were read
-  std::size_t held = 0;        // bytes, with piece_cost for each piece
-  std::size_t unreported = 0;  // of credit: bytes read since the far side last got some
+  std::size_t held = 0;        // bytes, with piece_cost for each piece; part of the backlog
+  const std::shared_ptr<Backlog> backlog;
+  Clock::time_point last_read;  // or since when there is something to read
+  std::size_t unreported = 0;   // of credit: bytes read since the far side last got some
   bool far_finished = false, broken = false;
   bool gone = false;    // nobody reads: the Connection was destroyed
   bool closed = false;  // JSON: the far side closed both ways

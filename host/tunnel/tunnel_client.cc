@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "host/endpoints/endpoint_dialer.h"
+#include "host/endpoints/host_port.h"
 #include "host/listen/listener.h"
 #include "host/proxy/host_rewriter.h"
+#include "host/tunnel/arrival_request.h"
 #include "host/with_ahead.h"
 
 namespace nsrun {
@@ -13,7 +15,8 @@ using tunnel::Frame;
 
 namespace {
 
-constexpr auto answer_limit = 30s;  // for the server to say whether it listens
+constexpr auto answer_limit = 10s;       // for the server to report whether it listens
+constexpr std::size_t max_reason = 300;  // bytes of a server's own words that are reported
 
 Error no_forward(std::string_view text, std::string what) {
   return {"cannot forward '" + std::string(text) + "': " + what,
@@ -41,12 +44,11 @@ Result<TunnelForward> TunnelForward::parse(std::string_view text) {
   if (equals == text.npos) return no_forward(text, "it does not say where to");
   const auto number = text.substr(0, equals);
   const auto port = number == "0" ? std::optional<std::uint16_t>(0) : parse_port(number);
-  if (!port) return no_forward(text, "'" + std::string(number) + "' is no port");
+  if (!port) return no_forward(text, "'" + std::string(number) + "' is not a valid port");
   TunnelForward forward;
   forward.port = *port;
   forward.text = text.substr(equals + 1);
-  const bool is_url = forward.text.find("://") != std::string::npos;
-  auto to = EndpointUrl::parse(is_url ? forward.text : "tcp://" + forward.text);
+  auto to = dialled_endpoint(forward.text);
   if (!to) return to.error();
   if (to->is_guest()) return no_forward(text, "there is no sandbox here");
   forward.to = std::move(*to);
@@ -140,8 +142,11 @@ Task<Result<std::uint16_t>> TunnelClient::listen(TunnelForward forward) {
     while (!what.answer) co_await what.answered.wait();
   };
   co_await either(wait(listening), sleep_for(answer_limit));
-  if (!listening.answer) co_return Error{"the tunnel's server does not say whether it listens"};
-  co_return *listening.answer;
+  if (listening.answer) co_return *listening.answer;
+  Error silent{"the tunnel's server does not report whether it listens at port " +
+               std::to_string(listening.port)};
+  trouble(silent.message());
+  co_return silent;
 }
 
 void TunnelClient::ask(Listening& listening, TunnelSession& session) {
@@ -160,20 +165,28 @@ void TunnelClient::ask(Listening& listening, TunnelSession& session) {
 
 void TunnelClient::take_answer(Listening& listening, Result<std::uint16_t> answer) {
   listening.waits = false;
-  if (answer) {
-    listening.port = *answer;
-    listening.works = true;
-  } else if (listening.works) {
-    // The server has not noticed yet that the session before this one is gone, perhaps.
-    trouble(answer.error().message());
-    service_.flows_scope().spawn(ask_again(listening));
-  }
+  if (answer) listening.port = *answer;
+  // The port may be free in a while: another's, or still that of the session before this one.
+  if (!answer && !std::exchange(listening.retries, true)) service_.flows_scope().spawn(ask_again(listening));
   listening.answer = std::move(answer);
+  report(listening);
   listening.answered.raise();
+}
+
+// What changed: a refusal that is repeated is not.
+void TunnelClient::report(Listening& listening) {
+  std::string refusal = listening.answer->has_error() ? listening.answer->error().message() : "";
+  if (refusal == listening.refusal) return;
+  if (refusal.empty())
+    trouble("the tunnel's server listens at port " + std::to_string(listening.port) + " now");
+  else
+    trouble(refusal + "; trying again");
+  listening.refusal = std::move(refusal);
 }
 
 Task<> TunnelClient::ask_again(Listening& listening) {
   co_await sleep_for(options_.backoff_max);
+  listening.retries = false;
   if (link_.session() && !listening.waits && !closing_) ask(listening, *link_.session());
 }
 
@@ -194,7 +207,7 @@ void TunnelClient::listen_answered(const Frame& frame) {
   if (frame.type == Frame::Type::listen_ok)
     return take_answer(*listening, frame.port ? frame.port : listening->port);
   take_answer(*listening, Error{"the tunnel's server does not listen at port " +
-                                std::to_string(listening->port) + ": " + frame.text});
+                                std::to_string(listening->port) + ": " + frame.text.substr(0, max_reason)});
 }
 
 // ---- Who comes there.
@@ -223,6 +236,7 @@ void TunnelClient::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
 // Many a client of a proxy speaks TLS with the server it asked for, and would get TLS in TLS.
 Task<> TunnelClient::carry_to_tls(Listening& listening, FlowKey key, SharedText asker,
                                   std::unique_ptr<TunnelArrival> arrival) {
+  const bool is_binary = arrival->is_binary();
   auto near = arrival->accept();
   if (!near) co_return;
   std::string ahead(first_read, '\0');
@@ -232,7 +246,8 @@ Task<> TunnelClient::carry_to_tls(Listening& listening, FlowKey key, SharedText 
   const bool speaks_tls = ahead.starts_with(handshake_record);
   near = with_ahead(std::move(near), std::move(ahead));
   if (!speaks_tls) near = rewrite_host(std::move(near), host_header(listening.forward.to));
-  auto request = std::make_unique<ConnectionRequest>(std::move(key), std::move(asker), std::move(near));
+  auto request =
+      std::make_unique<AcceptedArrival>(std::move(key), std::move(asker), std::move(near), is_binary);
   (speaks_tls ? listening.bare_carrier : listening.carrier).begin(std::move(request), service_.flows_scope());
 }
 

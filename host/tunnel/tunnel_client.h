@@ -37,7 +37,8 @@ class TunnelClient final : private TunnelLink::User {
   // The first attempt's outcome; from there on the tunnel is carried, and with Options::reconnects opened
   // again whenever it ends.
   Task<Result<void>> connect();
-  // The port there. Asked for again after each reconnect.
+  // The port there, or why there is none. Asked for again after each reconnect, and where the server refused
+  // it.
   Task<Result<std::uint16_t>> listen(TunnelForward forward);
   // A connection from the server's side (its policy permitting): for streams "tcp/HOST:PORT".
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target);
@@ -60,9 +61,10 @@ class TunnelClient final : private TunnelLink::User {
           answered(service.executor()) {}
     const std::uint32_t id;
     const TunnelForward forward;
-    std::uint16_t port;  // as it was found
-    bool waits = false;  // for an answer
-    bool works = false;  // it has been answered well once
+    std::uint16_t port;    // as it was found
+    bool waits = false;    // for an answer
+    bool retries = false;  // it was refused, and will be asked for again
+    std::string refusal;   // that was reported; empty: it works, or nothing was answered yet
     std::optional<Result<std::uint16_t>> answer;
     ForwardPolicy policy;
     Carrier carrier;
@@ -83,6 +85,7 @@ class TunnelClient final : private TunnelLink::User {
                       std::unique_ptr<TunnelArrival> arrival);
   void ask(Listening& listening, TunnelSession& session);
   void take_answer(Listening& listening, Result<std::uint16_t> answer);
+  void report(Listening& listening);
   Listening* find_asked(const tunnel::Frame& answer);
   Listening* find_wanted(const tunnel::Frame& connect);
 

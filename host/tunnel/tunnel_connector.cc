@@ -14,7 +14,7 @@ namespace {
 constexpr auto connect_limit = 30s;  // from the first byte to an open WebSocket; then ETIMEDOUT
 
 Error no_address(std::string_view url) {
-  return {"'" + without_password(url) + "' is no tunnel's server",
+  return {"'" + without_password(url) + "' is not the URL of a tunnel server",
           {},
           "write it as ws://HOST[:PORT]/ or wss://HOST[:PORT]/",
           ExitCode::usage};
@@ -28,7 +28,7 @@ std::string name_of(const Target& target) {
 
 Result<TunnelAddress> TunnelAddress::parse(std::string_view text) {
   const auto url = boost::urls::parse_uri({text.data(), text.size()});
-  if (!url || url->has_fragment() || url->host().empty()) return no_address(text);
+  if (!url || url->has_fragment() || (url->host().empty() && !url->has_port())) return no_address(text);
   const std::string scheme = url->scheme();
   if (scheme != "ws" && scheme != "wss") return no_address(text);
   TunnelAddress address;
@@ -36,14 +36,17 @@ Result<TunnelAddress> TunnelAddress::parse(std::string_view text) {
   const std::string written = url->port();
   const auto port = parse_port(written);
   if (url->has_port() && !port) return no_address(text);
-  const std::string host = url->host_address();
+  const std::string host = url->host().empty() ? "localhost" : std::string(url->host_address());
   if (has_control_character(host)) return no_address(text);
-  if (const auto ip = IpAddress::parse(host))
+  const auto ip = IpAddress::parse(host);
+  if (ip && ip->is_unspecified()) return no_address(text);
+  if (ip)
     address.server.endpoint.address = *ip;
   else
     address.server.name = host;
   address.server.endpoint.port = port.value_or(address.tls ? 443 : 80);
-  address.host = std::string(url->encoded_host()) + (url->has_port() ? ":" + written : "");
+  address.host = (url->host().empty() ? host : std::string(url->encoded_host())) +
+                 (url->has_port() ? ":" + written : "");
   address.path = std::string(url->encoded_path());
   if (address.path.empty()) address.path = "/";
   if (url->has_query()) address.path += "?" + std::string(url->encoded_query());

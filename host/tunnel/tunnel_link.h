@@ -13,6 +13,7 @@ class TunnelLink {
   struct Options {
     Clock::duration ping_interval = 30s;  // 0: none; a server that says nothing for two of them is gone
     bool reconnects = false;
+    Clock::duration stall_limit = tunnel::limits::stall_limit;  // TunnelSession::Options has what it means
     Clock::duration backoff_min = 1s, backoff_max = 5s;  // between attempts, doubled; the first is at once
   };
   // Whose the link is.
@@ -34,6 +35,8 @@ class TunnelLink {
 
  private:
   Clock::duration pause(unsigned attempt) const;
+  Task<> carry(TunnelSession& session, Error& why);
+  Task<> watch_network(TunnelSession& session);
   Task<> connect_after(Clock::duration wait, Error& why);
 
   const Executor executor_;

@@ -23,8 +23,9 @@ std::string place_of(const std::string& local_addr) {
 
 Result<std::unique_ptr<TunnelProxy>> TunnelProxy::bind(Service& service, const EndpointUrl& where,
                                                        std::shared_ptr<const RuleSet> rules) {
-  if (!rules) rules = std::make_shared<const RuleSet>();
-  std::unique_ptr<TunnelProxy> made(new TunnelProxy(std::move(rules)));
+  const bool has_rules = rules != nullptr;
+  if (!has_rules) rules = std::make_shared<const RuleSet>();
+  std::unique_ptr<TunnelProxy> made(new TunnelProxy(std::move(rules), !has_rules));
   auto proxy = HttpProxy::bind(service, where, made->map_, made->others_.names, made->others_.rules, {});
   if (!proxy) return proxy.error();
   made->proxy_ = std::move(*proxy);

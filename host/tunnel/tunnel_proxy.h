@@ -14,7 +14,8 @@ namespace nsrun {
 // own leads to their ports, everything else to where the rules let it.
 class TunnelProxy {
  public:
-  // `rules` null: all but protected addresses (host/policy/reachability.h). Listens from now on.
+  // `rules` null: all but protected addresses (host/policy/reachability.h) and this machine's own. Listens
+  // from now on.
   static Result<std::unique_ptr<TunnelProxy>> bind(Service& service, const EndpointUrl& where,
                                                    std::shared_ptr<const RuleSet> rules);
   void begin() { proxy_->begin(); }
@@ -28,7 +29,8 @@ class TunnelProxy {
   void follow(TunnelServer::Options& server);
 
  private:
-  explicit TunnelProxy(std::shared_ptr<const RuleSet> rules) : others_(std::move(rules)) {}
+  TunnelProxy(std::shared_ptr<const RuleSet> rules, bool protects_own)
+      : others_(std::move(rules), protects_own) {}
 
   DomainMap map_;
   OutwardPolicy others_;

@@ -1,26 +1,23 @@
 #include "host/tunnel/tunnel_server.h"
 
+#include <algorithm>
+
 #include "host/tunnel/server_session.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_welcomed = 256;  // clients at once that have not asked yet; further ones are reset
-
 std::shared_ptr<const RuleSet> or_nobody(std::shared_ptr<const RuleSet> rules) {
   return rules ? rules : std::make_shared<const RuleSet>(std::vector<Rule>{}, Action::reject);
 }
 
-struct Counted {
-  explicit Counted(std::size_t& counted) : count(counted) { ++count; }
-  ~Counted() { --count; }
-  std::size_t& count;
-};
-
 }  // namespace
 
 TunnelServer::TunnelServer(Service& service, Options options)
-    : service_(service), options_(std::move(options)), outward_(or_nobody(options_.rules)) {}
+    : service_(service),
+      options_(std::move(options)),
+      outward_(or_nobody(options_.rules)),
+      warnings_(service.ledger()) {}
 
 TunnelServer::~TunnelServer() = default;
 
@@ -37,28 +34,33 @@ void TunnelServer::begin() {
     return FlowKey{Protocol::tcp, client.address, here};
   };
   sink.request = [this](std::unique_ptr<Request> request) {
-    if (welcoming_ < most_welcomed)
-      service_.sources().spawn(welcome(std::move(request)));
-    else
-      request->refuse(Refusal::reset);
+    service_.sources().spawn_cancellable([&](auto& cancel) { return welcome(std::move(request), cancel); });
   };
   sink.trouble = [this](const Error& error) { service_.ledger().dial_failed(error); };
   service_.sources().spawn(listener_->run(service_.sources(), std::move(sink)));
 }
 
-Task<> TunnelServer::welcome(std::unique_ptr<Request> request) {
-  const Counted counted(welcoming_);
-  std::string who = request->key().source.to_string();
+// A client that stays silent gives way to those that come after it; a session does not.
+Task<> TunnelServer::welcome(std::unique_ptr<Request> request, asio::cancellation_signal& cancel) {
+  const Endpoint source = request->key().source;
+  const auto welcomed = welcomed_.take(source.address, [&cancel] {
+    cancel.emit(asio::cancellation_type::terminal);
+    return true;
+  });
+  if (!welcomed) co_return request->refuse(Refusal::reset);
+  std::string who = source.to_string();
   auto connection = request->accept();
   request.reset();
-  auto given = co_await give_tunnel(std::move(connection), options_.upgrade);
+  auto place = session_places_.take(source.address, [] { return false; });
+  auto given = co_await give_tunnel(std::move(connection), options_.upgrade, static_cast<bool>(place));
   if (!given && given.error().code.value() == EACCES)
-    service_.ledger().warning(given.error().doing + " (" + who + ")");
-  if (given) service_.flows_scope().spawn(serve(std::move(*given), std::move(who)));
+    warnings_.report(given.error().doing + " (" + who + ")");
+  if (given) service_.flows_scope().spawn(serve(std::move(*given), std::move(who), std::move(place)));
 }
 
-Task<> TunnelServer::serve(TunnelSocket socket, std::string who) {
+Task<> TunnelServer::serve(TunnelSocket socket, std::string who, FairPlaces::Place place) {
   (void)co_await attach(std::move(socket.socket), socket.is_binary, std::move(who));
+  place = {};
 }
 
 Task<Error> TunnelServer::attach(std::unique_ptr<WebSocket> socket, bool is_binary, std::string who) {
@@ -68,6 +70,12 @@ Task<Error> TunnelServer::attach(std::unique_ptr<WebSocket> socket, bool is_bina
   Error why = co_await session.run();
   sessions_.erase(place);
   co_return why;
+}
+
+ServerSession* TunnelServer::session_with(Protocol protocol, std::uint16_t port) const {
+  const auto found = std::ranges::find_if(
+      sessions_, [&](const ServerSession* session) { return session->has_port(protocol, port); });
+  return found == sessions_.end() ? nullptr : *found;
 }
 
 void TunnelServer::end() {

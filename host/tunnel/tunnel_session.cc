@@ -9,9 +9,11 @@
 // asked for becomes somebody else's task.
 //
 // Memory. Binary: each side may send `window` bytes of a stream beyond what was read, so that is what a
-// stopped reader costs. JSON has no such thing: a stream that holds more than `most_held` is reset, unless it
-// is the tunnel's only one; then the reader waits, and TCP holds the far side back. said_ is bounded by the
-// reader, too, who does not go on while the far side takes no answers.
+// stopped reader costs. JSON has no such window. In both, all streams of a session together hold max_held()
+// (Backlog): beyond that the session is not read until some of it is, so that TCP holds the far side back. A
+// stream that is read, however slowly, is never reset; of those that were not read for `stall_limit` the one
+// that holds most is, until the rest fits. said_ is bounded by the reader, too: it does not go on while the
+// far side takes no answers.
 //
 // Ends. Binary: each direction ends by itself (finish), and a stream is forgotten when both have. JSON knows
 // only the close of both. Who was dialled says it at once; for who asked, a server waits until nothing came
@@ -64,6 +66,7 @@ TunnelSession::TunnelSession(Executor executor, std::unique_ptr<WebSocket> socke
       wire_(binary ? tunnel::binary_wire() : tunnel::json_wire()),
       options_(options),
       events_(events),
+      backlog_(std::make_shared<tunnel::Backlog>(executor)),
       has_work_(executor),
       drained_(executor),
       half_close_(executor) {}
@@ -116,6 +119,11 @@ void TunnelSession::close(std::uint16_t code, std::string reason) {
   has_work_.raise();
 }
 
+void TunnelSession::abort(Error why) {
+  end(std::move(why));
+  socket_->abort();
+}
+
 void TunnelSession::close_when_idle(std::uint16_t code, std::string reason) {
   if (goodbye_) return;
   goodbye_.emplace(code, std::move(reason));
@@ -144,42 +152,25 @@ void TunnelSession::forget_all() {
     stream->break_now();
   }
   turns_.clear();
-  overfull_.reset();
 }
 
 Task<> TunnelSession::read_all() {
   std::vector<std::byte> buffer(read_buffer);
   const auto sink = [this](Frame frame) { take(std::move(frame)); };
-  const auto trouble = [this](const std::string& what) { events_.trouble(what); };
+  const auto note = [this](const std::string& what) { trouble(what); };
   for (;;) {
     const auto part_read = co_await socket_->read(buffer);
     if (!part_read) co_return end(part_read.error());
     last_heard_ = Clock::now();
     has_heard_ = true;
-    auto read = wire_->read(Bytes(buffer).first(part_read->size), part_read->message_ends, sink, trouble);
+    auto read = wire_->read(Bytes(buffer).first(part_read->size), part_read->message_ends, sink, note);
     if (!read) {
       end(read.error());
       co_await part(WebSocket::protocol_error, read.error().doing);
       co_return;
     }
-    if (overfull_) co_await let_drain();
+    if (backlog_->bytes > max_held()) co_await hold_back();
     while (said_.bytes.size() > most_said) co_await drained_.wait();
-  }
-}
-
-// The only stream has more than it may: TCP holds the far side back meanwhile.
-Task<> TunnelSession::let_drain() {
-  const State stream = std::exchange(overfull_, nullptr);
-  auto last = stream->held;
-  for (auto moved = Clock::now(); stream->hub && stream->held > most_held / 2;) {
-    co_await either(drained_.wait(), sleep_for(1s));
-    last_heard_ = Clock::now();
-    if (stream->held < last) moved = last_heard_;
-    last = stream->held;
-    if (last_heard_ - moved > longest_wait && stream->hub) {
-      break_off(*stream);
-      stream->break_now();
-    }
   }
 }
 
@@ -194,6 +185,8 @@ Task<> TunnelSession::write_all() {
         begin = message_end;
       }
       drained_.raise();
+    } else if (std::exchange(ping_wanted_, false)) {
+      if (auto sent = co_await socket_->ping(); !sent) co_return end(sent.error());
     } else if (goodbye_ && (!when_idle_ || streams_.empty())) {
       end({"the tunnel was closed", asio::error::eof});
       co_await part(goodbye_->first, goodbye_->second);
@@ -202,23 +195,6 @@ Task<> TunnelSession::write_all() {
       co_await has_work_.wait();
     }
   }
-}
-
-Task<> TunnelSession::keep_alive() {
-  const auto never = Clock::time_point::max();
-  auto ping_at = options_.ping_interval > 0s ? Clock::now() + options_.ping_interval : never;
-  for (;;) {
-    const auto silent_at = options_.silence_limit > 0s ? last_heard_ + options_.silence_limit : never;
-    Timer timer(executor_, std::min(ping_at, silent_at));
-    co_await timer.async_wait(use_task);
-    if (Clock::now() >= ping_at) {
-      say({.type = Type::ping});
-      ping_at = Clock::now() + options_.ping_interval;
-    }
-    if (options_.silence_limit > 0s && Clock::now() >= last_heard_ + options_.silence_limit) break;
-  }
-  end({"the far side of the tunnel is silent", errno_code(ETIMEDOUT)});
-  co_await part(WebSocket::going_away, "nothing was heard");
 }
 
 // ---- To the far side.
@@ -364,12 +340,13 @@ TunnelSession::State TunnelSession::find(std::uint32_t id) const {
 
 TunnelSession::State TunnelSession::add(std::uint32_t id, Transport transport) {
   tunnel::StreamHub& hub = *this;
-  return streams_[id] = std::make_shared<StreamState>(executor_, id, transport, hub);
+  return streams_[id] = std::make_shared<StreamState>(executor_, id, transport, hub, backlog_);
 }
 
 void TunnelSession::forget(StreamState& stream) {
   stream.hub = nullptr;
   const State last = find(stream.id);  // as long as this lasts
+  keep_leftover(last);
   streams_.erase(stream.id);
   drained_.raise();
   if (goodbye_ && streams_.empty()) has_work_.raise();

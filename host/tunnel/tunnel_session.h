@@ -5,48 +5,15 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
+#include "host/tunnel/session_limits.h"
 #include "host/tunnel/stream_state.h"
+#include "host/tunnel/tunnel_arrival.h"
 #include "host/tunnel/web_socket.h"
 #include "host/tunnel/wire.h"
 
 namespace nsrun {
-
-class TunnelSession;
-
-// A stream that the far side asks for. Exactly one of accept and refuse is called; one that goes without
-// either is refused in silence.
-class TunnelArrival {
- public:
-  TunnelArrival(TunnelSession& session, std::shared_ptr<tunnel::StreamState> stream, tunnel::Frame asked)
-      : session_(session), stream_(std::move(stream)), asked_(std::move(asked)) {}
-  ~TunnelArrival();
-  TunnelArrival(const TunnelArrival&) = delete;
-
-  // What is asked for: a frame of the type open or connect.
-  const tunnel::Frame& asked() const { return asked_; }
-  Transport transport() const { return stream_->transport; }
-  std::unique_ptr<Connection> accept();  // null: the far side has left meanwhile
-  void refuse(tunnel::Reason reason);
-
- private:
-  TunnelSession& session_;                       // gone where stream_->hub is null
-  std::shared_ptr<tunnel::StreamState> stream_;  // null: it was answered
-  const tunnel::Frame asked_;
-};
-
-// What a session's owner does about what the far side says. Called by the reader: nothing here may wait.
-class TunnelEvents {
- public:
-  virtual ~TunnelEvents() = default;
-  // A server is asked to listen, or not to any more: by listener, in JSON by port.
-  virtual void asked_to_listen(const tunnel::Frame& frame) { (void)frame; }
-  virtual void asked_to_stop(std::uint32_t listener) { (void)listener; }
-  // listen_ok or listen_err.
-  virtual void listen_answered(const tunnel::Frame& frame) { (void)frame; }
-  virtual void stream_asked(std::unique_ptr<TunnelArrival> arrival) = 0;
-  virtual void trouble(const std::string& what) { (void)what; }
-};
 
 // Streams over one WebSocket. See tunnel_session.cc for how; docs/tunnel.md for the wires.
 class TunnelSession final : private tunnel::StreamHub {
@@ -56,6 +23,9 @@ class TunnelSession final : private tunnel::StreamHub {
     Role role = Role::client;
     Clock::duration ping_interval{};  // 0: none are sent
     Clock::duration silence_limit{};  // without a word from the far side for this long it is over; 0: never
+    // A stream that is not read for this long, while what it holds keeps the tunnel from being read, is
+    // reset.
+    Clock::duration stall_limit = tunnel::limits::stall_limit;
   };
   // `events` outlives the session. Binary where the subprotocol was agreed upon.
   TunnelSession(Executor executor, std::unique_ptr<WebSocket> socket, bool binary, Options options,
@@ -67,11 +37,17 @@ class TunnelSession final : private tunnel::StreamHub {
   Task<Error> run();
   // Ends it: what streams have given to it is sent before.
   void close(std::uint16_t code, std::string reason);
+  // Ends it at once, without a word.
+  void abort(Error why);
   // Ends it once there is no stream any more.
   void close_when_idle(std::uint16_t code, std::string reason);
 
   bool is_binary() const { return wire_->is_binary(); }
-  bool has_heard() const { return has_heard_; }  // anything from the far side
+  // Whether anything comes from the far side within `limit`: it is asked for a sign of life.
+  Task<bool> is_alive(Clock::duration limit);
+  TcpPath path() const { return socket_->path(); }
+  bool has_heard() const { return has_heard_; }      // anything from the far side
+  bool has_carried() const { return has_carried_; }  // a stream's bytes from the far side
   std::size_t streams() const { return streams_.size(); }
   void say(const tunnel::Frame& frame);  // about listeners
 
@@ -110,13 +86,19 @@ class TunnelSession final : private tunnel::StreamHub {
   void forget(tunnel::StreamState& stream);
   void forget_if_done(tunnel::StreamState& stream);
   void overflow(const State& stream);
+  std::size_t max_held() const;
+  void reset_stalled();
+  State find_stalled();
+  void trouble(const std::string& what);
+  void keep_leftover(const State& stream);
   bool holds_close(tunnel::StreamState& stream);
 
   bool gather();
   void give_turn(tunnel::StreamState& stream);
   void send_pending(tunnel::StreamState& stream);
   void send_end(tunnel::StreamState& stream);
-  Task<> let_drain();
+  Task<> hold_back();
+  void look_for_life();
   std::uint32_t next_id();
 
   const Executor executor_;
@@ -126,17 +108,24 @@ class TunnelSession final : private tunnel::StreamHub {
   TunnelEvents& events_;
 
   std::unordered_map<std::uint32_t, State> streams_;
+  std::vector<std::weak_ptr<tunnel::StreamState>>
+      leftover_;  // closed by the far side, and not read to the end
+  std::size_t prune_leftover_at_ = 0;
+  const std::shared_ptr<tunnel::Backlog> backlog_;
   std::uint32_t last_id_ = 0;
   tunnel::Batch said_;  // what is to be sent beside streams' bytes
   tunnel::Batch sending_;
   std::deque<State> turns_;                                     // streams with something to send, each once
   std::deque<std::weak_ptr<tunnel::StreamState>> half_closed_;  // JSON: whose close waits
   Clock::time_point last_heard_ = Clock::now();
-  bool has_heard_ = false;
+  bool has_heard_ = false, has_carried_ = false;
+  WebSocket::Life life_;      // at the last look
+  std::size_t troubles_ = 0;  // since then
+  Clock::time_point troubles_since_;
+  bool ping_wanted_ = false;  // of the WebSocket's own
   std::optional<Error> ended_;
   std::optional<std::pair<std::uint16_t, std::string>> goodbye_;  // once all that was said is sent
   bool when_idle_ = false;
-  State overfull_;  // JSON: the only stream, which the reader waits for
   Signal has_work_, drained_, half_close_;
 };
 

@@ -40,6 +40,7 @@ void TunnelSession::take(Frame frame) {
       return take_answer(frame);
     case Type::data:
     case Type::datagram:
+      has_carried_ = true;
       return take_data(std::move(frame));
     case Type::credit:
       return take_credit(frame);
@@ -60,14 +61,14 @@ void TunnelSession::take_stream(Frame frame) {
   const bool odd = frame.stream % 2 == 1;
   const bool theirs = is_binary() ? odd != is_servers : is_servers;
   if (frame.stream == 0 || !theirs || streams_.contains(frame.stream))
-    return events_.trouble(misbehaved("it opens stream " + std::to_string(frame.stream)).message());
+    return trouble(misbehaved("it opens stream " + std::to_string(frame.stream)).message());
   const bool udp = is_binary() && frame.type == Type::open ? frame.text.starts_with("udp/") : false;
   const bool datagrams = udp || (frame.type == Type::connect && frame.protocol == Protocol::udp);
   const State stream = add(frame.stream, datagrams ? Transport::datagram : Transport::stream);
   stream->far_asked = true;
   stream->credit = is_binary() ? frame.window : std::numeric_limits<std::size_t>::max();
-  auto arrival = std::make_unique<TunnelArrival>(*this, stream, std::move(frame));
-  if (streams_.size() > most_streams) return arrival->refuse(Reason::failed);
+  auto arrival = std::make_unique<TunnelArrival>(*this, is_binary(), stream, std::move(frame));
+  if (streams_.size() + leftover_.size() > most_streams) return arrival->refuse(Reason::failed);
   events_.stream_asked(std::move(arrival));
 }
 
@@ -97,17 +98,11 @@ void TunnelSession::take_data(Frame frame) {
   const bool is_datagram = frame.type == Type::datagram;
   if (is_datagram != (stream->transport == Transport::datagram)) return;
   stream->take(std::move(frame.bytes));
-  if (stream->held > (is_binary() ? 2 * std::size_t{window} : most_held)) overflow(stream);
+  if (is_binary() && stream->held > 2 * std::size_t{window}) overflow(stream);
 }
 
 void TunnelSession::overflow(const State& stream) {
-  if (!is_binary() && streams_.size() == 1) {
-    overfull_ = stream;
-    return;
-  }
-  events_.trouble(is_binary() ? misbehaved("it sends more than it may").message()
-                              : "a stream of a tunnel is not read as fast as it comes, and was reset "
-                                "(JSON cannot hold it back; use nsrun on both sides)");
+  trouble(misbehaved("it sends more than it may").message());
   break_off(*stream);
   stream->break_now();
 }

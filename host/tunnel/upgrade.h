@@ -28,10 +28,12 @@ Task<Result<TunnelSocket>> ask_for_tunnel(std::unique_ptr<Connection> server, Up
 struct UpgradeRules {
   std::string token = {};  // that clients have to show (RFC 6750 2.1); empty: none
   bool takes_binary = true;
+  std::string name = {};  // by which browsers know this server; empty: none. Used without a token
 };
 constexpr auto upgrade_limit = 30s;  // for a client to have asked, or a server to have answered
 // As a server: one request. /health is answered; an error is what was answered to others that did not get
-// through.
-Task<Result<TunnelSocket>> give_tunnel(std::unique_ptr<Connection> client, const UpgradeRules& rules);
+// through. Without `has_room` nobody gets through.
+Task<Result<TunnelSocket>> give_tunnel(std::unique_ptr<Connection> client, const UpgradeRules& rules,
+                                       bool has_room = true, Clock::duration limit = upgrade_limit);
 
 }  // namespace nsrun

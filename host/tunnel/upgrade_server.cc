@@ -1,5 +1,6 @@
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -38,12 +39,27 @@ bool shows_token(const Request& request, const std::string& token) {
   return CRYPTO_memcmp(shown.data(), expected.data(), expected.size()) == 0;
 }
 
-// A browser says whose page it is that connects: another's has no business here (RFC 6455 10.2).
-bool is_foreign_page(const Request& request) {
+std::string_view without_port(std::string_view authority) {
+  const auto colon = authority.rfind(':');
+  return colon == authority.npos || authority.find(']', colon) != authority.npos ? authority
+                                                                                 : authority.substr(0, colon);
+}
+
+// A name that only its owner can have resolved to us: DNS rebinding makes a name of the attacker's do so.
+bool is_name_of_ours(std::string_view host, const std::string& name) {
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  return IpAddress::parse(host) || host == "localhost" || (!name.empty() && host == name);
+}
+
+// A browser says whose page it is that connects: another's has no business here (RFC 6455 10.2). Where no
+// token keeps strangers out, the page must come from an address, not from a name that may lead anywhere.
+bool is_foreign_page(const Request& request, const UpgradeRules& rules) {
   const auto origin = view(request[http::field::origin]);
   if (origin.empty()) return false;
   const auto begin = origin.find("://");
-  return begin == origin.npos || origin.substr(begin + 3) != view(request[http::field::host]);
+  const auto host = view(request[http::field::host]);
+  if (begin == origin.npos || origin.substr(begin + 3) != host) return true;
+  return rules.token.empty() && !is_name_of_ours(without_port(host), rules.name);
 }
 
 // Answers, and waits for the client to have read it: a close with something unread would take it away.
@@ -81,33 +97,37 @@ struct Answer {
   Error why;
 };
 
-std::optional<Answer> answer_instead(const Request& request, const UpgradeRules& rules) {
+std::optional<Answer> answer_instead(const Request& request, const UpgradeRules& rules, bool has_room) {
   const auto path = view(request.target());
   if (path.substr(0, path.find('?')) == "/health") return Answer{"200 OK", "ok", {"asked for its health"}};
   if (!shows_token(request, rules.token))
     return Answer{"401 Unauthorized\r\nWWW-Authenticate: Bearer", "this tunnel wants a token\n",
                   turned_away("a client of the tunnel did not show its token")};
-  if (is_foreign_page(request))
+  if (is_foreign_page(request, rules))
     return Answer{"403 Forbidden", "another site's page may not open this tunnel\n",
                   turned_away("a page of another site asked for a tunnel")};
   if (!boost::beast::websocket::is_upgrade(request))
     return Answer{"426 Upgrade Required\r\nUpgrade: websocket",
                   "this is a tunnel; connect with a WebSocket\n",
                   turned_away("a client asked for something else than a WebSocket")};
+  if (!has_room)
+    return Answer{"503 Service Unavailable\r\nRetry-After: 10", "this tunnel has too many clients\n",
+                  turned_away("the tunnel has too many clients; one was refused")};
   return std::nullopt;
 }
 
-Task<Result<TunnelSocket>> give(std::unique_ptr<Connection> client, const UpgradeRules& rules) {
+Task<Result<TunnelSocket>> give(std::unique_ptr<Connection> client, const UpgradeRules& rules,
+                                bool has_room) {
   const Executor executor = co_await asio::this_coro::executor;
   ConnectionStream stream(executor, std::move(client));
   boost::beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
   parser.header_limit(most_header);
   const auto [error, size] = co_await http::async_read_header(stream, buffer, parser, use_result);
-  if (error) co_return Error{"a client's request was no HTTP", error};
+  if (error) co_return Error{"a client's request was not HTTP", error};
   Request request = parser.release();
   auto connection = stream.release();
-  if (const auto instead = answer_instead(request, rules)) {
+  if (const auto instead = answer_instead(request, rules, has_room)) {
     co_await either(answer(*connection, instead->status, instead->body), sleep_for(farewell));
     co_return instead->why;
   }
@@ -122,8 +142,11 @@ Task<Result<TunnelSocket>> give(std::unique_ptr<Connection> client, const Upgrad
 
 }  // namespace
 
-Task<Result<TunnelSocket>> give_tunnel(std::unique_ptr<Connection> client, const UpgradeRules& rules) {
-  auto given = co_await within(upgrade_limit, give(std::move(client), rules));
+Task<Result<TunnelSocket>> give_tunnel(std::unique_ptr<Connection> client, const UpgradeRules& rules,
+                                       bool has_room, Clock::duration limit) {
+  auto given = co_await within(limit, give(std::move(client), rules, has_room));
+  // Beast reports that the limit ended its read.
+  if (given && !*given && given->error().code == asio::error::operation_aborted) given.reset();
   if (!given) co_return Error{"a client of the tunnel asked for nothing", errno_code(ETIMEDOUT)};
   co_return std::move(*given);
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "host/tunnel/tcp_life.h"
 #include "runtime/bytes.h"
 #include "runtime/result.h"
 #include "runtime/task.h"
@@ -25,6 +26,16 @@ class WebSocket {
   virtual Task<Result<Part>> read(MutableBytes into) = 0;
   // One message.
   virtual Task<Result<void>> write(Bytes message, bool binary) = 0;
+  // What shows that the far side lives, beside what is read.
+  struct Life {
+    std::uint64_t acknowledged = 0;    // bytes that its kernel has acknowledged since the connection was made
+    bool unacknowledged = false;       // bytes that were written wait for that
+    std::uint64_t control_frames = 0;  // that came: pings, pongs
+  };
+  virtual Life life() { return {}; }
+  virtual TcpPath path() { return TcpPath::same; }
+  // Asks the far side for a control frame (RFC 6455 5.5.2). Not at the same time as close.
+  virtual Task<Result<void>> ping() = 0;
   // Says goodbye, and waits for the answer; reads end meanwhile.
   virtual Task<> close(std::uint16_t code, std::string reason) = 0;
   // Ends it at once: reads and writes under way fail.

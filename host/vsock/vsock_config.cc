@@ -79,11 +79,12 @@ class Reader {
     const auto& address = entry.at("peer-address").text;
     const auto parsed = IpAddress::parse(address);
     if (!parsed)
-      return wrong(entry, "peer-address", "'" + address + "' is no IP address",
+      return wrong(entry, "peer-address", "'" + address + "' is not a valid IP address",
                    "for instance 127.0.0.1; 0.0.0.0 is all addresses");
     const auto port = parse_port(entry.at("peer-port").text);
     if (!port)
-      return wrong(entry, "peer-port", "'" + entry.at("peer-port").text + "' is no port", "it is 1 to 65535");
+      return wrong(entry, "peer-port", "'" + entry.at("peer-port").text + "' is not a valid port",
+                   "it is 1 to 65535");
     tunnel.peer = {*parsed, *port};
     if (auto taken = take_upstream(tunnel.upstream, entry); !taken) return taken;
     if (auto alone = check_unique(entry, tunnel); !alone) return alone;
@@ -96,7 +97,8 @@ class Reader {
     const auto& text = entry.at(key).text;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
     if (error == std::errc{} && end == text.data() + text.size() && into > 0 && into < 0xffff'ffff) return {};
-    return wrong(entry, key, "'" + text + "' is no vsock port", "it is a number from 1 to 4294967294");
+    return wrong(entry, key, "'" + text + "' is not a valid vsock port",
+                 "it is a number from 1 to 4294967294");
   }
 
   Result<void> take_upstream(EndpointUrl& into, const Entry& entry) {
@@ -110,7 +112,7 @@ class Reader {
       into = std::move(*url);
       return {};
     }
-    return wrong(entry, "upstream-server-address", "'" + text + "' is no address of a server",
+    return wrong(entry, "upstream-server-address", "'" + text + "' is not a valid server address",
                  "write IP:PORT, unix:///PATH or npipe:///PATH");
   }
 

@@ -17,6 +17,8 @@ class IdleClock {
   void touch(Clock::time_point now) { touched_ = now; }
   // So much moved since the last call.
   void moved(Clock::time_point now, std::uint64_t units);
+  // What moved until now counts for nothing any more.
+  void forget() { batches_.clear(); }
   // When it is, or was, unused, if nothing happens any more.
   Clock::time_point unused_at() const;
 

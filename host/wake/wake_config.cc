@@ -19,7 +19,7 @@ using Text = YamlEvents::Text;
 constexpr auto known_top = "its one key is groups, a list";
 constexpr auto known_keys =
     "a group has name, listen, one of exec, systemd, docker and sandbox, and perhaps user, idle, idle-by, "
-    "threshold, probe, start-timeout, stop-timeout, health and sleep";
+    "threshold, wake-threshold, probe, start-timeout, stop-timeout, health and sleep";
 
 // A group that is being read.
 struct Draft {
@@ -98,6 +98,8 @@ constexpr std::array keys = {
     Key{"idle", [](Draft& d, const std::string& t) { return take_time(d.spec.options.idle, t); }},
     Key{"idle-by", [](Draft& d, const std::string& t) { return take_idle_by(t, d.spec.options); }},
     Key{"threshold", [](Draft& d, const std::string& t) { return take_threshold(t, d.spec.options); }},
+    Key{"wake-threshold",
+        [](Draft& d, const std::string& t) { return take_wake_threshold(t, d.spec.options); }},
     Key{"probe",
         [](Draft& d, const std::string& t) {
           d.spec.probe = t;
@@ -165,12 +167,12 @@ class Reader {
     auto event = events_.next();
     if (!event) return event.error();
     if (event->kind == Kind::scalar) return take_text(draft, key, *event, take);
-    if (event->kind != Kind::sequence) return events_.wrong_key(key, "this is no text", advice);
+    if (event->kind != Kind::sequence) return events_.wrong_key(key, "this is not a text", advice);
     for (;;) {
       event = events_.next();
       if (!event) return event.error();
       if (event->kind == Kind::sequence_end) return {};
-      if (event->kind != Kind::scalar) return events_.wrong_key(key, "this is no text", advice);
+      if (event->kind != Kind::scalar) return events_.wrong_key(key, "this is not a text", advice);
       if (auto done = take_text(draft, key, *event, take); !done) return done;
     }
   }

@@ -15,8 +15,10 @@
 //                                                   # sandbox: [--allow, example.org, --, ./server]
 //       idle: 30                                    # seconds, or 2min
 //
-// Its other keys are as the options of nsrun wake: user, idle-by, threshold, probe, start-timeout,
-// stop-timeout, health (yes, no) and sleep (stop, pause).
+// A LISTEN=DIAL that several groups have wakes them all.
+//
+// Its other keys are as the options of nsrun wake: user, idle-by, threshold, wake-threshold, probe,
+// start-timeout, stop-timeout, health (yes, no) and sleep (stop, pause).
 
 namespace nsrun {
 

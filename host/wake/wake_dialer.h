@@ -1,19 +1,29 @@
 #pragma once
 
+#include <vector>
+
 #include "host/dialer.h"
 #include "host/wake/wake_group.h"
 
 namespace nsrun {
 
-// Before it dials, it makes sure that what it dials runs; who asks is held meanwhile.
+// Before it dials, it makes sure that all groups that it leads to run; the client waits meanwhile.
 class WakeDialer final : public Dialer {
  public:
-  // Both outlive the dialer.
-  WakeDialer(WakeGroup& group, Dialer& inner) : group_(group), inner_(inner) {}
+  // Outlives the dialer, as its groups do.
+  explicit WakeDialer(Dialer& inner) : inner_(inner) {}
+  void add(WakeGroup& group) { groups_.push_back(&group); }
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override;
+  // A datagram from a client, whether or not its flow is new.
+  void datagram_arrived();
 
  private:
-  WakeGroup& group_;
+  Task<> awake_from(std::size_t first, const Target& target, std::vector<Error>& troubles);
+  Task<> look_again_from(std::size_t first);
+  bool all_run() const;
+  bool is_fresh() const;
+
+  std::vector<WakeGroup*> groups_;
   Dialer& inner_;
 };
 

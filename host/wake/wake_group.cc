@@ -7,65 +7,38 @@
 // where it is, in order, bounded by the socket's receive buffer (for datagrams by the listener's queue), and
 // is relayed once the dial has succeeded.
 //
-// Use is traffic, seen in the counters of the group's flows: they are looked at a few times a second while it
-// runs, or is asleep with connections, and never otherwise, and cost the data path nothing.
+// Use is traffic, seen in the counters of the group's flows (GroupUse): they are looked at a few times a
+// second while it runs, or is asleep with connections or calls, and never otherwise, and cost the data path
+// nothing.
 //
-// A start that fails is tried again, later each time, as long as anybody is held. The same trouble is said
-// once, until there has been none for a minute.
+// A start that fails is tried again, later each time, as long as anybody is held.
+//
+// Each look costs the backend some calls, and events that ask for one may come in thousands a second: as long
+// as they do, looks are further and further apart.
 
 #include "host/wake/wake_group.h"
+
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <cctype>
-#include <utility>
 
 #include "runtime/cancellation.h"
 
 namespace nsrun {
 namespace {
 
+using Doing = WakeTroubles::Doing;
+
 constexpr auto sample_interval = 250ms;  // of traffic: stopping is at most so much late
-constexpr auto least_pause = 50ms;       // between looks, where nobody waits for one
-constexpr Clock::duration calm = 60s;    // without a trouble it may be said again
+constexpr Clock::duration least_pause = 50ms, longest_pause = 1s;  // between looks because of events
+constexpr Clock::duration calm = 60s;  // without a failed start; then the back-off begins again
 constexpr auto first_back_off = 250ms;
 constexpr Clock::duration longest_back_off = 10s;
-constexpr std::uint64_t tcp_payload =
-    1460;  // bytes that count as a packet: streams are not counted in packets
-
-// Docker's messages name containers, networks and endpoints, each time others.
-std::string without_ids(const std::string& text) {
-  constexpr std::size_t shortest = 12;
-  std::string kept, digits;
-  const auto flush = [&] {
-    kept += digits.size() < shortest ? digits : "#";
-    digits.clear();
-  };
-  for (const char c : text) {
-    if (std::isxdigit(static_cast<unsigned char>(c))) {
-      digits += c;
-      continue;
-    }
-    flush();
-    kept += c;
-  }
-  flush();
-  return kept;
-}
 
 Clock::duration longer(Clock::duration back_off) {
   return std::clamp<Clock::duration>(back_off * 2, first_back_off, longest_back_off);
-}
-
-std::uint64_t units_between(const Counters& then, const Counters& now, WakeGroup::Unit unit) {
-  const auto moved = [](const auto& before, const auto& after) {
-    return after.bytes_up + after.bytes_down - before.bytes_up - before.bytes_down;
-  };
-  const std::uint64_t stream = moved(then.tcp, now.tcp);
-  if (unit == WakeGroup::Unit::bytes) return stream + moved(then.udp, now.udp);
-  return (stream + tcp_payload - 1) / tcp_payload + now.udp.packets_up + now.udp.packets_down -
-         then.udp.packets_up - then.udp.packets_down;
 }
 
 }  // namespace
@@ -85,11 +58,19 @@ struct WakeGroup::Held {
     if (!outcome) outcome = std::move(how);
     timer.cancel();
   }
+  // Packets' worth of what the client has sent since the last call; it stays in the socket.
+  std::uint64_t new_packets() {
+    int waiting = 0;
+    if (asker < 0 || ::ioctl(asker, FIONREAD, &waiting) < 0) return 0;
+    const auto now = packets_of_stream(static_cast<std::uint64_t>(waiting));
+    return now > packets ? now - std::exchange(packets, now) : 0;
+  }
 
   WakeGroup& group;
   const int asker;
   Timer timer;
   std::optional<Result<void>> outcome;
+  std::uint64_t packets = 0;
   std::list<Held*>::iterator place;
 };
 
@@ -107,20 +88,22 @@ class WakeGroup::Farewell {
   WakeGroup& group_;
 };
 
-WakeGroup::WakeGroup(Executor executor, Backend& backend, LiveFlows& flows, Options options, Say say)
+WakeGroup::WakeGroup(Executor executor, Backend& backend, Options options, WakeSay say)
     : executor_(executor),
       backend_(backend),
-      flows_(flows),
       options_(std::move(options)),
       say_(std::move(say)),
       departures_(executor),
-      idle_clock_(options_.idle, options_.least),
+      use_(options_),
+      calls_(options_),
+      event_pause_(least_pause),
+      troubles_(options_.name, say_),
       changed_(executor),
       looked_(executor, Clock::time_point::max()) {}
 
 Task<> WakeGroup::run() {
   const Farewell farewell(*this);
-  idle_clock_.touch(Clock::now());
+  use_.touch(Clock::now());
   const auto beside = [](WakeGroup& group) -> Task<> {
     co_await both(group.departures_.run(), group.backend_.watch([&group] { group.look_soon(); }));
   };
@@ -140,7 +123,7 @@ Task<> WakeGroup::work() {
       failed = Error{std::string("something that runs could not be looked after: ") + error.what()};
     }
     if (!failed) continue;
-    trouble(Doing::look, *failed);
+    troubles_.trouble(Doing::look, *failed);
     // Whether it still runs is seen next.
     if (state_ == WakeState::stopping) enter(wake_step(state_, WakeInput::stop_failed).next);
     co_await sleep_for(first_back_off);
@@ -149,26 +132,36 @@ Task<> WakeGroup::work() {
 
 Task<> WakeGroup::turn() {
   co_await look();
+  count_calls();
   const bool may_start = state_ == WakeState::idle && Clock::now() >= not_before_;
-  if (may_start && (!held_.empty() || is_used_asleep()))
+  if (may_start && (is_wanted() || is_spoken_to_asleep()))
     co_await take(WakeInput::asked);
   else if (is_unused())
     co_await take(WakeInput::unused);
+  if (state_ == WakeState::idle && held_.empty() && !use_.has_flows()) calls_.reset();
   co_await rest();
 }
 
 // Something may have changed: an event says so, and they may come in crowds.
 void WakeGroup::look_soon() {
-  wanted_look_ = std::min(wanted_look_, std::max(Clock::now(), looked_at_ + least_pause));
+  wanted_look_ = std::min(wanted_look_, std::max(Clock::now(), looked_at_ + event_pause_));
   changed_.raise();
 }
 
+bool WakeGroup::is_look_due() {
+  const auto now = Clock::now();
+  if (now >= wanted_look_) {
+    const bool is_crowd = now < looked_at_ + 2 * event_pause_;
+    event_pause_ = is_crowd ? std::min(2 * event_pause_, longest_pause) : least_pause;
+    return true;
+  }
+  // Clients should not wait for a start of what already runs, nor for what somebody else has stopped.
+  return now >= next_look_ || (state_ == WakeState::idle && is_wanted() && now >= looked_at_ + event_pause_);
+}
+
 Task<> WakeGroup::look() {
+  if (!is_look_due()) co_return;
   const auto pace = backend_.pace();
-  // Who asks should not wait for a start of what already runs, nor for what somebody else has stopped.
-  const bool due =
-      Clock::now() >= std::min(next_look_, wanted_look_) || (state_ == WakeState::idle && !held_.empty());
-  if (!due) co_return;
   wanted_look_ = Clock::time_point::max();  // what is wanted from here on this look may not see
   ++looks_begun_;
   const auto begun = looks_begun_;
@@ -180,9 +173,9 @@ Task<> WakeGroup::look() {
   const auto interval = starts ? pace.starting : pace.otherwise;
   looked_at_ = Clock::now();
   next_look_ = looked_at_ + std::max(interval, look_back_off_);
-  if (!seen) co_return trouble(Doing::look, seen.error());
-  is_well(Doing::look);
-  partly_runs_ = *seen == Backend::Status::partly;
+  if (!seen) co_return troubles_.trouble(Doing::look, seen.error());
+  troubles_.is_well(Doing::look);
+  note_seen(*seen);
   switch (*seen) {
     case Backend::Status::idle:
     case Backend::Status::partly:
@@ -192,6 +185,12 @@ Task<> WakeGroup::look() {
     case Backend::Status::running:
       co_return co_await take(WakeInput::seen_running);
   }
+}
+
+void WakeGroup::note_seen(Backend::Status seen) {
+  // Somebody else has begun to start it: its idle time begins, however long it slept.
+  if (seen == Backend::Status::partly && seen_ == Backend::Status::idle) use_.touch(Clock::now());
+  seen_ = seen;
 }
 
 Task<> WakeGroup::take(WakeInput first) {
@@ -209,27 +208,29 @@ Task<std::optional<WakeInput>> WakeGroup::act(WakeAction action) {
     case WakeAction::none:
       break;
     case WakeAction::start: {
+      say_(WakeLevel::debug, options_.name + ": starting it");
       const auto started = co_await backend_.start();
       next_look_ = {};
       if (started) break;
-      trouble(Doing::start, started.error());
+      troubles_.trouble(Doing::start, started.error());
       next = WakeInput::start_failed;
       break;
     }
     case WakeAction::stop: {
+      say_(WakeLevel::debug, options_.name + ": stopping it");
       const auto stopped = co_await backend_.stop();
       next_look_ = {};
       if (stopped)
-        is_well(Doing::stop);
+        troubles_.is_well(Doing::stop);
       else
-        trouble(Doing::stop, stopped.error());
+        troubles_.trouble(Doing::stop, stopped.error());
       next = stopped ? WakeInput::stopped : WakeInput::stop_failed;
       break;
     }
     case WakeAction::release:
       back_off_ = {};
-      is_well(Doing::start);
-      is_well(Doing::wait);
+      troubles_.is_well(Doing::start);
+      troubles_.is_well(Doing::wait);
       release({});
       break;
     case WakeAction::back_off:
@@ -238,7 +239,7 @@ Task<std::optional<WakeInput>> WakeGroup::act(WakeAction action) {
       not_before_ = failed_at_ + back_off_;
       break;
     case WakeAction::try_later:
-      idle_clock_.touch(Clock::now());
+      use_.touch(Clock::now());
       break;
   }
   co_return next;
@@ -248,12 +249,17 @@ void WakeGroup::enter(WakeState next) {
   if (next == state_) return;
   tell(next);
   const auto now = Clock::now();
-  if (next == WakeState::running) running_since_ = now;
+  if (next == WakeState::running) {
+    running_since_ = now;
+    calls_.forget();
+  }
   const bool was_up = state_ == WakeState::starting || state_ == WakeState::running;
   const bool is_up = next == WakeState::starting || next == WakeState::running;
-  if (!was_up || !is_up) counted_ = flows_.totals;
-  if (is_up && !was_up) idle_clock_.touch(now);
-  if (!is_up) cut_datagrams();
+  if (!was_up || !is_up) use_.skip();
+  if (is_up && !was_up) use_.touch(now);
+  // The sender of datagrams does not see that the other end has gone: they are calls from now on. Flows of
+  // which nothing was relayed wait.
+  if (!is_up) use_.cut_datagrams(options_.name + " was stopped");
   state_ = next;
 }
 
@@ -261,48 +267,24 @@ void WakeGroup::enter(WakeState next) {
 void WakeGroup::tell(WakeState next) {
   const bool again = back_off_ > Clock::duration{} && next != WakeState::running;
   if (again || next == told_) return;
-  say_(options_.name + ": State change (" + std::string(to_string(told_)) + " => " +
-       std::string(to_string(next)) + ")");
+  say_(WakeLevel::info, options_.name + ": State change (" + std::string(to_string(told_)) + " => " +
+                            std::string(to_string(next)) + ")");
   told_ = next;
-}
-
-// Nobody tells the sender of datagrams that the other end has gone: from now on theirs are asking anew. Those
-// of whom nothing was relayed are held.
-void WakeGroup::cut_datagrams() {
-  LiveFlows::Walk walk(flows_);
-  while (auto* flow = walk.next())
-    if (flow->key.protocol == Protocol::udp && flow->packets_up > 0)
-      flow->cut(options_.name + " was stopped");
 }
 
 void WakeGroup::release(const std::optional<Error>& why_not) {
   for (auto* held : held_) held->end(why_not ? Result<void>(*why_not) : Result<void>());
 }
 
-// Said once, until there has been none of its kind for a while, or it is another one.
-void WakeGroup::trouble(Doing doing, const Error& error) {
-  auto what = without_ids(error.message());
-  const auto said = said_.find(doing);
-  if (said != said_.end() && said->second.what == what) {
-    const auto well_since = std::exchange(said->second.well_since, std::nullopt);
-    if (!well_since || Clock::now() - *well_since < calm) return;
-  }
-  say_(options_.name + ": " + error.message());
-  said_[doing] = {std::move(what), std::nullopt};
-}
-
-void WakeGroup::is_well(Doing doing) {
-  const auto said = said_.find(doing);
-  if (said != said_.end() && !said->second.well_since) said->second.well_since = Clock::now();
-}
-
-Task<Result<void>> WakeGroup::awake(int asker) {
-  idle_clock_.touch(Clock::now());
+Task<Result<void>> WakeGroup::awake(int asker, std::uint64_t packets) {
+  use_.arrival(Clock::now());
   if (state_ == WakeState::running) co_return Result<void>();
   if (ended_) co_return Error{"nsrun ends", errno_code(ECONNABORTED)};
   if (held_.empty() && Clock::now() - failed_at_ >= calm) back_off_ = {};  // it is another time
   Held held(*this, asker);
+  new_calls_ += packets;
   changed_.raise();
+  say_(WakeLevel::debug, options_.name + ": clients waiting: " + std::to_string(held_.size()));
   co_return co_await wait_held(held);
 }
 
@@ -311,10 +293,43 @@ Task<Result<void>> WakeGroup::wait_held(Held& held) {
   if (held.outcome) co_return *held.outcome;
   // Neither an outcome nor the limit: this task is cancelled.
   if (error) throw boost::system::system_error(asio::error::operation_aborted);
+  co_return not_ready_in_time();
+}
+
+Error WakeGroup::not_ready_in_time() {
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(options_.start_limit);
-  const auto late = "not ready within " + std::to_string(limit.count()) + " ms: who waits is turned away";
-  trouble(Doing::wait, {late});
-  co_return Error{options_.name + " is " + late, errno_code(ECONNREFUSED)};
+  if (state_ == WakeState::idle && !calls_.is_reached())
+    return {options_.name + " sleeps on: clients sent fewer than " + std::to_string(options_.wake_least) +
+                " packets (--wake-threshold)",
+            errno_code(ECONNREFUSED)};
+  const auto late = "not ready within " + std::to_string(limit.count()) + " ms; waiting clients are refused";
+  troubles_.trouble(Doing::wait, {late});
+  return {options_.name + " is " + late, errno_code(ECONNREFUSED)};
+}
+
+void WakeGroup::datagram_arrived() {
+  if (state_ == WakeState::running || !calls_.has_threshold()) return;
+  ++new_calls_;
+  changed_.raise();
+}
+
+// What clients have sent to a group that does not run.
+void WakeGroup::count_calls() {
+  if (state_ == WakeState::running || !calls_.has_threshold()) return;
+  for (auto* held : held_) new_calls_ += held->new_packets();
+  if (state_ == WakeState::idle) {
+    new_calls_ += use_.packets_from_clients();
+    use_.skip();
+  }
+  calls_.count(Clock::now(), std::exchange(new_calls_, 0));
+}
+
+bool WakeGroup::is_wanted() const { return calls_.has_threshold() ? calls_.is_reached() : !held_.empty(); }
+
+// One that is paused keeps its connections, and a client that sends there calls.
+bool WakeGroup::is_spoken_to_asleep() const {
+  return state_ == WakeState::idle && !calls_.has_threshold() && use_.has_flows() &&
+         use_.packets_from_clients() > 0;
 }
 
 Task<> WakeGroup::look_again() {
@@ -332,38 +347,30 @@ bool WakeGroup::is_fresh() const { return Clock::now() < running_since_ + option
 
 bool WakeGroup::is_watched_for_use() const {
   const bool is_up = state_ == WakeState::running || state_ == WakeState::starting;
-  return options_.idle > Clock::duration{} && (is_up || (state_ == WakeState::idle && partly_runs_));
-}
-
-void WakeGroup::count_traffic() {
-  const auto units = units_between(counted_, flows_.totals, options_.unit);
-  counted_ = flows_.totals;
-  const auto now = Clock::now();
-  if (options_.by_traffic) idle_clock_.moved(now, units);
-  const bool is_open = options_.by_connections && LiveFlows::Walk(flows_).next();
-  if (is_open || !held_.empty()) idle_clock_.touch(now);
-}
-
-// One that is paused keeps its connections, and who speaks there is asking.
-bool WakeGroup::is_used_asleep() {
-  if (state_ != WakeState::idle || !LiveFlows::Walk(flows_).next()) return false;
-  return flows_.totals.tcp.bytes_up != counted_.tcp.bytes_up;
+  const bool runs_partly = state_ == WakeState::idle && seen_ == Backend::Status::partly;
+  return options_.idle > Clock::duration{} && (is_up || runs_partly);
 }
 
 bool WakeGroup::is_unused() {
   if (!is_watched_for_use()) return false;
-  count_traffic();
-  return Clock::now() >= idle_clock_.unused_at();
+  const auto now = Clock::now();
+  use_.count(now);
+  if (!held_.empty() && is_wanted()) use_.touch(now);
+  return now >= use_.unused_at();
 }
 
 Clock::time_point WakeGroup::next_turn() const {
+  const bool sleeps = state_ == WakeState::idle;
+  const bool has_idle_time = options_.idle > Clock::duration{};
   auto turn = std::min(next_look_, wanted_look_);
-  if (state_ == WakeState::idle && !held_.empty()) turn = std::min(turn, not_before_);
-  const auto sample = Clock::now() + std::min<Clock::duration>(sample_interval, options_.idle);
-  const bool sleeps = state_ == WakeState::idle && options_.idle > Clock::duration{};
-  if (sleeps && LiveFlows::Walk(flows_).next()) turn = std::min<Clock::time_point>(turn, sample);
+  if (sleeps && is_wanted()) turn = std::min(turn, not_before_);
+  const Clock::time_point sample =
+      Clock::now() + (has_idle_time ? std::min<Clock::duration>(sample_interval, options_.idle)
+                                    : Clock::duration(sample_interval));
+  const bool is_counted = !held_.empty() && !is_wanted();
+  if (sleeps && (is_counted || (has_idle_time && use_.has_flows()))) turn = std::min(turn, sample);
   if (!is_watched_for_use()) return turn;
-  return std::min(turn, std::min<Clock::time_point>(sample, std::max(idle_clock_.unused_at(), Clock::now())));
+  return std::min(turn, std::min(sample, std::max(use_.unused_at(), Clock::now())));
 }
 
 Task<> WakeGroup::rest() {

@@ -1,43 +1,39 @@
 #pragma once
 
 #include <list>
-#include <map>
-#include <memory>
 #include <string>
 
 #include "host/wake/backend.h"
 #include "host/wake/departures.h"
-#include "host/wake/idle_clock.h"
+#include "host/wake/group_use.h"
+#include "host/wake/wake_calls.h"
+#include "host/wake/wake_log.h"
 #include "host/wake/wake_states.h"
-#include "runtime/flow_record.h"
 
 namespace nsrun {
 
 // What wakes and sleeps together, and those who wait for it. On one loop.
 class WakeGroup {
  public:
-  enum class Unit : std::uint8_t { bytes, packets };
-  struct Options {
-    std::string name;
-    Clock::duration idle = 300s;        // unused for so long it is stopped; 0: never
-    Clock::duration start_limit = 60s;  // then who waits is turned away
-    // What counts as use beside asking: so much traffic within `idle`, both ways, and open connections.
-    bool by_traffic = true, by_connections = false;
-    Unit unit = Unit::bytes;
-    std::uint64_t least = 1;
-  };
-  using Say = std::function<void(const std::string&)>;
+  using Unit = WakeGroupOptions::Unit;
+  using Options = WakeGroupOptions;
 
-  // `flows`: all those to this group, and no others. All outlive the group, and the group its flows.
-  WakeGroup(Executor executor, Backend& backend, LiveFlows& flows, Options options, Say say);
+  // The backend outlives the group.
+  WakeGroup(Executor executor, Backend& backend, Options options, WakeSay say);
+
+  // Flows that lead here. They outlive the group's run().
+  void add_flows(LiveFlows& flows) { use_.add(flows); }
 
   // Does everything; until cancelled. Then who waits is turned away.
   Task<> run();
   // Once that has ended: what would not outlive us is stopped.
   Task<> end() { return backend_.end(); }
 
-  // Waits until it runs. `asker`: the kernel socket of who asks, or -1; once they have left this is an error.
-  Task<Result<void>> awake(int asker);
+  // Waits until it runs. `asker`: the client's kernel socket, or -1; an error once the client has left.
+  // `packets`: how many packets from clients the call counts as.
+  Task<Result<void>> awake(int asker, std::uint64_t packets = 1);
+  // A datagram from a client.
+  void datagram_arrived();
   // Waits until it was looked at anew.
   Task<> look_again();
   // It began to run so lately that it may not listen yet.
@@ -59,13 +55,13 @@ class WakeGroup {
   void enter(WakeState next);
   void tell(WakeState next);
   void release(const std::optional<Error>& why_not);
-  enum class Doing : std::uint8_t { look, start, stop, wait };
-  void trouble(Doing doing, const Error& error);
-  void is_well(Doing doing);
+  void note_seen(Backend::Status seen);
   void look_soon();
-  void cut_datagrams();
-  bool is_used_asleep();
-  void count_traffic();
+  bool is_look_due();
+  void count_calls();
+  bool is_wanted() const;
+  bool is_spoken_to_asleep() const;
+  Error not_ready_in_time();
   bool is_watched_for_use() const;
   bool is_unused();
   Clock::time_point next_turn() const;
@@ -73,26 +69,21 @@ class WakeGroup {
 
   const Executor executor_;
   Backend& backend_;
-  LiveFlows& flows_;
   const Options options_;
-  const Say say_;
+  const WakeSay say_;
 
   WakeState state_ = WakeState::idle, told_ = WakeState::idle;
   bool ended_ = false;
   std::list<Held*> held_;
   Departures departures_;
-  IdleClock idle_clock_;
-  Counters counted_;  // traffic, as the clock knows it
-  bool partly_runs_ = false;
+  GroupUse use_;
+  WakeCalls calls_;
+  std::uint64_t new_calls_ = 0;                   // packets from clients that calls_ does not know yet
+  Backend::Status seen_ = Backend::Status::idle;  // last
   Clock::time_point running_since_{}, failed_at_{}, not_before_{}, looked_at_{}, next_look_{};
   Clock::time_point wanted_look_ = Clock::time_point::max();  // by an event, or who was refused
-  Clock::duration back_off_{}, look_back_off_{};
-  // The last trouble with each, and since when there is none any more.
-  struct Said {
-    std::string what;
-    std::optional<Clock::time_point> well_since;
-  };
-  std::map<Doing, Said> said_;
+  Clock::duration back_off_{}, look_back_off_{}, event_pause_{};
+  WakeTroubles troubles_;
   Signal changed_;
   Timer looked_;  // never expires; cancelled after each look
   std::uint64_t looks_begun_ = 0, looks_done_ = 0;

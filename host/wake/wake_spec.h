@@ -18,7 +18,7 @@ struct WakeSpec {
   std::vector<std::string> sandbox;  // nsrun's words, from its options to the command's end
   std::string systemd;               // a unit
   bool systemd_user = false;
-  // Containers: those with one of these labels ("proxytainer.group=web").
+  // Containers: those with any of these labels ("proxytainer.group=web").
   std::vector<std::string> labels;
   std::string docker;       // where the API is; empty: DOCKER_HOST, or where it usually is
   bool uses_health = true;  // of the containers
@@ -39,8 +39,11 @@ Result<EndpointUrl> docker_endpoint(std::string text, const char* from_environme
 
 // "30" (seconds), "500ms", "2min".
 Result<Clock::duration> parse_wake_time(const std::string& what, const std::string& text);
-// "30packets", "4kB": how much is to move within the idle time for the group to be in use.
+// "30packets", "4kB": how much is to move within the idle time for the group to be in use. New connections
+// alone are no use then.
 Result<void> take_threshold(const std::string& text, WakeGroup::Options& options);
+// "30packets", "30": how many packets from clients start a sleeping group.
+Result<void> take_wake_threshold(const std::string& text, WakeGroup::Options& options);
 // "traffic", "connections", "both".
 Result<void> take_idle_by(const std::string& text, WakeGroup::Options& options);
 

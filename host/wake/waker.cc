@@ -14,13 +14,15 @@ namespace {
 
 using Made = Result<std::unique_ptr<Backend>>;
 
-// What is started may be reached by way of another, who takes connections before it does: nsrun for a
-// sandbox, docker-proxy and rootlessport for containers. By then they have closed one for which nobody
-// listens inside; nsrun in 0.3 ms.
-constexpr auto proxy_answers = 20ms;
+// What is started may be reached through a proxy that accepts connections before the server does: nsrun for a
+// sandbox, docker-proxy and rootlessport for containers. By then the proxy has closed a connection for which
+// no server listens inside. nsrun does so in 0.3 ms once it serves; but its socket listens before that, while
+// the sandbox starts, which took more than 20 ms on a busy machine.
+constexpr auto proxy_answers = 100ms;
 
-WakeGroup::Say say_to(Ledger& ledger) {
-  return [&ledger](const std::string& what) { ledger.warning(what); };
+// Of backends: they report troubles only.
+std::function<void(const std::string&)> warn_by(WakeSay say) {
+  return [say = std::move(say)](const std::string& what) { say(WakeLevel::warn, what); };
 }
 
 // nsrun itself, with the forwards into it before its other words.
@@ -31,19 +33,20 @@ ProcessBackend::Program sandbox(const WakeSpec& spec, const SandboxDoors& doors)
   return program;
 }
 
-Made bare_backend(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, Service& service) {
+Made bare_backend(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, Service& service,
+                  const WakeSay& say) {
   if (doors)
     return std::make_unique<ProcessBackend>(service.executor(), sandbox(spec, *doors), spec.stop_limit,
-                                            say_to(service.ledger()));
+                                            warn_by(say));
   if (!spec.exec.empty())
     return std::make_unique<ProcessBackend>(service.executor(), ProcessBackend::shell(spec.exec),
-                                            spec.stop_limit, say_to(service.ledger()));
+                                            spec.stop_limit, warn_by(say));
   if (!spec.systemd.empty())
     return std::make_unique<SystemdBackend>(service.executor(), spec.systemd, spec.systemd_user);
   const auto api = docker_endpoint(spec.docker, std::getenv("DOCKER_HOST"));
   if (!api) return api.error();
   DockerBackend::Options options{spec.labels, spec.uses_health, spec.pauses};
-  auto made = DockerBackend::make(*api, std::move(options), service.executor(), say_to(service.ledger()));
+  auto made = DockerBackend::make(*api, std::move(options), service.executor(), warn_by(say));
   if (!made) return made.error();
   return std::move(*made);
 }
@@ -79,8 +82,9 @@ MadeProbe probe_of(const WakeSpec& spec, Executor executor) {
                ExitCode::usage};
 }
 
-Made backend_of(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, Service& service) {
-  auto bare = bare_backend(spec, doors, service);
+Made backend_of(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, Service& service,
+                const WakeSay& say) {
+  auto bare = bare_backend(spec, doors, service, say);
   if (!bare) return bare;
   auto probe = probe_of(spec, service.executor());
   if (!probe) return probe.error();
@@ -91,12 +95,19 @@ Made backend_of(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, 
 }  // namespace
 
 Waker::One::One(Service& service, std::optional<SandboxDoors> ways, std::unique_ptr<Backend> started,
-                const WakeGroup::Options& options)
+                const WakeGroup::Options& options, WakeSay say)
     : doors(std::move(ways)),
       backend(std::move(started)),
-      group(service.executor(), *backend, flows, options, say_to(service.ledger())),
-      dialer(group, service.world()),
-      forwarder(service.executor(), false) {}
+      group(service.executor(), *backend, options, std::move(say)) {}
+
+Waker::Entrance::Entrance(Service& service, std::string text)
+    : name(std::move(text)), dialer(service.world()), forwarder(service.executor(), false) {}
+
+WakeSay Waker::say() const {
+  return [&ledger = service_.ledger(), most = most_](WakeLevel level, const std::string& line) {
+    if (level <= most) ledger.warning(line);
+  };
+}
 
 Result<void> Waker::add(WakeSpec spec) {
   std::optional<SandboxDoors> doors;
@@ -105,20 +116,36 @@ Result<void> Waker::add(WakeSpec spec) {
     if (!made) return made.error();
     doors.emplace(std::move(*made));
   }
-  auto backend = backend_of(spec, doors, service_);
+  auto backend = backend_of(spec, doors, service_, say());
   if (!backend) return backend.error();
-  auto& one = groups_.emplace_back(service_, std::move(doors), std::move(*backend), spec.options);
-  service_.show(one.flows);
+  auto& one = groups_.emplace_back(service_, std::move(doors), std::move(*backend), spec.options, say());
   for (const auto& forward : spec.forwards)
-    if (auto added = one.forwarder.add(forward); !added) return added;
+    if (auto added = add_forward(forward, one.group); !added) return added;
+  return {};
+}
+
+Result<void> Waker::add_forward(const Forward& forward, WakeGroup& group) {
+  const auto name = forward.to_string();
+  auto entrance = std::ranges::find(entrances_, name, &Entrance::name);
+  if (entrance == entrances_.end()) {
+    entrance = entrances_.emplace(entrances_.end(), service_, name);
+    // All may come; of datagrams each is asked about, and so counted.
+    Forwarder::Admits counts;
+    if (forward.listen.transport() == Transport::datagram)
+      counts = [&dialer = entrance->dialer](const Client&) { return dialer.datagram_arrived(), true; };
+    if (auto added = entrance->forwarder.add(forward, std::move(counts)); !added) return added;
+    service_.show(entrance->flows);
+  }
+  entrance->dialer.add(group);
+  group.add_flows(entrance->flows);
   return {};
 }
 
 void Waker::begin() {
-  for (auto& one : groups_) {
-    service_.sources().spawn(one.group.run());
-    one.forwarder.begin(
-        {service_.ledger(), one.flows, one.dialer, nullptr, service_.sources(), service_.flows_scope()});
+  for (auto& one : groups_) service_.sources().spawn(one.group.run());
+  for (auto& each : entrances_) {
+    each.forwarder.begin(
+        {service_.ledger(), each.flows, each.dialer, nullptr, service_.sources(), service_.flows_scope()});
   }
 }
 

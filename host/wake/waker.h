@@ -13,10 +13,12 @@
 
 namespace nsrun {
 
-// The groups of a service that wake and sleep, and the forwards that lead to them.
+// The groups of a service that wake and sleep, and the forwards that lead to them. A forward that several
+// groups have wakes them all.
 class Waker {
  public:
-  explicit Waker(Service& service) : service_(service) {}
+  // Lines of levels after `most` are left out.
+  Waker(Service& service, WakeLevel most) : service_(service), most_(most) {}
 
   // Clients wait from now on. An error: it cannot be listened there, or never be dialled, or what is to be
   // started is not clear.
@@ -29,19 +31,28 @@ class Waker {
  private:
   struct One {
     One(Service& service, std::optional<SandboxDoors> ways, std::unique_ptr<Backend> started,
-        const WakeGroup::Options& options);
-    LiveFlows flows;
+        const WakeGroup::Options& options, WakeSay say);
     const std::optional<SandboxDoors> doors;
     std::unique_ptr<Backend> backend;
     WakeGroup group;
+  };
+  // A forward, and its flows.
+  struct Entrance {
+    Entrance(Service& service, std::string name);
+    const std::string name;
+    LiveFlows flows;
     WakeDialer dialer;
     Forwarder forwarder;
   };
 
+  Result<void> add_forward(const Forward& forward, WakeGroup& group);
+  WakeSay say() const;
   Task<> end_from(std::list<One>::iterator first);
 
   Service& service_;
+  const WakeLevel most_;
   std::list<One> groups_;
+  std::list<Entrance> entrances_;
 };
 
 }  // namespace nsrun

@@ -28,8 +28,12 @@ void DatagramConnection::conversation_gone() {
   readable_.raise();
 }
 
-Task<Result<Chunk>> DatagramConnection::read(MutableBytes into) {
+Task<> DatagramConnection::datagram_ready() {
   while (conversation_ && conversation_->waiting_.empty()) co_await readable_.wait();
+}
+
+Task<Result<Chunk>> DatagramConnection::read(MutableBytes into) {
+  co_await datagram_ready();
   if (!conversation_) co_return Chunk{0, true};
   const auto datagram = conversation_->dequeue();
   const std::size_t size = std::min(datagram.size(), into.size());
@@ -54,12 +58,18 @@ void DatagramConnection::reset() {
 }
 
 bool DatagramConnection::carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool far_asked) {
-  if (!conversation_ || conversation_->key.protocol != Protocol::udp) return false;
+  if (!conversation_ || conversation_->key.protocol != Protocol::udp || !UdpSplice::fits(far.get()))
+    return false;
   auto& conversation = *std::exchange(conversation_, nullptr);
   conversation.connection_ = nullptr;
   conversation.splice_ =
       std::make_unique<UdpSplice>(core_, conversation, std::move(far), std::move(record), far_asked);
-  core_.touch(conversation);
+  // A socket that nobody watches would never be read: the flow goes at once, and its next datagram begins
+  // another.
+  if (!conversation.splice_->begin())
+    conversation.end(FlowEnd::failed);
+  else
+    core_.touch(conversation);
   return true;
 }
 

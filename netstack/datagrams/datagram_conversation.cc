@@ -49,12 +49,21 @@ class DatagramRequest final : public Request {
   const FlowKey key_;
 };
 
-DatagramConversation::DatagramConversation(StackCore& core, const FlowKey& key_) : Conversation(core, key_) {
+namespace {
+// Bytes that a flow costs without what it holds: itself, its request, its carrier to a socket and its record.
+constexpr std::size_t cost = 2048;
+constexpr std::size_t small_datagram = 2048;  // bytes: with so many a flow goes on where memory is short
+constexpr std::size_t overhead = 64;  // bytes each datagram costs beside its own: empty ones are bounded too
+}  // namespace
+
+DatagramConversation::DatagramConversation(StackCore& core, const FlowKey& key_)
+    : Conversation(core, key_, cost) {
   core_.watch_idle(*this);
 }
 
 DatagramConversation::~DatagramConversation() {
   core_.forget_idle(*this);
+  core_.to_world_bytes -= waiting_bytes_;
   mark_answered();
   if (request_) request_->conversation_ = nullptr;
   if (connection_) connection_->conversation_gone();
@@ -83,6 +92,7 @@ void DatagramConversation::receive(const Packet& packet, const Offload& offload,
     std::copy_n(packet.payload().begin(), last_echo_.size(), last_echo_.begin());
     return enqueue(packet.payload());
   }
+  dont_fragment_ = packet.dont_fragment;
   const std::size_t said = packet.word(4);  // the UDP header's own length (RFC 768)
   auto payload = packet.payload();
   const bool segmented = offload.segmentation == Offload::segment_udp && offload.segment_size > 0;
@@ -90,7 +100,7 @@ void DatagramConversation::receive(const Packet& packet, const Offload& offload,
   payload = segmented ? payload.subspan(8) : payload.subspan(8, said - 8);
   const std::uint16_t segment = segmented ? offload.segment_size : 0;
   if (splice_) {
-    splice_->push(payload, segment, buffer);
+    splice_->push(payload, segment, buffer, dont_fragment_);
     return core_.touch(*this);
   }
   if (!segment) return enqueue(payload);
@@ -99,11 +109,11 @@ void DatagramConversation::receive(const Packet& packet, const Offload& offload,
 }
 
 void DatagramConversation::enqueue(Bytes datagram) {
-  constexpr std::size_t overhead =
-      64;  // bytes each costs beside its own: a flood of empty ones is bounded too
   if (waiting_bytes_ + datagram.size() + overhead > most_waiting ||
       core_.to_world_bytes > core_.options().ample_bytes)
     return;
+  const bool is_least = waiting_.empty() && datagram.size() <= small_datagram;
+  if (!memory_.add(datagram.size() + overhead, is_least ? MemoryUse::progress : MemoryUse::ahead)) return;
   waiting_.emplace_back(datagram.begin(), datagram.end());
   waiting_bytes_ += datagram.size() + overhead;
   core_.to_world_bytes += datagram.size() + overhead;
@@ -111,11 +121,11 @@ void DatagramConversation::enqueue(Bytes datagram) {
 }
 
 std::vector<std::byte> DatagramConversation::dequeue() {
-  constexpr std::size_t overhead = 64;
   auto datagram = std::move(waiting_.front());
   waiting_.pop_front();
   waiting_bytes_ -= datagram.size() + overhead;
   core_.to_world_bytes -= datagram.size() + overhead;
+  memory_.subtract(datagram.size() + overhead);
   return datagram;
 }
 
@@ -136,7 +146,8 @@ void DatagramConversation::send_echo(MutableBytes message) {
 }
 
 // The guest's kernel finds the socket by the addresses and ports quoted, so a header alone will do.
-void DatagramConversation::send_error(IcmpError kind) {
+void DatagramConversation::send_error(const Undelivered& undelivered) {
+  if (undelivered.why == IcmpError::too_big && undelivered.mtu == 0) return;
   std::array<std::byte, 60> quote{};
   const bool v4 = key.source.address.is_v4();
   const bool udp = key.protocol == Protocol::udp;
@@ -152,12 +163,13 @@ void DatagramConversation::send_error(IcmpError kind) {
     put_word(4, 8);
   } else {
     std::copy(last_echo_.begin(), last_echo_.end(), quote.begin() + static_cast<long>(ip));
+    if (undelivered.echo_sequence) put_word(6, *undelivered.echo_sequence);
   }
   const auto about = parse_packet(MutableBytes(quote).first(ip + 8));
   // As the target itself would say that nobody listens; anything else is a router's word.
-  const auto& from =
-      kind == IcmpError::port_unreachable ? key.target.address : core_.router_for(key.source.address);
-  if (about) write_icmp_error(core_.device(), kind, from, *about);
+  const auto& from = undelivered.why == IcmpError::port_unreachable ? key.target.address
+                                                                    : core_.router_for(key.source.address);
+  if (about) write_icmp_error(core_.device(), undelivered.why, from, *about, undelivered.mtu);
 }
 
 void DatagramConversation::end(FlowEnd how) {

@@ -35,13 +35,22 @@ class DatagramConversation final : public Conversation {
   void receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) override;
   void turn() override;
   bool is_unfinished() const override { return !waiting_.empty(); }
+  // The guest may have answered a client of a published port after the client's own flow had ended. What the
+  // client sends next must reach the guest, and the answers must leave by the published port again.
+  bool yields() const override { return counted_ && key.protocol == Protocol::udp; }
+  void yield() override { end(FlowEnd::closed); }
 
   // To the guest, as coming from key.target. With segment_size the parts are several datagrams of that size
   // (the last may be shorter).
   void send(std::span<const iovec> parts, std::uint16_t segment_size = 0);
   void send_echo(MutableBytes message);
   // Tells the guest that nobody listens there (or what else `kind` says) about what it last sent.
-  void send_error(IcmpError kind);
+  void send_error(const Undelivered& undelivered);
+  void send_error(IcmpError why) {
+    Undelivered undelivered;
+    undelivered.why = why;
+    send_error(undelivered);
+  }
   void end(FlowEnd how);  // the conversation goes at the end of this batch
 
  private:
@@ -55,7 +64,9 @@ class DatagramConversation final : public Conversation {
 
   std::deque<std::vector<std::byte>> waiting_;
   std::size_t waiting_bytes_ = 0;
-  bool answered_ = false, counted_ = false;  // among StackCore::held_requests
+  bool answered_ = false;
+  bool counted_ = false;        // among StackCore::held_requests, until answered: the guest began it
+  bool dont_fragment_ = false;  // the guest's last datagram had DF set
   std::array<std::byte, 8>
       last_echo_{};  // the header of the last echo request, which an error about it quotes
   DatagramRequest* request_ = nullptr;

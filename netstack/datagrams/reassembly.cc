@@ -9,6 +9,7 @@ namespace nsrun {
 namespace {
 
 constexpr std::size_t most_payload = 65'535;  // bytes
+constexpr std::size_t piece_cost = 96;        // bytes: what a fragment costs beside its payload
 
 // The header that a packet which never was fragmented would have had.
 std::vector<std::byte> unfragmented_header(const Packet& fragment) {
@@ -31,7 +32,7 @@ Reassembly::Unfinished& Reassembly::find_or_begin(const Key& key, Clock::time_po
       std::find_if(packets_.begin(), packets_.end(), [&](const auto& packet) { return packet.key == key; });
   if (found != packets_.end()) return *found;
   if (packets_.size() >= most_packets) packets_.pop_front();
-  return packets_.emplace_back(Unfinished{key, now, {}, {}, {}, 0, 0});
+  return packets_.emplace_back(Unfinished{key, now, {}, {}, {}, 0, 0, MemoryCharge(memory_)});
 }
 
 bool Reassembly::insert(Unfinished& packet, const Packet& fragment) {
@@ -48,6 +49,10 @@ bool Reassembly::insert(Unfinished& packet, const Packet& fragment) {
     packet.total = end;
   }
   if (packet.total != 0 && std::max(end, packet.payload.size()) > packet.total) return false;
+  const std::size_t room = packet.payload.capacity();
+  const std::size_t wanted = end > room ? std::min(std::max(end, 2 * room), most_payload) : room;
+  if (!packet.memory.add(wanted - room + piece_cost, MemoryUse::ahead)) return false;
+  packet.payload.reserve(wanted);
   if (packet.payload.size() < end) packet.payload.resize(end);
   std::memcpy(packet.payload.data() + begin, bytes.data(), bytes.size());
   packet.pieces.emplace(begin, end);

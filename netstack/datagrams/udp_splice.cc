@@ -76,6 +76,12 @@ struct Outgoing {
   alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(std::uint16_t))>, most_messages> control;
   std::size_t count = 0, used_parts = 0;
 
+  std::uint16_t segment(std::size_t i) const {
+    if (messages[i].msg_hdr.msg_controllen == 0) return 0;
+    std::uint16_t size = 0;
+    std::memcpy(&size, CMSG_DATA(CMSG_FIRSTHDR(&messages[i].msg_hdr)), sizeof size);
+    return size;
+  }
   bool full() const { return count == most_messages || used_parts + most_segments > parts.size(); }
   void close(std::size_t first_part, std::uint16_t segment) {
     msghdr& header = messages[count].msg_hdr;
@@ -101,12 +107,23 @@ UdpSplice::UdpSplice(StackCore& core, DatagramConversation& conversation, Unique
       conversation_(conversation),
       socket_(std::move(socket)),
       record_(std::move(record)),
-      far_asked_(far_asked) {
+      far_asked_(far_asked),
+      route_(core.routes()) {
   record_->carried_by(this);
   const int on = 1;
   if (core_.device().segments_udp()) ::setsockopt(socket_.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
-  core_.poller().add(socket_.get(), EPOLLIN | EPOLLET, *this);
+}
+
+bool UdpSplice::begin() {
+  if (!core_.poller().add(socket_.get(), EPOLLIN | EPOLLET, *this)) return false;
   drain_waiting();
+  return true;
+}
+
+bool UdpSplice::fits(int socket) {
+  int protocol = 0;
+  socklen_t size = sizeof protocol;
+  return ::getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_UDP;
 }
 
 UdpSplice::~UdpSplice() {
@@ -123,11 +140,19 @@ void UdpSplice::drain_waiting() {
   BufferPtr none;
   while (!conversation_.waiting_.empty()) {
     auto datagram = conversation_.dequeue();
-    push(datagram, 0, none);
+    push(datagram, 0, none, conversation_.dont_fragment_);
   }
 }
 
-void UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer) {
+void UdpSplice::keep_whole(bool dont_fragment) {
+  if (!pending_.empty()) to_socket();
+  dont_fragment_ = dont_fragment;
+  const int how = dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT;
+  ::setsockopt(socket_.get(), IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof how);
+}
+
+void UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer, bool dont_fragment) {
+  if (dont_fragment != dont_fragment_) keep_whole(dont_fragment);
   if (payload.size() <= copy_limit || !buffer) {
     auto& small = core_.small_datagrams;
     pending_.push_back({nullptr, small.size(), {}, payload.size(), segment});
@@ -185,37 +210,51 @@ std::size_t UdpSplice::gather(std::size_t first, Outgoing& out) {
 }
 
 void UdpSplice::to_socket() {
-  std::uint64_t bytes = 0, count = 0;
-  for (const auto& p : pending_) {
-    bytes += p.size;
-    count += datagrams(p.size, p.segment);
-  }
+  route_.follow(socket_.get(), core_.now());
+  Moved moved;
   for (std::size_t next = 0; next < pending_.size();) {
     Outgoing out;
     while (next < pending_.size() && !out.full()) next = gather(next, out);
-    for (std::size_t sent = 0; sent < out.count;) {
-      const int done = ::sendmmsg(socket_.get(), out.messages.data() + sent,
-                                  static_cast<unsigned>(out.count - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (done > 0) {
-        sent += static_cast<std::size_t>(done);
-        continue;
-      }
-      if (errno == EINTR) continue;
-      // An error that an earlier datagram brought back (ECONNREFUSED) is told once, and this one tried again;
-      // any other means that this message is lost.
-      const int number = errno;
-      send_failed(number);
-      if (number == ECONNREFUSED) continue;
-      // Too large, or too many, to be cut on the way out (udp(7)): they go one by one, as they came.
-      if (number == EINVAL || number == EMSGSIZE || number == EIO) send_singly(out.messages[sent].msg_hdr);
-      ++sent;
-    }
+    send(out, moved);
   }
   pending_.clear();
-  far_asked_ ? record_->moved_down(bytes, count) : record_->moved_up(bytes, count);
+  if (moved.datagrams == 0) return;
+  far_asked_ ? record_->moved_down(moved.bytes, moved.datagrams)
+             : record_->moved_up(moved.bytes, moved.datagrams);
 }
 
-void UdpSplice::send_singly(const msghdr& message) {
+void UdpSplice::send(Outgoing& out, Moved& moved) {
+  bool recovered = false;
+  std::size_t retries = most_messages;  // each takes one error that had come; they come without end
+  for (std::size_t sent = 0; sent < out.count;) {
+    const int done = ::sendmmsg(socket_.get(), out.messages.data() + sent,
+                                static_cast<unsigned>(out.count - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
+    for (int i = 0; i < done; ++i, ++sent) {
+      moved.bytes += out.messages[sent].msg_len;
+      moved.datagrams += datagrams(out.messages[sent].msg_len, out.segment(sent));
+    }
+    if (done > 0 || errno == EINTR) continue;
+    const int number = errno;
+    if (number == EAGAIN) {
+      ++sent;
+      continue;
+    }
+    // An error that an earlier datagram brought back is told once, and this one tried again; any other means
+    // that this message is lost, unless a new route helps.
+    const Told told = tell_errors();
+    const bool is_earlier = told.from_path || (!told.any && number == ECONNREFUSED);
+    if (!is_earlier && !std::exchange(recovered, true) && route_.recover(socket_.get(), number) == 0)
+      continue;
+    if (!told.any) send_failed(number);
+    if (is_earlier && --retries > 0) continue;
+    // Too large, or too many, to be cut on the way out (udp(7)): they go one by one, as they came.
+    if (number == EINVAL || number == EMSGSIZE || number == EIO)
+      send_singly(out.messages[sent].msg_hdr, moved);
+    ++sent;
+  }
+}
+
+void UdpSplice::send_singly(const msghdr& message, Moved& moved) {
   if (message.msg_controllen == 0) return;
   std::uint16_t segment = 0;
   std::memcpy(&segment, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof segment);
@@ -224,15 +263,34 @@ void UdpSplice::send_singly(const msghdr& message) {
     const auto* begin = static_cast<const std::byte*>(message.msg_iov[i].iov_base);
     whole.insert(whole.end(), begin, begin + message.msg_iov[i].iov_len);
   }
-  for (std::size_t at = 0; at < whole.size(); at += segment)
-    (void)!::send(socket_.get(), whole.data() + at, std::min<std::size_t>(segment, whole.size() - at),
-                  MSG_DONTWAIT | MSG_NOSIGNAL);
+  for (std::size_t at = 0; at < whole.size(); at += segment) {
+    const std::size_t size = std::min<std::size_t>(segment, whole.size() - at);
+    if (::send(socket_.get(), whole.data() + at, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+      tell_errors();
+      continue;
+    }
+    moved.bytes += size;
+    ++moved.datagrams;
+  }
 }
 
 void UdpSplice::send_failed(int number) {
-  if (number == ECONNREFUSED) conversation_.send_error(IcmpError::port_unreachable);
-  if (number == EHOSTUNREACH) conversation_.send_error(IcmpError::host_unreachable);
-  if (number == ENETUNREACH) conversation_.send_error(IcmpError::network_unreachable);
+  if (const auto undelivered = undelivered_for(number)) conversation_.send_error(*undelivered);
+}
+
+UdpSplice::Told UdpSplice::tell_errors() {
+  Told told;
+  for (std::size_t count = 0; count < most_messages; ++count) {
+    const auto undelivered = take_undelivered(socket_.get());
+    if (!undelivered) break;
+    told.any = true;
+    told.from_path |= undelivered->from_path;
+    // No router says so of what it may fragment (RFC 1812 5.2.7.1); our kernel has heard it.
+    const bool may_be_cut = conversation_.key.target.address.is_v4() && !dont_fragment_;
+    if (undelivered->why == IcmpError::too_big && may_be_cut) continue;
+    conversation_.send_error(*undelivered);
+  }
+  return told;
 }
 
 void UdpSplice::to_guest() {
@@ -242,7 +300,8 @@ void UdpSplice::to_guest() {
     if (errno == EAGAIN) {
       readable_ = false;
     } else {
-      send_failed(errno);  // the error is taken; there may be datagrams behind it
+      // The error is taken; there may be datagrams behind it.
+      if (const int number = errno; !tell_errors().any) send_failed(number);
       core_.touch(conversation_);
     }
     return;

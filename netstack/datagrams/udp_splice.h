@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "netstack/datagrams/datagram_conversation.h"
+#include "runtime/datagram_route.h"
 #include "runtime/flow_record.h"
 
 namespace nsrun {
@@ -20,9 +21,13 @@ class UdpSplice final : public FlowCarrier, private Pollable {
   UdpSplice(StackCore& core, DatagramConversation& conversation, UniqueFd socket,
             std::unique_ptr<FlowRecord> record, bool far_asked);
   ~UdpSplice();
+  // Other datagram sockets (unix, ping) have neither segmentation nor its control messages.
+  static bool fits(int socket);
 
+  // False: the socket cannot be watched (there is no memory, or fs.epoll.max_user_watches is reached).
+  bool begin();
   // A datagram of the guest, or several of `segment` bytes each. Takes the buffer where that saves a copy.
-  void push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer);
+  void push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer, bool dont_fragment);
   // Fair to its neighbours without counting: a turn moves at most 64 messages, and no more than the socket's
   // receive buffer holds.
   void turn();
@@ -45,16 +50,29 @@ class UdpSplice final : public FlowCarrier, private Pollable {
   void drain_waiting();
   void to_socket();
   std::size_t gather(std::size_t first, struct Outgoing& out);
+  // What went out: datagrams and their bytes.
+  struct Moved {
+    std::uint64_t bytes = 0, datagrams = 0;
+  };
+  void send(struct Outgoing& out, Moved& moved);
   void to_guest();
-  void send_singly(const msghdr& message);
+  void send_singly(const msghdr& message, Moved& moved);
   void send_failed(int number);
+  // What is known of datagrams that were lost, to the guest.
+  struct Told {
+    bool any = false, from_path = false;  // about earlier datagrams
+  };
+  Told tell_errors();
+  void keep_whole(bool dont_fragment);
 
   StackCore& core_;
   DatagramConversation& conversation_;
   UniqueFd socket_;
   std::unique_ptr<FlowRecord> record_;
   const bool far_asked_;
+  DatagramRoute route_;
   bool readable_ = true;
+  bool dont_fragment_ = false;  // the socket sets DF, and fragments nothing (IP_PMTUDISC_DO; ip(7))
   Bytes bytes_of(const Pending& pending) const;
 
   std::vector<Pending> pending_;

@@ -49,7 +49,7 @@ Fragment fragment6(Bytes packet, Bytes piece, std::size_t offset, bool more, std
 
 std::vector<Fragment> fragments_of(Bytes packet, std::size_t mtu, std::uint32_t id) {
   if (packet.empty()) return {};
-  const bool v6 = packet[0] >> 4 == std::byte{6};
+  const bool v6 = (packet[0] >> 4) == std::byte{6};
   const std::size_t header = v6 ? header6 : header4;
   const std::size_t overhead = v6 ? header6 + fragment_header : header4;
   if (packet.size() <= header || mtu < overhead + 8) return {};

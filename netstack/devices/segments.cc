@@ -35,7 +35,7 @@ std::optional<Headers> headers_of(Bytes packet, const Offload& offload) {
   if (headers.transport < least_ip_header ||
       packet.size() < headers.transport + (headers.tcp ? least_tcp_header : udp_header))
     return std::nullopt;
-  headers.v4 = packet[0] >> 4 == std::byte{4};
+  headers.v4 = (packet[0] >> 4) == std::byte{4};
   if (!headers.v4 && headers.transport < header6) return std::nullopt;
   const auto tcp_header = headers.tcp
                               ? (std::to_integer<std::size_t>(packet[headers.transport + 12]) >> 4) * 4

@@ -42,11 +42,11 @@ struct LwipCallbacks {
   }
   static err_t accepted(void* arg, tcp_pcb* pcb, err_t why) {
     if (why != ERR_OK || !pcb) return ERR_VAL;
-    static_cast<LwipFlow*>(arg)->established();
+    static_cast<LwipFlow*>(arg)->established(*pcb);
     return ERR_OK;
   }
-  static err_t connected(void* arg, tcp_pcb*, err_t) {
-    static_cast<LwipFlow*>(arg)->established();
+  static err_t connected(void* arg, tcp_pcb* pcb, err_t) {
+    static_cast<LwipFlow*>(arg)->established(*pcb);
     return ERR_OK;
   }
   static void watch(LwipFlow* flow, tcp_pcb* pcb) {

@@ -46,8 +46,8 @@ class LwipFlow {
   virtual void arrived(pbuf* bytes) = 0;         // in order; owns it
   virtual void guest_finished() = 0;             // FIN
   virtual void acknowledged(std::uint16_t) = 0;  // bytes of ours
-  virtual void established() = 0;
-  virtual void gone(err_t why) = 0;           // lwIP has freed the pcb; ERR_RST: the guest reset it
+  virtual void established(tcp_pcb& pcb) = 0;    // before lwIP sends anything else
+  virtual void gone(err_t why) = 0;              // lwIP has freed the pcb; ERR_RST: the guest reset it
   virtual void emit(const pbuf* packet) = 0;  // one IP packet to the guest, its headers valid during the call
   virtual void left() = 0;                    // lwIP has been left: what was emitted goes out
 

@@ -16,6 +16,7 @@ class TcpConnection final : public Connection, private TcpUser {
 
   // Waits until the guest has answered our SYN. False: it refused, or never did.
   Task<bool> established();
+  bool was_reset() const { return was_reset_; }  // by the guest
 
   Task<Result<Chunk>> read(MutableBytes into) override;
   Task<Result<void>> write(Bytes bytes) override;

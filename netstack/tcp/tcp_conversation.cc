@@ -19,16 +19,14 @@ constexpr std::uint32_t ack_at_once = 128 * 1024;    // bytes received: acknowle
 constexpr std::int16_t first_timeout =
     4;  // slow ticks, before a round trip was measured; lwIP would take 3 s
 
-pbuf* copy_of(Bytes bytes) {
-  pbuf* p = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(bytes.size()), PBUF_RAM);
-  if (p) std::memcpy(p->payload, bytes.data(), bytes.size());
-  return p;
-}
+// Bytes that a connection costs without what it holds: itself, lwIP's part, its carrier to a socket and its
+// record.
+constexpr std::size_t cost = 2048;
 
 }  // namespace
 
 TcpConversation::TcpConversation(StackCore& core, const FlowKey& key_)
-    : Conversation(core, key_), LwipFlow(core.clock()) {}
+    : Conversation(core, key_, cost), LwipFlow(core.clock()) {}
 
 TcpConversation::~TcpConversation() {
   if (alive()) LwipEntry(*this).abort();
@@ -40,13 +38,14 @@ TcpConversation::~TcpConversation() {
 std::uint32_t TcpConversation::window() const { return static_cast<std::uint32_t>(core_.options().window); }
 
 bool TcpConversation::accept(const Packet& syn) {
-  pbuf* p = copy_of(syn.payload());
+  pbuf* p = core_.buffers().copy(syn.payload(), MemoryUse::progress);
   if (!p) return false;
+  TcpGuard::admit_first_syn({static_cast<std::byte*>(p->payload), p->len});
   LwipEntry entry(*this);
   tcp_pcb* const taken = entry.input_syn(syn, p);
   if (!taken) return false;
+  limit_window(*taken);
   // A SYN's answer announces at most 64 KiB (RFC 7323 2.2), whatever lwIP thinks that it has announced.
-  taken->rcv_wnd = taken->rcv_ann_wnd = std::min(taken->rcv_wnd, window());
   taken->rcv_ann_right_edge = taken->rcv_nxt + taken->rcv_wnd;
   core_.watch_timers(*this);
   return true;
@@ -59,6 +58,18 @@ bool TcpConversation::connect() {
   return begun;
 }
 
+// lwIP offers TCP_WND as soon as the guest has agreed to scale windows.
+void TcpConversation::limit_window(tcp_pcb& pcb) const {
+  pcb.rcv_wnd = pcb.rcv_ann_wnd = std::min(pcb.rcv_wnd, window());
+}
+
+// Called before lwIP answers, so that the answer to a SYN+ACK announces no more than the limit.
+void TcpConversation::established(tcp_pcb& pcb) {
+  established_ = true;
+  limit_window(pcb);
+  settle_largest_segment(pcb);
+}
+
 // ---- guest to user
 
 void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& buffer) {
@@ -68,11 +79,10 @@ void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& b
   }
   auto segment = packet.payload();
   if (!guard_.admit(*pcb(), segment)) return;
-  // The sandbox holds enough already: the segment is lost, and comes again when there is room.
-  if (core_.to_world_bytes > core_.options().ample_bytes && inbox_bytes_ > StackCore::share &&
-      segment.size() > 60)
-    return;
-  pbuf* p = segment.size() <= copy_limit || !buffer ? copy_of(segment)
+  const auto use = use_of(packet, segment);
+  if (use != MemoryUse::relief && !may_hold(segment.size(), use))
+    return use == MemoryUse::progress ? core_.lacks_memory() : void();
+  pbuf* p = segment.size() <= copy_limit || !buffer ? core_.buffers().copy(segment, use)
                                                     : BufferPool::as_pbuf(std::move(buffer), segment);
   if (!p) return;
 
@@ -92,6 +102,19 @@ void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& b
     ack_owed_ = false;
   }
   core_.touch(*this);
+}
+
+// What comes behind a gap waits, and so does what comes to bytes that wait. `segment`: what of it is taken.
+MemoryUse TcpConversation::use_of(const Packet& packet, Bytes segment) const {
+  if (segment.size() <= tcp_header_size(packet)) return MemoryUse::relief;
+  const std::uint32_t sequence = std::uint32_t{packet.word(4)} << 16 | packet.word(6);
+  return inbox_bytes_ > 0 || sequence != pcb()->rcv_nxt ? MemoryUse::ahead : MemoryUse::progress;
+}
+
+// False: the sandbox holds enough already. The segment is lost, and comes again when there is room.
+bool TcpConversation::may_hold(std::size_t bytes, MemoryUse use) const {
+  if (core_.to_world_bytes > core_.options().ample_bytes && inbox_bytes_ > StackCore::share) return false;
+  return core_.memory().has_room(bytes, use);
 }
 
 // lwIP has taken a step: the first after the handshake fits segments to the guest.
@@ -114,6 +137,7 @@ void TcpConversation::fit_segments(tcp_pcb* pcb) {
 
 void TcpConversation::arrived(pbuf* bytes) {
   const std::size_t size = bytes->tot_len;
+  if (inbox_bytes_ == 0) moved_ = core_.now();
   inbox_bytes_ += size;
   core_.to_world_bytes += size;
   unacknowledged_ += static_cast<std::uint32_t>(size);
@@ -139,7 +163,7 @@ bool TcpConversation::coalesce(const pbuf* bytes) {
   const std::size_t size = bytes->tot_len;
   if (size > coalesce_limit || (inbox_pieces_ < ample_pieces && inbox_bytes_ < ample_inbox)) return false;
   if (!coalescing_ || coalescing_->used + size > 65'000) {
-    auto fresh = core_.buffers().get();
+    auto fresh = core_.buffers().get(MemoryUse::ahead);
     if (!fresh) return false;
     Buffer* raw = fresh.get();
     append(BufferPool::as_pbuf(std::move(fresh), raw->all().first(0)));
@@ -162,6 +186,7 @@ int TcpConversation::peek(iovec* pieces, int most) const {
 }
 
 void TcpConversation::consume(std::size_t bytes) {
+  moved_ = core_.now();
   inbox_bytes_ -= bytes;
   core_.to_world_bytes -= bytes;
   const std::size_t consumed = bytes;
@@ -211,7 +236,9 @@ void TcpConversation::drop_inbox() {
 std::size_t TcpConversation::room() const {
   if (!alive() || !established_ || finished_) return 0;
   const std::size_t room = std::min<std::size_t>(tcp_sndbuf(pcb()), queue_room());
-  if (core_.to_guest_bytes <= core_.options().ample_bytes) return room;
+  const bool ample = core_.to_guest_bytes <= core_.options().ample_bytes &&
+                     core_.memory().has_room(sizeof(Buffer), MemoryUse::ahead);
+  if (ample) return room;
   return outbox_bytes_ >= StackCore::share ? 0 : std::min(room, StackCore::share - outbox_bytes_);
 }
 
@@ -229,8 +256,10 @@ std::size_t TcpConversation::queue_room() const {
 MutableBytes TcpConversation::block(std::size_t at_least) {
   if (outbox_last_ && block_size - outbox_last_->used >= std::max(at_least, worth_filling))
     return outbox_last_->all().subspan(outbox_last_->used, block_size - outbox_last_->used);
-  if (!core_.spare_block) core_.spare_block = core_.buffers().get();
+  if (!core_.spare_block)
+    core_.spare_block = core_.buffers().get(outbox_last_ ? MemoryUse::ahead : MemoryUse::progress);
   if (!core_.spare_block) {
+    if (!outbox_last_) core_.lacks_memory();
     core_.watch_timers(*this);  // nothing else tells when there is memory again
     return {};
   }
@@ -240,6 +269,7 @@ MutableBytes TcpConversation::block(std::size_t at_least) {
 void TcpConversation::send_block(MutableBytes filled, Next next) {
   if (!outbox_last_ || filled.data() != outbox_last_->bytes.data() + outbox_last_->used) {
     Buffer* fresh = core_.spare_block.release();
+    if (!outbox_) moved_ = core_.now();
     (outbox_last_ ? outbox_last_->next : outbox_) = fresh;
     outbox_last_ = fresh;
   }
@@ -267,6 +297,7 @@ void TcpConversation::send_block(MutableBytes filled, Next next) {
 
 void TcpConversation::acknowledged(std::uint16_t bytes) {
   std::size_t left = alive() ? bytes : outbox_bytes_;
+  if (left > 0) moved_ = core_.now();
   outbox_bytes_ -= left;
   core_.to_guest_bytes -= left;
   while (outbox_ && (left > 0 || !alive())) {
@@ -318,6 +349,24 @@ void TcpConversation::end() {
   drop_inbox();
   acknowledged(0);
   core_.remove(*this);
+}
+
+// ---- where memory is out
+
+bool TcpConversation::is_stuck_since(Clock::time_point then) const {
+  const bool waits = inbox_bytes_ > 0 || outbox_bytes_ > 0;
+  return waits ? moved_ <= then : alive() && pcb()->ooseq;
+}
+
+// What waits behind a gap comes again; for the rest there is no other way.
+void TcpConversation::give_up() {
+  if (inbox_bytes_ == 0 && outbox_bytes_ == 0) {
+    LwipEntry entry(*this);
+    tcp_free_ooseq(entry.pcb());
+    return;
+  }
+  drop_inbox();
+  abort();
 }
 
 // ---- the end of a batch

@@ -74,17 +74,22 @@ class TcpConversation final : public Conversation, public LwipFlow {
   void acknowledge_late() override;
   bool is_unfinished() const override { return inbox_bytes_ > 0 || (alive() && !guest_finished_); }
   bool is_over() const override { return !alive(); }
+  bool is_stuck_since(Clock::time_point then) const override;
+  void give_up() override;
 
  private:
   void arrived(pbuf* bytes) override;
   void guest_finished() override { guest_finished_ = true; }
   void acknowledged(std::uint16_t bytes) override;
-  void established() override { established_ = true; }
+  void established(tcp_pcb& pcb) override;
   void gone(err_t why) override { reset_ |= why == ERR_RST; }
   void emit(const pbuf* packet) override;
   void left() override;
 
   std::uint32_t window() const;  // bytes: StackOptions::window
+  void limit_window(tcp_pcb& pcb) const;
+  MemoryUse use_of(const Packet& packet, Bytes segment) const;
+  bool may_hold(std::size_t bytes, MemoryUse use) const;
   void append(pbuf* bytes);
   bool coalesce(const pbuf* bytes);
   void drop_inbox();
@@ -105,6 +110,7 @@ class TcpConversation final : public Conversation, public LwipFlow {
   Buffer* outbox_ = nullptr;
   Buffer* outbox_last_ = nullptr;
   std::size_t outbox_bytes_ = 0;
+  Clock::time_point moved_{};       // when bytes last came to an empty inbox or outbox, or left one
   std::uint16_t segment_size_ = 0;  // payload bytes the guest takes in one packet
   bool guest_finished_ = false, finished_ = false, established_ = false, reset_ = false, fitted_ = false;
   bool emitted_ = false, ack_owed_ = false;

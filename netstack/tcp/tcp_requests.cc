@@ -47,8 +47,12 @@ class TcpRequest final : public Request {
   const FlowKey key_;
 };
 
+namespace {
+constexpr std::size_t cost = 1024;  // bytes: itself, its request and its SYN
+}
+
 HeldSyn::HeldSyn(StackCore& core, const FlowKey& key_, const Packet& syn)
-    : Conversation(core, key_), syn_(beginning_of(syn, tcp_header_size(syn))) {
+    : Conversation(core, key_, cost), syn_(beginning_of(syn, tcp_header_size(syn))) {
   ++core_.held_requests;
 }
 
@@ -67,9 +71,8 @@ void HeldSyn::hold(StackCore& core, const FlowKey& key, const Packet& syn, const
 
 void HeldSyn::receive(const Packet& packet, const Offload&, BufferPtr&) {
   // Everything else waits for the answer.
-  const auto flags = tcp_flags(packet);
-  if (flags & TcpFlags::reset) left_ = true;
-  if (flags != TcpFlags::syn) return;
+  if (tcp_flags(packet) & TcpFlags::reset) left_ = true;
+  if (!is_tcp_request(packet)) return;
   // A retransmission, or the guest asks anew from the same port: the last one is what it waits for.
   left_ = false;
   syn_ = beginning_of(packet, tcp_header_size(packet));

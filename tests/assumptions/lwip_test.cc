@@ -6,7 +6,7 @@
 #include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "netstack/tcp/lwip_tcp.h"
 
@@ -33,7 +33,7 @@ class Counting final : public LwipFlow {
   void arrived(pbuf* bytes) override { pbuf_free(bytes); }
   void guest_finished() override {}
   void acknowledged(std::uint16_t) override {}
-  void established() override {}
+  void established(tcp_pcb&) override {}
   void gone(err_t) override {}
   void emit(const pbuf*) override { ++emitted; }
   void left() override {}

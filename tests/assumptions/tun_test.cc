@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <catch2/catch.hpp>
 #include <vector>
+#include "tests/support/catch.h"
 
 #include "container/tun.h"
 #include "netstack/devices/tun_device.h"

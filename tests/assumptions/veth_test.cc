@@ -9,8 +9,8 @@
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <vector>
+#include "tests/support/catch.h"
 
 #include "container/veth.h"
 #include "netstack/devices/packet_device.h"

@@ -3,6 +3,10 @@ from comparisons import PEERS
 from metrics import FIGURES
 
 
+# The rows of the README's table: at most 12 (tests/docs/check.py).
+HEADLINES = ("up", "down", "up_cpu", "down_cpu", "rr", "rr_p50", "rr64", "crr", "udpup", "udpdown", "pub_in", "start")
+
+
 def number(value):
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
@@ -13,8 +17,8 @@ def spread(measured):
     return number(measured["median"]) + extremes
 
 
-def peers_table(summary):
-    figures = summary["figures"]
+def peers_table(summary, only=FIGURES):
+    figures = {figure: parties for figure, parties in summary["figures"].items() if figure in only}
     measured = {party for parties in figures.values() for party in parties}
     parties = [party for party in (PEERS[0], "baseline", *PEERS[1:]) if party in measured]
     shown = [figure for figure in figures if set(parties) & set(figures[figure])]
@@ -61,6 +65,13 @@ def where(run):
     """What was measured, and on which machine."""
     return (f"nsrun {run['commit']}, {', '.join(run['peers'])}; {run['cores']} cores ({run['processor']}), "
             f"Linux {run['kernel']}, {run['date']}")
+
+
+def write_headlines(summary):
+    """The README's table: the figures that matter to most, and of which run they are."""
+    run = summary["run"]
+    medians = f"Medians (lowest–highest) of {run['rounds']} interleaved rounds of {run['seconds']} s."
+    return f"{peers_table(summary, HEADLINES)}\n\n{medians} {where(run)}.\n"
 
 
 def write(summary):

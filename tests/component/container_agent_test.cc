@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <catch2/catch.hpp>
 #include <fstream>
+#include "tests/support/catch.h"
 
 #include "tests/support/container_fake_host.h"
 #include "tests/support/container_skip.h"
@@ -55,6 +55,27 @@ TEST_CASE("a signal from the host reaches the command") {
   host.send({MessageType::signal, SIGTERM});
   CHECK(host.await_exit() == 9);
   CHECK(host.read_line() == "got it");
+}
+
+TEST_CASE(
+    "an agent whose limits the guest lowered still passes signals on, and ends the sandbox with the host") {
+  if (skip(why_no_sandbox())) return;
+  const bool pid_namespace = GENERATE(false, true);
+  auto options = shell(
+      "(setsid sleep 1000 >/dev/null & echo $!); trap 'echo got it' TERM; "
+      "prlimit --pid $PPID --nofile=0:0 --nproc=0:0 --sigpending=0:0 || exit 1; "
+      "echo lowered; while :; do sleep 0.01; done");
+  options.namespaces.pid = pid_namespace;
+  FakeHost host(options);
+  host.start_command();
+  const auto daemon = std::stoi(host.read_line());
+  REQUIRE(host.read_line() == "lowered");
+  host.send({MessageType::signal, SIGTERM});
+  CHECK(host.read_line() == "got it");
+  host.leave();
+  host.wait_for_agent();
+  if (!pid_namespace) CHECK_FALSE(exists(daemon));
+  CHECK(host.read_all().empty());
 }
 
 TEST_CASE("a signal before the command starts ends the sandbox") {

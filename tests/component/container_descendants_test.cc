@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "container/descendants.h"
 #include "runtime/command.h"
@@ -14,9 +14,10 @@ TEST_CASE("a child is found both through the kernel's list and by reading all of
   command.run = [] { return ::pause(); };
   auto child = start(command);
   REQUIRE(child.has_value());
-  for (const auto& found : {children(), children_by_scan()})
+  const Descendants ours;
+  for (const auto& found : {ours.children(), children_by_scan()})
     CHECK(std::count(found.begin(), found.end(), child->pid()) == 1);
   child->kill(SIGKILL);
   child->wait();
-  CHECK(children().size() == children_by_scan().size());
+  CHECK(ours.children().size() == children_by_scan().size());
 }

@@ -3,10 +3,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include "tests/support/catch.h"
 
 #include "container/container.h"
 #include "tests/support/container_fake_host.h"

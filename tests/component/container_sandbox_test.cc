@@ -1,9 +1,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <catch2/catch.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include "tests/support/catch.h"
 
 #include "container/descriptors.h"
 #include "tests/support/container_fake_host.h"
@@ -78,6 +82,28 @@ TEST_CASE("the guest's name server is ours, and the host's file stays as it was"
   CHECK(output_of(options) == before);
 }
 
+TEST_CASE("files that are to look like one's own do, and ssh takes them") {
+  if (skip(why_no_sandbox())) return;
+  char directory[] = "/tmp/nsrun-owned-XXXXXX";
+  REQUIRE(::mkdtemp(directory));
+  const std::string config = std::string(directory) + "/config",
+                    included = std::string(directory) + "/included";
+  std::ofstream(config) << "Include " << included << "\n";
+  std::ofstream(included) << "User somebody\n";
+  const bool of_another = ::chown(included.c_str(), 65534, 65534) == 0;
+  const bool closed = GENERATE(false, true), root = GENERATE(false, true);
+  auto options = shell("test -O " + included + " && ssh -G -F " + config + " host | grep '^user '");
+  options.ids = single_id_map(root);
+  options.command.privileged = root;
+  options.closed = closed;
+  if (closed) options.allowed_unix = {"*"};  // ssh looks up its user, and nobody here answers its connect
+  if (of_another) CHECK(output_of(options).find("somebody") == std::string::npos);
+  options.own_copies = {included};
+  const auto seen = output_of(options);
+  std::filesystem::remove_all(directory);
+  CHECK(seen == "user somebody\n");
+}
+
 TEST_CASE("the command keeps its id and has no capability, nor a way to one") {
   if (skip(why_no_sandbox())) return;
   const auto text = output_of(shell("id -u; grep -E 'Cap(Inh|Prm|Eff|Amb)|NoNewPrivs' /proc/self/status"));
@@ -142,7 +168,7 @@ TEST_CASE("in a pid namespace of its own the command sees only the sandbox") {
 }
 
 TEST_CASE("with subordinate ranges the guest can be other users too") {
-  if (skip(why_no_sandbox())) return;
+  if (skip(why_no_sandbox()) || skip(why_no_newuidmap())) return;
   const auto ids = full_id_map(true);
   if (!ids && skip(ids.error().message())) return;
   auto options = shell("cd /tmp; f=$(mktemp) && chown 5:6 $f && stat -c '%u %g' $f; rm $f; id -u");
@@ -155,7 +181,9 @@ TEST_CASE("ids that may not be mapped are the host's to refuse, and the agent sa
   if (skip(why_no_sandbox())) return;
   if (::geteuid() == 0 && skip("root may map any id")) return;
   auto options = shell("echo never");
-  options.ids = {"0 0 1\n", "0 0 1\n", GENERATE(false, true)};
+  const bool with_newuidmap = GENERATE(false, true);
+  if (with_newuidmap && skip(why_no_newuidmap())) return;
+  options.ids = {"0 0 1\n", "0 0 1\n", with_newuidmap};
   FakeHost host(options);
   const auto failed = host.await(MessageType::failed);
   CHECK(failed.number ==

@@ -2,8 +2,8 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
+#include "tests/support/catch.h"
 
 #include "tests/support/container_fake_host.h"
 #include "tests/support/container_skip.h"

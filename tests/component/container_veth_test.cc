@@ -1,6 +1,8 @@
 #include <poll.h>
 
-#include <catch2/catch.hpp>
+#include <algorithm>
+
+#include "tests/support/catch.h"
 
 #include "container/guest_device.h"
 #include "netstack/devices/open_device.h"

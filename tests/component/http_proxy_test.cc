@@ -1,7 +1,7 @@
 #include "host/proxy/http_proxy.h"
 
-#include <catch2/catch.hpp>
 #include <regex>
+#include "tests/support/catch.h"
 
 #include "host/policy/make_rule.h"
 #include "host/policy/rule_policy.h"
@@ -128,6 +128,27 @@ TEST_CASE("what is not in the map is as reachable as the policy says: this machi
   }
 }
 
+TEST_CASE("an address that stands for a name here is not that name for another client") {
+  World world({make_rule(Action::allow, "127.0.0.1").value(), make_rule(Action::allow, "localhost").value(),
+               make_rule(Action::reject, "198.18.0.0/15").value()});
+  Origin origin(world.loop, {std::string(answer), std::string(answer)});
+  std::vector<std::string> heard;
+  const auto body = [](World& in, std::uint16_t port, std::vector<std::string>& all) -> Task<> {
+    for (const bool by_name : {true, false}) {
+      const auto host = by_name ? "localhost" : in.names.v4_for("localhost").to_string();
+      const auto client = co_await in.client();
+      co_await write_all(*client, "GET http://" + host + ":" + std::to_string(port) + "/ HTTP/1.0\r\n\r\n");
+      auto said = co_await read_all(*client);
+      all.push_back(std::move(said));
+    }
+  };
+  world.run(body(world, origin.port, heard));
+  REQUIRE(heard.size() == 2);
+  CHECK(status_of(heard[0]) == "HTTP/1.1 200 OK");
+  CHECK(status_of(heard[1]) == "HTTP/1.1 502 Bad Gateway");
+  CHECK(origin.connections == 1);
+}
+
 TEST_CASE("a plain request is in origin form, for its host, without what is of one hop") {
   World world;
   Origin origin(
@@ -175,6 +196,18 @@ TEST_CASE("requests of one client go to different hosts, with bodies and without
   world.run(body(world, other));
   CHECK(other.body == "3\r\nxyz\r\n0\r\n\r\n");
   CHECK(world.ended.size() == 4);
+}
+
+TEST_CASE("a folded field of an answer is one line for the client, in an interim answer too") {
+  World world;
+  Origin origin(world.loop,
+                {"HTTP/1.1 103 Early Hints\r\nLink: a\r\n b\r\nKeep-Alive: 5\r\n\r\n"
+                 "HTTP/1.1 200 OK\r\nX: a\r\n\t b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"});
+  world.offer("site.example:80", origin.port);
+  const auto heard = world.ask("GET http://site.example/ HTTP/1.1\r\nConnection: close\r\n\r\n");
+  CHECK(heard ==
+        "HTTP/1.1 103 Early Hints\r\nLink: a b\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nX: a b\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n");
 }
 
 TEST_CASE("an answer without a body, or none of its own length, leaves the client where it should") {
@@ -257,17 +290,42 @@ TEST_CASE("a request without a host, or that is none, is a bad request") {
   }
 }
 
-TEST_CASE("a head and a dial that take too long, and clients beyond the limit, end") {
-  World world({}, {.clients = 1, .head = 30ms, .between = 30ms, .dial = 30ms});
+TEST_CASE("a client without a request gives way to one beyond the limit, one with a request does not") {
+  World world({}, {.clients = 1});
+  UniqueFd listener = listening_socket(loopback4);
+  world.offer("slow.example:80", bound_endpoint(listener.get()).port);
+  bool asked = false;
+  serve_stream(world.loop, std::move(listener), [&](std::unique_ptr<Connection> connection) {
+    return [](std::unique_ptr<Connection> from, bool& heard) -> Task<> {
+      (void)co_await read_until(*from, "\r\n\r\n");
+      heard = true;
+      (void)co_await next_of(*from);  // and never answers
+    }(std::move(connection), asked);
+  });
+  const auto body = [](World& in, bool& heard) -> Task<> {
+    const auto silent = co_await in.client();
+    co_await write_all(*silent, "GET http://slow");
+    const auto client = co_await in.client();
+    const auto gone = co_await next_of(*silent);
+    CHECK((gone == "end" || gone == "broken"));
+    co_await write_all(*client, get("http://slow.example/"));
+    co_await until([&] { return heard; });
+    const auto further = co_await in.client();
+    const auto turned_away = co_await next_of(*further);
+    CHECK(turned_away == "end");
+    client->reset();
+  };
+  world.run(body(world, asked));
+}
+
+TEST_CASE("a head and a dial that take too long end") {
+  World world({}, {.head = 30ms, .between = 30ms, .dial = 30ms});
   UniqueFd full = listening_socket(loopback4, 0);
   world.offer("full.example:443", bound_endpoint(full.get()).port);
   const auto waiting = fill_backlog(full.get());
   const auto body = [](World& in) -> Task<> {
     auto client = co_await in.client();
     co_await write_all(*client, "GET http://site");
-    const auto further = co_await in.client();
-    const auto turned_away = co_await next_of(*further);
-    CHECK(turned_away == "end");
     auto heard = co_await read_all(*client);
     CHECK(status_of(heard) == "HTTP/1.1 408 Request Timeout");
     client.reset();
@@ -278,6 +336,21 @@ TEST_CASE("a head and a dial that take too long, and clients beyond the limit, e
     co_await write_all(*client, "CONNECT full.example:443 HTTP/1.1\r\n\r\n");
     heard = co_await read_all(*client);
     CHECK(status_of(heard) == "HTTP/1.1 502 Bad Gateway");
+  };
+  world.run(body(world));
+}
+
+TEST_CASE("a head that comes a byte now and then takes too long, too") {
+  World world({}, {.head = trickle_limit});
+  const auto body = [](World& in) -> Task<> {
+    const auto client = co_await in.client();
+    const auto began = Clock::now();
+    std::string heard;
+    const auto hear = [&]() -> Task<> { heard = co_await read_all(*client); };
+    co_await either(hear(),
+                    trickle(*client, "GET http://site/ HTTP/1.1\r\nX: " + std::string(trickled, 'x')));
+    CHECK(status_of(heard) == "HTTP/1.1 408 Request Timeout");
+    CHECK(Clock::now() - began < trickle_pause * trickled);
   };
   world.run(body(world));
 }

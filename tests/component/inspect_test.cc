@@ -2,8 +2,8 @@
 
 #include <sys/socket.h>
 
-#include <catch2/catch.hpp>
 #include <random>
+#include "tests/support/catch.h"
 
 #include "host/dialers/memory_pipe.h"
 #include "host/relay.h"
@@ -43,7 +43,9 @@ struct Flow {
   }
 
   Task<> run() {
-    auto record = std::make_unique<FlowRecord>(1, FlowKey{}, events, flows);
+    FlowKey key;
+    key.target.port = 80;  // what a request without a port is for
+    auto record = std::make_unique<FlowRecord>(1, key, events, flows);
     record->allowed = true;
     auto rest = co_await inspect(std::move(near), *far, verdict, *record);
     agreed = rest != nullptr;

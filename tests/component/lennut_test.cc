@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/dialers/direct_dialer.h"
 #include "host/lennut/lennut_client.h"
@@ -153,7 +153,7 @@ Task<> kill_and_restart(ServiceWorld& load, std::uint16_t to) {
   co_await pair.client_end->kill();
   co_await pair.server_end->kill();
   CHECK(seen.foreign == 0);
-  CHECK(seen.whole > rounds);
+  CHECK(seen.whole >= rounds);
 }
 
 }  // namespace
@@ -286,7 +286,8 @@ TEST_CASE("a client takes a header in pieces, and what follows it is the stream"
   CHECK(world.warnings[0].find("does not speak as lennut does") != std::string::npos);
 }
 
-TEST_CASE("a client keeps as many waiting as it is told, and goes on when the server has no room") {
+TEST_CASE(
+    "one waits until connections come in quick succession, as many as it is told then, and a full server") {
   ServiceWorld world;
   UniqueFd listener = listening_socket(loopback4);
   auto client = LennutClient::make(world.service, options(bound_endpoint(listener.get()).port, 1, 3)).value();
@@ -299,9 +300,15 @@ TEST_CASE("a client keeps as many waiting as it is told, and goes on when the se
   client->begin();
   const auto body = [](LennutClient& in, auto& all) -> Task<> {
     co_await in.connected();
-    co_await until([&] { return all.size() == 3; });
     for (int turn = 0; turn < 1000; ++turn) co_await give_way();
-    CHECK(all.size() == 3);
+    CHECK(all.size() == 1);
+    for (std::size_t used = 0; used < 2; ++used) {
+      co_await until([&] { return all.size() > used; });
+      co_await write_all(*all[used], "lennet01");
+    }
+    co_await until([&] { return all.size() == 2 + 3; });
+    for (int turn = 0; turn < 1000; ++turn) co_await give_way();
+    CHECK(all.size() == 2 + 3);
   };
   world.run(body(*client, came));
   CHECK(world.warnings.size() == 1);

@@ -5,8 +5,8 @@
 
 #include "host/inject/moved_flows.h"
 
-#include <catch2/catch.hpp>
 #include <thread>
+#include "tests/support/catch.h"
 
 #include "host/dialers/memory_pipe.h"
 #include "tests/support/dialers_loop.h"

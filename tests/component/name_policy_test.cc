@@ -1,4 +1,4 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/names/name_server.h"
 #include "tests/support/dns_queries.h"

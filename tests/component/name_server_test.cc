@@ -1,10 +1,10 @@
 #include "host/names/name_server.h"
 
 #include <boost/asio/post.hpp>
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include "tests/support/catch.h"
 
 #include "host/names/dns_conversation.h"
 #include "tests/support/dns_queries.h"
@@ -211,32 +211,125 @@ TEST_CASE("a TCP connection on which nothing is asked is closed") {
   sandbox.run([](Sandbox& box) -> Task<> {
     Guest guest(box.executor(), Transport::stream);
     const auto connection = guest.connect();
-    DnsConversation conversation(box.executor(), *connection, {}, 20ms);
+    DnsConversation conversation(box.executor(), *connection, {}, nullptr, 20ms);
     co_await conversation.run();
     CHECK(guest.finished);
   });
 }
 
-TEST_CASE("datagrams past 64 unanswered queries are dropped, and a stream's wait") {
+TEST_CASE("a server that is silent costs one second, and then the next one is asked first") {
   Sandbox sandbox;
-  sandbox.resolvers = Resolvers(ResolverConfig{{first_server}, 500ms, 1});
+  sandbox.resolvers = Resolvers(ResolverConfig{{first_server, second_server}, 1h, 1});
   sandbox.server(Protocol::udp, first_server, silent);
-  sandbox.server(Protocol::tcp, first_server, silent);
+  sandbox.server(Protocol::udp, second_server, answers);
   sandbox.run([](Sandbox& box) -> Task<> {
-    Guest& datagrams = box.guest();
-    Guest& stream = box.guest(Transport::stream);
-    for (std::uint16_t id = 0; id < 65; ++id) datagrams.ask(dns_query("example.org", DnsType::a, id));
-    for (std::uint16_t id = 0; id < 65; ++id) stream.ask(dns_query("example.org", DnsType::a, id));
-    std::set<std::uint16_t> ids;
-    for (int i = 0; i < 64; ++i) ids.insert(id_of(co_await datagrams.next_answer()));
-    CHECK(ids.size() == 64);
-    CHECK_FALSE(ids.contains(64));
-    const DnsBytes next = co_await answer_to(datagrams, dns_query("localhost", DnsType::a, 100));
-    CHECK(id_of(next) == 100);
+    Guest& guest = box.guest();
+    for (int i = 0; i < 2; ++i) {
+      const DnsBytes answer = co_await answer_to(guest, dns_query("example.org", DnsType::a));
+      CHECK(parse_dns_addresses(answer) == Addresses{an_address});
+    }
+    CHECK(box.world.dialled ==
+          std::vector<std::string>{"udp/192.0.2.1:53", "udp/192.0.2.2:53", "udp/192.0.2.2:53"});
+  });
+}
 
-    ids.clear();
-    for (int i = 0; i < 65; ++i) ids.insert(id_of(co_await stream.next_answer()));
-    CHECK(ids.size() == 65);
+TEST_CASE("a server that refuses queries stays the first to be asked") {
+  Sandbox sandbox;
+  sandbox.server(Protocol::udp, first_server, says(DnsCode::refused));
+  sandbox.server(Protocol::udp, second_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    Guest& guest = box.guest();
+    for (int i = 0; i < 2; ++i) co_await answer_to(guest, dns_query("example.org", DnsType::a));
+    CHECK(box.world.dialled == std::vector<std::string>{"udp/192.0.2.1:53", "udp/192.0.2.2:53",
+                                                        "udp/192.0.2.1:53", "udp/192.0.2.2:53"});
+  });
+}
+
+TEST_CASE("a server that cannot be reached is asked last the next time") {
+  Sandbox sandbox;
+  sandbox.server(Protocol::udp, second_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    Guest& guest = box.guest();
+    for (int i = 0; i < 2; ++i) co_await answer_to(guest, dns_query("example.org", DnsType::a));
+    CHECK(box.world.dialled ==
+          std::vector<std::string>{"udp/192.0.2.1:53", "udp/192.0.2.2:53", "udp/192.0.2.2:53"});
+  });
+}
+
+TEST_CASE("a server that is silent over TCP is asked over UDP while TCP is waited for") {
+  Sandbox sandbox;
+  sandbox.resolvers = Resolvers(ResolverConfig{{first_server}, 1h, 1});
+  sandbox.server(Protocol::tcp, first_server, silent);
+  sandbox.server(Protocol::udp, first_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    const DnsBytes answer =
+        co_await answer_to(box.guest(Transport::stream), dns_query("example.org", DnsType::a));
+    CHECK(parse_dns_addresses(answer) == Addresses{an_address});
+  });
+}
+
+TEST_CASE("a link-local server is dialled by its address and interface") {
+  Sandbox sandbox;
+  const Endpoint link_local{*IpAddress::parse("fe80::1"), 53};
+  sandbox.resolvers = Resolvers(ResolverConfig{{ResolverAddress(link_local, "eth0")}, 1h, 1});
+  sandbox.server(Protocol::udp, link_local, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    const DnsBytes answer = co_await answer_to(box.guest(), dns_query("example.org", DnsType::a));
+    CHECK(parse_dns_addresses(answer) == Addresses{an_address});
+    CHECK(box.world.dialled == std::vector<std::string>{"udp/fe80::1%eth0:53"});
+  });
+}
+
+TEST_CASE("more queries at once than may be under way are all answered") {
+  Sandbox sandbox;
+  sandbox.server(Protocol::udp, first_server, answers);
+  sandbox.run([](Sandbox& box) -> Task<> {
+    constexpr std::size_t guests = 4, each = DnsConversation::max_outstanding;
+    static_assert(guests * each > 2 * Upstream::max_outstanding);
+    for (std::size_t i = 0; i < guests; ++i) {
+      Guest& guest = box.guest(i % 2 ? Transport::stream : Transport::datagram);
+      for (std::uint16_t id = 0; id < each; ++id) guest.ask(dns_query("example.org", DnsType::a, id));
+    }
+    for (Guest& guest : box.guests)
+      for (std::size_t i = 0; i < each; ++i) {
+        const DnsBytes answer = co_await guest.next_answer();
+        CHECK(code_of(answer) == DnsCode::no_error);
+      }
+  });
+}
+
+TEST_CASE("queries past those that one connection may have open wait until others are answered") {
+  Sandbox sandbox;
+  sandbox.run([](Sandbox& box) -> Task<> {
+    static std::size_t asked;
+    asked = 0;
+    for (const auto transport : {Transport::datagram, Transport::stream}) {
+      Guest guest(box.executor(), transport);
+      Timer held(box.executor(), Clock::time_point::max());
+      const DnsAnswerer when_released = [&](Bytes query, Transport) -> Task<DnsAnswers> {
+        ++asked;
+        co_await held.async_wait(use_result);
+        co_return DnsAnswers{encode_dns_reply(query, {})};
+      };
+      const auto connection = guest.connect();
+      DnsConversation conversation(box.executor(), *connection, when_released);
+      Scope serving(box.executor());
+      serving.spawn(conversation.run());
+      constexpr std::size_t most = DnsConversation::max_outstanding;
+      for (std::uint16_t id = 0; id <= most; ++id) guest.ask(dns_query("example.org", DnsType::a, id));
+      asked = 0;
+      while (asked < most) co_await asio::post(box.executor(), use_task);
+      for (int turn = 0; turn < 10; ++turn) co_await asio::post(box.executor(), use_task);
+      CHECK(asked == most);
+      held.cancel();
+      std::set<std::uint16_t> ids;
+      for (std::size_t i = 0; i < most; ++i) ids.insert(id_of(co_await guest.next_answer()));
+      while (asked <= most) co_await asio::post(box.executor(), use_task);
+      held.cancel();
+      ids.insert(id_of(co_await guest.next_answer()));
+      CHECK(ids.size() == most + 1);
+      co_await serving.cancel_and_join();
+    }
   });
 }
 

@@ -7,7 +7,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "netstack/devices/open_device.h"
 #include "tests/support/container_skip.h"

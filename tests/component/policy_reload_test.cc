@@ -1,10 +1,11 @@
 #include "host/policy_reload.h"
 
 #include <array>
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/carrier.h"
 #include "host/dialers/memory_pipe.h"
+#include "host/policy/fault_rule.h"
 #include "tests/support/dialers_loop.h"
 
 // Flows at every stage of their life while the policy is replaced:
@@ -163,6 +164,32 @@ Task<> reload_fails(World& world) {
   CHECK(world.sandbox.policy.judge(key).allowed);
 }
 
+// A fault is added, rules are replaced by the embedder, and another fault is added.
+Task<> replaced_between_additions(World& world) {
+  const auto add = [](const char* match) {
+    return [rule = parse_fault_rule("latency=1ms", match).value()](std::vector<Rule>& added) {
+      added.push_back(rule);
+      return true;
+    };
+  };
+  const auto in_force = [&world] {
+    std::vector<std::string> texts;
+    for (const Rule& rule : world.sandbox.policy.rules()->rules()) texts.push_back(rule.match.to_string());
+    return texts;
+  };
+  auto done = co_await world.reload.change_added(add("192.0.2.7"));
+  REQUIRE(done.has_value());
+  world.reload.replace(allowing("192.0.2.2"));
+  CHECK(in_force() == std::vector<std::string>{"192.0.2.7", "192.0.2.2"});
+  done = co_await world.reload.change_added(add("192.0.2.8"));
+  REQUIRE(done.has_value());
+  CHECK(in_force() == std::vector<std::string>{"192.0.2.7", "192.0.2.8", "192.0.2.2"});
+  CHECK_FALSE(world.sandbox.policy.judge(key).allowed);
+  const auto generation = world.sandbox.policy.generation();
+  done = co_await world.reload.change_added([](std::vector<Rule>&) { return false; });
+  CHECK(world.sandbox.policy.generation() == generation);
+}
+
 Task<> name_moves_into_a_denied_network(World& world) {
   FlowKey by_name = key;
   by_name.target.address = world.sandbox.synthetic.v4_for("www.example.test");
@@ -219,6 +246,12 @@ TEST_CASE("rules that cannot be read leave the old ones in force, and flows alon
   World world([]() -> Result<std::shared_ptr<const RuleSet>> { return Error{"line 7 is wrong"}; },
               allowing("192.0.2.1"));
   world.loop.run(reload_fails(world));
+}
+
+TEST_CASE(
+    "rules that replaced others stay in force when a fault is added, and so do faults when rules change") {
+  World world([] { return allowing("*"); }, allowing("192.0.2.1"));
+  world.loop.run(replaced_between_additions(world));
 }
 
 TEST_CASE("a flow by name is cut when the new policy denies the address that its name was dialled at") {

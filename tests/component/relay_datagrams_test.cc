@@ -1,9 +1,17 @@
 #include "host/relay.h"
 
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
-#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
 
+#include "tests/support/catch.h"
+
+#include "host/dialers/unix_dialer.h"
 #include "host/socket_connection.h"
 #include "tests/support/dialers_loop.h"
 
@@ -37,6 +45,80 @@ std::unique_ptr<Connection> datagrams(Loop& loop, UniqueFd socket) {
   return std::make_unique<SocketConnection>(loop.executor(), std::move(socket), Transport::datagram);
 }
 
+// A datagram server at a path, which may be started again.
+class UnixServer {
+ public:
+  explicit UnixServer(Loop& loop) : loop_(loop) {
+    REQUIRE(::mkdtemp(directory_));
+    path = std::string(directory_) + "/server";
+    start();
+  }
+  ~UnixServer() {
+    stop();
+    ::rmdir(directory_);
+  }
+  void start() {
+    stop();
+    socket_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    std::strcpy(address.sun_path, path.c_str());
+    REQUIRE(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  }
+  void stop() {
+    socket_.reset();
+    ::unlink(path.c_str());
+  }
+  Task<std::string> next() {
+    Descriptor arrivals(loop_.executor(), ::fcntl(socket_.get(), F_DUPFD_CLOEXEC, 0));
+    (void)co_await readable(arrivals);
+    std::string room(64, 0);
+    const auto got = ::recv(socket_.get(), room.data(), room.size(), 0);
+    co_return got < 0 ? "nothing" : room.substr(0, static_cast<std::size_t>(got));
+  }
+
+  std::string path;
+
+ private:
+  Loop& loop_;
+  char directory_[32] = "/tmp/nsrun-datagrams-XXXXXX";
+  UniqueFd socket_;
+};
+
+// Until the other end has read all that was sent, and has passed it on or failed to.
+Task<> until_taken(int socket) {
+  for (int unread = 1; unread > 0;) {
+    co_await give_way();
+    REQUIRE(::ioctl(socket, SIOCOUTQ, &unread) == 0);
+  }
+  co_await give_way();
+}
+
+void say(int socket, std::string_view word) { (void)!::send(socket, word.data(), word.size(), 0); }
+
+Task<> outlive_servers(Loop& loop, UnixServer& server, int client, std::unique_ptr<Connection> near,
+                       std::unique_ptr<FlowRecord> record) {
+  UnixDialer dialer(loop.executor(), server.path, Transport::datagram);
+  const Target target{Protocol::udp, {}, "unix"};
+  auto far = co_await dialer.dial(target);
+  const bool dialled = far.has_value();
+  REQUIRE(dialled);
+  loop.beside.spawn(relay(std::move(near), std::move(*far), std::move(record)));
+  say(client, "one");
+  const auto first = co_await server.next();
+  CHECK(first == "one");
+  server.start();
+  say(client, "two");
+  const auto second = co_await server.next();
+  CHECK(second == "two");
+  server.stop();
+  say(client, "lost");
+  co_await until_taken(client);
+  server.start();
+  say(client, "three");
+  const auto last = co_await server.next();
+  CHECK(last == "three");
+}
+
 // A datagram now and then, by which the flow lives.
 Task<> keep_alive(int client, int count) {
   for (int i = 0; i < count; ++i) {
@@ -46,6 +128,18 @@ Task<> keep_alive(int client, int count) {
 }
 
 }  // namespace
+
+TEST_CASE("a datagram flow to a unix socket goes on when the server is started again") {
+  Loop loop;
+  LiveFlows flows;
+  EndSeen events;
+  UnixServer server(loop);
+  auto client = datagram_pair();
+  loop.run(outlive_servers(
+      loop, server, client.first.get(), datagrams(loop, std::move(client.second)),
+      std::make_unique<FlowRecord>(1, FlowKey{Protocol::udp, {}, {}}, events, flows, Asker::forwarded)));
+  CHECK(events.packets_up >= 3);
+}
 
 TEST_CASE("datagrams between two sockets end when none has come for a while, and not before") {
   const int count = GENERATE(0, 6);

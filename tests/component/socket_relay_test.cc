@@ -2,8 +2,8 @@
 
 #include <sys/socket.h>
 
-#include <catch2/catch.hpp>
 #include <thread>
+#include "tests/support/catch.h"
 
 #include "host/pipe_pool.h"
 #include "host/socket_connection.h"

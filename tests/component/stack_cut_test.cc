@@ -1,5 +1,4 @@
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 
 // Flows that are cut on the fast path: a splice has them, and no task.

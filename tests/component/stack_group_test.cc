@@ -1,6 +1,6 @@
 // Two stacks of one sandbox, and packets that come to the wrong one's queue.
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "netstack/stack_group.h"
 #include "tests/support/stack_world.h"
@@ -72,6 +72,54 @@ TEST_CASE("a flow that has ended is nobody's: its key begins anew wherever it co
   CHECK(pair.home.stack->flows() == 0);
 }
 
+TEST_CASE("a SYN that comes to another queue than its port's last flow begins the next one") {
+  Pair pair;
+  pair.home.far_buffer = 8192;
+  {
+    auto [guest, far] = pair.home.connected();
+    guest.mss = 10'000;
+    guest.send_all(pattern(600'000));
+    guest.finish();
+    far->finish();
+    REQUIRE(pair.home.until([&] { return guest.got_fin && guest.acknowledged_bytes() > 600'000; }));
+    REQUIRE(pair.home.stack->flows() == 1);  // its far end has not read all of it
+    pair.divert();
+    auto& again = pair.home.tcp();
+    again.syn();
+    CHECK(pair.until([&] { return !pair.home.requests.empty() || again.got_reset; }));
+    CHECK(!again.got_reset);
+  }
+}
+
+TEST_CASE("a flow that we open takes its key over from the guest's, wherever that lives") {
+  Pair pair;
+  StackWorld& before = GENERATE(false, true) ? pair.home : pair.other;
+  const auto guest = before.guest(5000), client = before.target(7000);
+  before.device.send({udp_packet(guest, client, octets("are you there?"))});
+  const auto old_far = before.carry(before.request());
+  REQUIRE(before.stack->flows() == 1);
+
+  std::unique_ptr<Connection> connection;
+  const auto connect = [](Stack& stack, Endpoint from, Endpoint to,
+                          std::unique_ptr<Connection>& into) -> Task<> {
+    auto made = co_await stack.connect(Protocol::udp, from, to);
+    if (made) into = std::move(*made);
+  };
+  pair.home.scope.spawn(connect(*pair.home.stack, client, guest, connection));
+  pair.home.rest();
+  REQUIRE(connection);
+  CHECK(pair.until([&] { return pair.home.stack->flows() == 1 && pair.other.stack->flows() == 0; }));
+
+  const auto far = pair.home.carry(std::move(connection), {Protocol::udp, client, guest}, true);
+  before.device.send({udp_packet(guest, client, octets("I am"))});
+  REQUIRE(pair.until([&] { return far->read_datagrams(), !far->datagrams.empty(); }));
+  CHECK(text(far->datagrams[0]) == "I am");
+
+  pair.home.scope.spawn(connect(*pair.home.stack, client, guest, connection));
+  pair.home.rest();
+  CHECK(!connection);  // one of ours is not taken over
+}
+
 TEST_CASE("fragments, which come to a queue of their own, reach the conversation they belong to") {
   Pair pair;
   const auto guest = pair.home.guest(5000), target = pair.home.target(53);
@@ -96,14 +144,16 @@ TEST_CASE("a stack's flows are nobody's once it has gone") {
   {
     StackWorld goes({}, options);
     auto [guest, far] = goes.connected();
-    CHECK(group.is_elsewhere({Protocol::tcp, guest.own(), guest.target()}, StrayQueue()));
+    MemoryBudget memory;
+    CHECK(group.is_elsewhere({Protocol::tcp, guest.own(), guest.target()}, StrayQueue(memory)));
   }
   auto [guest, far] = stays.connected();
   CHECK(stays.stack->flows() == 1);
 }
 
 TEST_CASE("packets that nobody fetches are bounded") {
-  StrayQueue queue;
+  MemoryBudget memory;
+  StrayQueue queue(memory);
   for (std::size_t i = 0; i < StrayQueue::most + 10; ++i) queue.push({octets("packet"), {}});
   CHECK(queue.take().size() == StrayQueue::most);
   CHECK(queue.take().empty());

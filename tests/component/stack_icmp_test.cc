@@ -1,8 +1,7 @@
 // Echo, errors and fragments: what a router and a host would answer, over IPv4 and IPv6 alike.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 
 using namespace nsrun;

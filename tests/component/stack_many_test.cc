@@ -1,11 +1,11 @@
 // Many flows, and several stacks in one process.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <random>
 #include <string>
 #include <thread>
+#include "tests/support/catch.h"
 
 #include "netstack/buffers.h"
 #include "tests/support/stack_world.h"
@@ -114,7 +114,9 @@ TEST_CASE("more flows with bytes in flight than there are buffers: all of them a
 }
 
 TEST_CASE("buffers that nobody uses for a while go back, those in use stay warm") {
-  BufferPool pool(100);
+  MemoryBudget budget;
+  MemoryShare memory(budget);
+  BufferPool pool(100, memory);
   const auto use = [&](std::size_t count) {
     std::vector<BufferPtr> held;
     for (std::size_t i = 0; i < count; ++i) held.push_back(pool.get());
@@ -178,12 +180,33 @@ TEST_CASE("the stack connects to a guest that listens") {
     CHECK(world.until([&] { return world.stack->flows() == 0; }));
   }
   SECTION("and refuses") {
+    const bool late = GENERATE(false, true);
+    if (late) world.run_for(1100ms);  // our SYN is sent again meanwhile
     guest.refuse(syn);
     REQUIRE(world.until([&] { return done; }));
     CHECK(!near);
     CHECK(failure == "Connection refused");
     CHECK(world.until([&] { return world.stack->flows() == 0; }));
   }
+}
+
+TEST_CASE("a guest may send no more ahead on a connection that we open than on one of its own") {
+  StackOptions options;
+  options.window = 100'000;
+  StackWorld world({}, options);
+  std::unique_ptr<Connection> near;
+  const auto connect = [](Stack& stack, Endpoint from, Endpoint to,
+                          std::unique_ptr<Connection>& into) -> Task<> {
+    auto result = co_await stack.connect(Protocol::tcp, from, to);
+    if (result) into = std::move(*result);
+  };
+  world.scope.spawn(connect(*world.stack, {IpAddress::v4(198, 51, 100, 9), 4711}, world.guest(8080), near));
+  REQUIRE(world.until([&] { return !world.others.empty(); }));
+  const auto syn = world.others.front();
+  auto& guest = world.answering(syn);
+  guest.accept_connection(syn);
+  REQUIRE(world.until([&] { return near && guest.offered > 0; }));
+  CHECK(guest.offered <= options.window);
 }
 
 TEST_CASE("the stack ends when its device is gone") {

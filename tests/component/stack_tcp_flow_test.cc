@@ -2,8 +2,7 @@
 // IPv4 and IPv6, with and without offloads.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 
 using namespace nsrun;

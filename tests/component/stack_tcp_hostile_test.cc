@@ -2,8 +2,8 @@
 // a flow that is not its own.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <stdexcept>
+#include "tests/support/catch.h"
 
 #include "tests/support/stack_world.h"
 
@@ -127,6 +127,56 @@ TEST_CASE("an MSS option after the handshake changes nothing") {
   guest.window = 65'535;
   guest.acknowledge();
   CHECK(world.until([&] { return guest.received.size() == 1800; }));
+}
+
+TEST_CASE("a guest that begins with a closed window may open a small one") {
+  const bool offloads = GENERATE(false, true);
+  StackWorld world({Path::generic, false, offloads});
+  auto [guest_end, near] = unread(world, 0, 7);
+  auto& guest = guest_end;
+  world.scope.spawn(write_all(*near, pattern(33'793)));
+  world.rest();
+  guest.window = 512;
+  guest.acknowledge();
+  world.rest();
+  world.scope.spawn(write_all(*near, pattern(900, 2)));
+  world.rest();
+  guest.window = 65'535u << 7;
+  guest.acknowledge();
+  CHECK(world.until([&] { return guest.received.size() == 33'793 + 900; }));
+}
+
+TEST_CASE("a second SYN negotiates nothing") {
+  StackOptions options;
+  options.window = 20'000;
+  StackWorld world({Path::generic, false, true}, options);
+  auto& guest = world.tcp();
+  guest.acknowledges = false;
+  guest.scale.reset();
+  guest.syn();
+  auto near = world.request()->accept();
+  world.rest();
+  guest.scale = 7;
+  guest.syn();
+  world.rest();
+  guest.scale.reset();
+  guest.acknowledge();
+  guest.send(octets("hello"));
+  world.rest();
+  CHECK(text(read_all(world, *near, 5)) == "hello");
+  CHECK(guest.offered <= options.window);
+}
+
+TEST_CASE("a segment without ACK carries no data") {
+  StackWorld world({});
+  auto [guest_end, far] = world.connected();
+  auto& end = *far;
+  guest_end.segment(0, octets("stray"), flag::psh);
+  guest_end.segment(0, {}, flag::fin);
+  guest_end.send(octets("hello"));
+  REQUIRE(world.until([&] { return end.read(), end.received.size() >= 5; }));
+  CHECK(text(end.received) == "hello");
+  CHECK(!end.ended);
 }
 
 TEST_CASE("a probe of one byte may be acknowledged although the window stays closed") {

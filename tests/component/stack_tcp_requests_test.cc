@@ -1,8 +1,7 @@
 // A guest's SYN is a question; what the answer looks like on the wire.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 
 using namespace nsrun;
@@ -56,6 +55,33 @@ TEST_CASE("a SYN that is retransmitted while it is held makes no second request"
   CHECK(guest.connected);
   CHECK(world.requests.empty());
   CHECK(world.stack->flows() == 1);
+}
+
+TEST_CASE("a SYN that offers ECN is a request like any other") {
+  StackWorld world({});
+  SECTION("while an earlier one is held, that was reset") {
+    auto& guest = world.tcp();
+    guest.syn();
+    auto request = world.request();
+    guest.reset();
+    guest.offers_ecn = true;
+    guest.syn();
+    world.rest();
+    const auto near = request->accept();
+    CHECK(near);
+    CHECK(world.until([&] { return guest.connected; }));
+  }
+  SECTION("from a port whose connection is over") {
+    auto [guest, far] = world.connected();
+    far->finish();
+    REQUIRE(world.until([&] { return guest.got_fin; }));
+    guest.finish(octets("bye"));
+    auto& again = world.tcp();
+    again.offers_ecn = true;
+    again.syn();
+    CHECK(world.request());
+    CHECK(!again.got_reset);
+  }
 }
 
 TEST_CASE("accept gives nothing once the guest has reset its SYN") {

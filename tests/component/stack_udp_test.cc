@@ -3,8 +3,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 
+#include "host/relay.h"
+#include "host/socket_connection.h"
+#include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 
 using namespace nsrun;
@@ -94,6 +96,22 @@ TEST_CASE("datagrams that the guest's kernel has put together are cut again") {
   CHECK(end.datagrams[1].size() == 1000);
   CHECK(end.datagrams[2].size() == 1000);
   CHECK(end.datagrams[3] == Octets(bytes.begin() + 2000, bytes.end()));
+}
+
+TEST_CASE("datagrams to a unix socket keep their boundaries") {
+  StackWorld world({});
+  send(world, pattern(100, 1));
+  auto request = world.request();
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+  auto far = std::make_unique<SocketConnection>(world.context.get_executor(), UniqueFd(ends[0]),
+                                                Transport::datagram);
+  Far end{UniqueFd(ends[1])};
+  auto record = std::make_unique<FlowRecord>(1, request->key(), world, world.flows);
+  world.scope.spawn(relay(request->accept(), std::move(far), std::move(record)));
+  for (std::uint32_t i = 2; i <= 5; ++i) send(world, pattern(100, i));
+  REQUIRE(world.until([&] { return end.read_datagrams(), end.datagrams.size() >= 5; }));
+  for (std::uint32_t i = 1; i <= 5; ++i) CHECK(end.datagrams[i - 1] == pattern(100, i));
 }
 
 TEST_CASE("datagrams too large to be put together for the far link go one by one") {

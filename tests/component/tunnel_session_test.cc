@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 #include <ctime>
 #include <list>
+#include "tests/support/catch.h"
 
 #include "tests/support/tunnel_ends.h"
 
@@ -31,6 +31,12 @@ Task<> send_and_finish(Connection& connection, std::string text) {
 }
 
 Task<> receive(Connection& connection, std::string& into) { into = co_await read_to_end(connection); }
+
+// The task that still writes to the stream sees its end before the stream goes.
+Task<> reset_both(TunnelEnds::Stream& stream) {
+  for (auto* end : {&stream.near, &stream.far}) (*end)->reset();
+  for (int turn = 0; turn < 100; ++turn) co_await give_way();
+}
 
 // Writes for as long as it is let.
 Task<> fill(Connection& connection, std::size_t& sent) {
@@ -211,11 +217,13 @@ TEST_CASE("one stopped reader costs a thousand streams less than a twentieth") {
   }(ends));
 }
 
-TEST_CASE("in JSON a stream that nobody reads is reset, and the others lose nothing") {
+TEST_CASE("in JSON a stream that nobody reads is reset in the end, and the others lose nothing") {
   Loop loop;
   TunnelEnds ends(loop, false);
   loop.run([](TunnelEnds& tunnel, Scope& beside) -> Task<> {
-    co_await tunnel.open();
+    auto client = TunnelEnds::client_options;
+    client.stall_limit = 100ms;
+    co_await tunnel.open(client);
     auto stopped = co_await tunnel.stream(), other = co_await tunnel.stream();
     std::size_t sent = 0;
     beside.spawn(fill(*stopped.near, sent));
@@ -230,12 +238,15 @@ TEST_CASE("in JSON a stream that nobody reads is reset, and the others lose noth
   }(ends, loop.beside));
 }
 
-TEST_CASE("in JSON the only stream is held back by TCP, and loses nothing") {
+TEST_CASE("in JSON a slow reader gets everything, whatever else the tunnel carries") {
+  const unsigned others = GENERATE(0u, 1u, 3u);
   Loop loop;
   TunnelEnds ends(loop, false);
-  loop.run([](TunnelEnds& tunnel, Scope& beside) -> Task<> {
+  loop.run([](TunnelEnds& tunnel, Scope& beside, unsigned idle) -> Task<> {
     co_await tunnel.open();
     auto stream = co_await tunnel.stream();
+    std::list<TunnelEnds::Stream> open;
+    for (unsigned i = 0; i < idle; ++i) open.push_back(co_await tunnel.stream());
     const std::string text = text_of(1, 40 * megabyte);
     beside.spawn(send_and_finish(*stream.near, text));
     // The reader begins when everything stands still.
@@ -244,7 +255,74 @@ TEST_CASE("in JSON the only stream is held back by TCP, and loses nothing") {
     const bool whole = heard == text;
     CHECK(whole);
     CHECK(tunnel.client.troubles.empty());
+  }(ends, loop.beside, others));
+}
+
+TEST_CASE("a reader that takes a little within each stall limit is never reset") {
+  Loop loop;
+  TunnelEnds ends(loop, false);
+  loop.run([](TunnelEnds& tunnel, Scope& beside) -> Task<> {
+    auto client = TunnelEnds::client_options;
+    client.stall_limit = 1s;
+    co_await tunnel.open(client);
+    auto slow = co_await tunnel.stream(), idle = co_await tunnel.stream();
+    std::size_t sent = 0;
+    beside.spawn(fill(*slow.near, sent));
+    std::vector<std::byte> buffer(1000);
+    for (int i = 0; i < 30; ++i) {
+      co_await sleep_for(100ms);
+      const auto chunk = co_await slow.far->read(buffer);
+      REQUIRE((chunk.has_value() && !chunk->end));
+    }
+    CHECK(tunnel.client.troubles.empty());
+    CHECK(sent > 10 * megabyte);
+    co_await reset_both(slow);
   }(ends, loop.beside));
+}
+
+TEST_CASE("a session that is cancelled while it is held back leaves nothing on its loop") {
+  const bool binary = GENERATE(false, true);
+  Loop loop;
+  TunnelEnds ends(loop, binary);
+  const auto began = Clock::now();
+  loop.run([](TunnelEnds& tunnel, Scope& beside) -> Task<> {
+    co_await tunnel.open();
+    auto stream = co_await tunnel.stream();
+    std::size_t sent = 0;
+    beside.spawn(fill(*stream.near, sent));
+    for (int still = 0; still < 20'000; ++still) co_await give_way();
+    co_await reset_both(stream);
+  }(ends, loop.beside));
+  CHECK(Clock::now() - began < 10s);
+}
+
+TEST_CASE("a peer makes a session hold a bounded amount, however many streams it uses") {
+  // Also of streams that it closes at once: their bytes are still to be read.
+  const bool closes = GENERATE(false, true);
+  Loop loop;
+  TunnelEnds ends(loop, false);
+  loop.run([](TunnelEnds& tunnel, Scope& beside, bool ends_them) -> Task<> {
+    co_await tunnel.open();
+    std::list<TunnelEnds::Stream> streams;
+    std::size_t sent = 0;
+    const auto send = [](Connection& near, std::size_t& total, bool then_close) -> Task<> {
+      const std::string piece(64 * 1024, 'x');
+      for (std::size_t size = 0; size < 4 * megabyte; size += piece.size()) {
+        if (!co_await near.write(as_bytes(piece))) co_return;
+        total += piece.size();
+      }
+      if (then_close) near.reset();
+    };
+    for (int i = 0; i < 20; ++i) streams.push_back(co_await tunnel.stream());
+    for (auto& stream : streams) beside.spawn(send(*stream.near, sent, ends_them));
+    for (int still = 0; still < 20'000; ++still) co_await give_way();
+    CHECK(sent >= 10 * megabyte);
+    CHECK(sent <= 24 * megabyte);
+    for (auto& stream : streams) {
+      stream.near->reset();
+      stream.far->reset();
+    }
+  }(ends, loop.beside, closes));
 }
 
 TEST_CASE("when a tunnel ends its streams are broken, and who still waits for an answer gets one") {

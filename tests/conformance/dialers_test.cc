@@ -14,8 +14,8 @@
 // No co_await stands inside CHECK: GCC 12 evaluates it twice there.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cstring>
+#include "tests/support/catch.h"
 
 #include "host/socket_connection.h"
 #include "tests/support/dialers_subjects.h"

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <catch2/catch.hpp>
 #include <cstring>
+#include "tests/support/catch.h"
 
 #include "host/dialers/direct_dialer.h"
 #include "host/socket_connection.h"

@@ -2,8 +2,8 @@
 //
 //   test ──► FaultDialer ──► DirectDialer ──► server on loopback, one thread
 
-#include <catch2/catch.hpp>
 #include <thread>
+#include "tests/support/catch.h"
 
 #include "host/dialers/fault_dialer.h"
 #include "tests/support/dialers_subjects.h"

@@ -1,4 +1,4 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/dialers/memory_pipe.h"
 #include "tests/support/dialers_far_side.h"

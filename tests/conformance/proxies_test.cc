@@ -1,6 +1,6 @@
 // What only the dialers through a proxy have to get right.
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/http_connect_dialer.h"
@@ -83,6 +83,24 @@ Task<> talk_nonsense(std::unique_ptr<Connection> client, std::string answer) {
   std::byte buffer[512];
   (co_await client->read(buffer)).value();
   co_await write_all(*client, answer);
+}
+
+template <class ProxyDialer>
+Task<> answer_ends_at_the_limit(Loop& loop, std::string answer) {
+  auto listener = listening_socket(loopback4);
+  const Target proxy{Protocol::tcp, bound_endpoint(listener.get()), {}};
+  const auto trickle_answer = [](std::unique_ptr<Connection> client, std::string bytes) -> Task<> {
+    co_await trickle(*client, std::move(bytes));
+  };
+  serve_stream(loop, std::move(listener),
+               [=](std::unique_ptr<Connection> client) { return trickle_answer(std::move(client), answer); });
+  ProxyDialer dialer(std::make_unique<DirectDialer>(loop.executor()), proxy, {}, trickle_limit);
+  const Target target{Protocol::tcp, {loopback4, 9}, {}};
+  const auto began = Clock::now();
+  const auto near = co_await dialer.dial(target);
+  REQUIRE(!near);
+  CHECK(near.error().code == errno_code(ETIMEDOUT));
+  CHECK(Clock::now() - began < trickle_pause * trickled);
 }
 
 template <class ProxyDialer>
@@ -191,6 +209,15 @@ TEST_CASE("a proxy that hangs up early is an error", "[proxies]") {
   Loop loop;
   loop.run(nonsense_is_an_error<Socks5Dialer>(loop, "\x05", ECONNRESET));
   loop.run(nonsense_is_an_error<HttpConnectDialer>(loop, "HTTP/1.1 200 OK\r\n", ECONNRESET));
+}
+
+TEST_CASE("a proxy that answers a byte now and then gets no longer than the limit", "[proxies]") {
+  Loop loop;
+  // No login; a reply with a name of 255 bytes (RFC 1928 6).
+  const auto reply = std::string("\x05\x00\x05\x00\x00\x03\xff", 7) + std::string(255, 'x');
+  loop.run(answer_ends_at_the_limit<Socks5Dialer>(loop, reply));
+  loop.run(answer_ends_at_the_limit<HttpConnectDialer>(
+      loop, "HTTP/1.1 200 OK\r\nX: " + std::string(trickled, 'x')));
 }
 
 TEST_CASE("an answer without end is an error", "[proxies]") {

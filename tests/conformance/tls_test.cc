@@ -1,7 +1,7 @@
 // What only TLS has: certificates, names, protocols, ends.
 
 #include <array>
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/dialers/memory_pipe.h"
 #include "host/tls/certificate_authority.h"
@@ -195,6 +195,36 @@ TEST_CASE("a TLS server that wants a client's certificate refuses who has none",
 TEST_CASE("a TLS stream that is cut off is not taken for whole", "[tls]") {
   Loop loop;
   loop.run(cut_off(loop));
+}
+
+// A record of TLS that says it holds 16 KiB of a handshake message.
+std::string endless_handshake() {
+  return std::string("\x16\x03\x01\x40\x00", 5) + std::string("\x01\x00\x3f\xfc", 4) +
+         std::string(trickled, '\0');
+}
+
+template <class Handshake>
+Task<> ends_at_the_limit(Loop& loop, Handshake shake_hands) {
+  auto [near, far] = memory_pipe(loop.executor(), Transport::stream);
+  const auto began = Clock::now();
+  TlsResult end = Error{};
+  const auto first = [&]() -> Task<> { end = co_await shake_hands(std::move(near)); };
+  co_await either(first(), trickle(*far, endless_handshake()));
+  REQUIRE(!end);
+  CHECK(end.error().code == errno_code(ETIMEDOUT));
+  CHECK(Clock::now() - began < trickle_pause * trickled);
+}
+
+TEST_CASE("a TLS peer that sends a byte now and then gets no longer than the limit", "[tls]") {
+  Loop loop;
+  Authority authority;
+  const auto client = authority.client(), server = authority.server();
+  loop.run(ends_at_the_limit(loop, [&](std::unique_ptr<Connection> inner) {
+    return tls_connect(std::move(inner), *client, "a.example", trickle_limit);
+  }));
+  loop.run(ends_at_the_limit(loop, [&](std::unique_ptr<Connection> inner) {
+    return tls_accept(std::move(inner), *server, trickle_limit);
+  }));
 }
 
 TEST_CASE("the end of a TLS stream waits for room", "[tls]") {

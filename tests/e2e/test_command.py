@@ -179,3 +179,21 @@ def _():
                           capture_output=True,
                           text=True)
     expect_equal(done.stdout.strip(), "1000000000")
+
+
+@test("a descriptor at the very limit is inherited, with its number and the limit")
+def _():
+    script = 'ulimit -Sn 256; exec "$@" 255<&0'
+    for hard in ("", "ulimit -Hn 256; "):
+        done = subprocess.run(["bash", "-c", hard + script, "bash", sandbox.NSRUN, "--", "bash", "-c",
+                               "ulimit -Sn; head -c 5 <&255"],
+                              stdin=open(__file__), capture_output=True, text=True)
+        expect_equal((done.returncode, done.stdout), (0, '256\n"""Th'), done.stderr)
+
+
+@test("when no descriptor is left, nsrun names the limit")
+def _():
+    script = 'ulimit -n 24; for fd in $(seq 10 23); do eval "exec $fd<&0"; done; exec "$@"'
+    done = subprocess.run(["bash", "-c", script, "bash", sandbox.NSRUN, "--", "true"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
+    expect(done.returncode == 125 and "Too many open files (raise the limit" in done.stderr, done.returncode, done.stderr)

@@ -249,13 +249,13 @@ def _():
     for options in ((), ("--map-root",), ("--map-root", "--pid")):
         with control.start("sh", options=options) as shell:
             seen = intrude(shell)
-            expect('"ok":false' in seen and "does not hear" in seen, options, seen)
+            expect('"ok":false' in seen and "refuses this process" in seen, options, seen)
             own = shell.ask(f"unshare --user --map-root-user {sys.executable} intruder.py {control.SOCKET}")
-            expect("does not hear" in own or "unshare" in own, options, own)
+            expect("refuses this process" in own or "unshare" in own, options, own)
             expect_equal(intrude(shell, "@" + os.path.abspath(control.SOCKET)), "ConnectionRefusedError", "abstract")
             expect_equal(intrude(shell, "@" + control.SOCKET), "ConnectionRefusedError", "abstract")
             done = shell.ask(f"{sandbox.NSRUN} ctl {control.SOCKET} stats 2>&1")
-            expect("no nsrun of this account" in done or "does not hear" in done, options, done)
+            expect("not an nsrun of this account" in done or "refuses this process" in done, options, done)
 
 
 @test("a process of another user namespace beside nsrun's is not heard")
@@ -287,7 +287,7 @@ def _():
         for options in ((), ("--map-root",)):
             done = subprocess.run([*control.beside(shell), sys.executable, "-c", HAND_OVER, control.SOCKET,
                                    sandbox.NSRUN, *options], text=True, capture_output=True, timeout=60)
-            expect("does not hear" in done.stdout, done.stdout, done.stderr)
+            expect("refuses this process" in done.stdout, done.stdout, done.stderr)
 
 
 @test("requests that are not understood are answered, and a connection goes on after them")

@@ -156,7 +156,9 @@ def _():
 def _():
     with Socks5(account=("user", "hidden-word")) as proxy:
         url = f"socks5://user:hidden-word@{proxy.host}:{proxy.port}"
-        for words in (["--dial", url], [f"--dial={url}", "--pid"]):
+        replaced = "socks5://user:hidden-word@127.0.0.1:1"
+        for words in (["--dial", url], [f"--dial={url}", "--pid"], ["--dial", replaced, f"--dial={url}"],
+                      ["--dial", replaced, "--dial", replaced, "--dial", url]):
             seen = sandbox.run("sh", "-c", "cat /proc/[0-9]*/cmdline", options=words)
             expect("socks5://" in seen and "hidden-word" not in seen, seen)
         script = "for file in environ mem; do cat /proc/1/$file 2>&1; done"

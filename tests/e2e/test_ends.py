@@ -71,6 +71,21 @@ def _():
     expect_equal((own_files(), open("/proc/self/mountinfo").read(), os.listdir(".")), before)
 
 
+def numbers():
+    """All processes, the dead that nobody has reaped too."""
+    return {pid for pid in os.listdir("/proc") if pid.isdigit()}
+
+
+@test("nothing is left to a first process that does not reap, not even a zombie")
+def _():
+    before = numbers()
+    for options in ([], ["--pid"], ["--default", "deny"], ["--device=veth"], ["--workers=2"]):
+        sandbox.run("sh", "-c", f"setsid {SLEEP} & true", options=options)
+        expect_equal(numbers() - before, set(), f"left over with {options}")
+    expect_equal(sandbox.nsrun("--", "no-such-command").returncode, 127)
+    expect_equal(numbers() - before, set(), "left over by a command that is not there")
+
+
 @test("a killed command ends the sandbox, and its status is 137")
 def _():
     with sandbox.start("sh", "-c", f"({SLEEP}) & echo $$; exec {SLEEP}") as running:
@@ -219,6 +234,45 @@ def _():
             expect_equal(running.status(), 128 + signal.SIGTERM)
         expect(server.result(5) is not None, "no end")
     nothing_runs()
+
+
+# Waits in the kernel, with all signals blocked, until its child executes a program (vfork(2)): never.
+KEPT = """
+import os
+os.mkfifo("held")
+print("ready", flush=True)
+os.posix_spawn("/bin/true", ["true"], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, "held", os.O_RDONLY, 0)])
+"""
+
+
+@test("a second SIGTERM ends nsrun though the kernel keeps the command from ending")
+def _():
+    try:
+        with sandbox.start(*sandbox.PYTHON, "-c", KEPT) as running:
+            running.wait_for("ready\n")
+            agent, = children(running.pid)
+            command, = children(agent)
+            until(lambda: state_of(command) == "D", what="its wait in the kernel")
+            running.signal(signal.SIGTERM)
+            until(lambda: not has_pending(running.pid), what="the first to be taken: two that wait are one")
+            running.signal(signal.SIGTERM)
+            began = time.monotonic()
+            expect_equal(running.status(), 128 + signal.SIGTERM)
+            expect(time.monotonic() - began < 8, "it took as long as a command that lives may")
+            expect("did not end after a second SIGTERM" in running.warnings(), "the reason")
+    finally:
+        os.unlink("held")
+    nothing_runs()
+
+
+def has_pending(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return any(int(line.split()[1], 16) for line in status if line.startswith(("SigPnd", "ShdPnd")))
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(") ")[2][0]
 
 
 def children(pid):

@@ -2,8 +2,10 @@
 
     client ──► LISTEN ── nsrun forward ──► DIAL ──► server      tcp, tls, unix; udp, unix+dgram
 """
+import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -15,7 +17,7 @@ from support.dns import NameServer
 from support.servers import Server, count_and_tell, datagram_echo, echo
 from support.services import broken_off, failing, forward, free_port, tls_files, unix_connect
 from support.theme import expect, expect_equal, test, until
-from support.world import SERVER4, SERVER6, SILENT4
+from support.world import CLIENT4, SERVER4, SERVER6, SILENT4
 
 MIB = 1 << 20
 HERE = "127.0.0.1"
@@ -32,6 +34,15 @@ def between(kind, port):
         return [f"tls://{HERE}:{port}?cert={here}/server.pem&key={here}/server.key",
                 f"tls://{HERE}:{port}?ca={here}/ca.pem&name=server.example.test"]
     return [f"tcp://{HERE}:{port}"] * 2
+
+
+def broken(client):
+    """Whether the connection is reset, when something is sent and read."""
+    try:
+        client.sendall(b"x")
+        return client.recv(1) is None
+    except (ConnectionResetError, BrokenPipeError):
+        return True
 
 
 def through(kind, server_port):
@@ -195,6 +206,8 @@ def _():
                         (["forward", "tcp://:1=ftp://a:1"], "second endpoint"),
                         (["forward", "tcp://:1=udp://a:1"], "datagrams"),
                         (["forward", "tcp://:1=tcp://:1"], "no host"),
+                        (["forward", "tcp://:1=tcp://0.0.0.0:1"], "not the address of a host"),
+                        (["forward", "udp://:1=udp://[::]:1"], "not the address of a host"),
                         (["forward", "tcp://:1=vsock://any:1"], "CID"),
                         (["forward", "tcp://:1=unix:///x?mode=0600"], "mode"),
                         (["forward", "tls://:1=tcp://a:1"], "certificate"),
@@ -308,3 +321,61 @@ def _():
                                       stdout=subprocess.PIPE)
                 expect_equal(json.loads(done.stdout), [200, 200], kind)
                 until(lambda: descriptors(running) <= before, what="the end of all flows")
+
+
+@test("one client address gets at most half of the connections, and another address still gets in")
+def _():
+    def connect(source):
+        client = socket.socket()
+        client.bind((source, 0))
+        client.settimeout(10)
+        client.connect((SERVER4, port))
+        return client
+
+    port = free_port()
+    with contextlib.ExitStack() as open_clients, Server(echo) as server, \
+            forward(f"tcp://{SERVER4}:{port}=tcp://{SERVER4}:{server.port}", limits=(216, 216)) as running:
+        def is_served(source):
+            try:
+                client = open_clients.enter_context(connect(source))
+                client.sendall(b"x")
+                return client.recv(1) == b"x"
+            except (ConnectionResetError, BrokenPipeError):
+                return False
+
+        served = [is_served(CLIENT4) for _ in range(120)]
+        expect_equal((served.count(True), served[:50], served[50:]), (50, [True] * 50, [False] * 70))
+        expect(is_served(SERVER4), "another address")
+        expect_equal(running.warnings().count(f"refusing connections of {CLIENT4}"), 1)
+        open_clients.pop_all().close()
+        until(lambda: is_served(CLIENT4), what="a place that is free again")
+        open_clients.close()
+
+
+@test("connections that lead back to their own listener end, and give back their descriptors")
+def _():
+    # [pipes, others]: a few pipes are kept for later flows (PipePool::most_kept).
+    def descriptors(running):
+        links = []
+        for each in os.scandir(f"/proc/{running.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+                links.append(os.readlink(each.path))
+        pipes = sum(link.startswith("pipe:") for link in links)
+        return pipes, len(links) - pipes
+
+    def are_back(running, before):
+        pipes, others = descriptors(running)
+        return pipes <= before[0] + 2 * 4 and others <= before[1]
+
+    one, two, other = free_port(), free_port(), free_port()
+    with Server(echo) as server, forward(f"tcp://{HERE}:{one}=tcp://{HERE}:{two}",
+                                         f"tcp://{HERE}:{other}=tcp://{SERVER4}:{server.port}") as first, \
+            forward(f"tcp://{HERE}:{two}=tcp://{HERE}:{one}") as second:
+        before = [descriptors(running) for running in (first, second)]
+        for running in (first, second):
+            resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (64, 64))
+        with guest.connect(HERE, one) as client:
+            client.settimeout(30)
+            expect(broken(client), "the client is reset")
+        until(lambda: all(map(are_back, (first, second), before)), what="the circle's end")
+        expect_equal(guest.echoed(HERE, other, "hello"), "hello")

@@ -1,7 +1,9 @@
 """The HTTP proxy of a tunnel's server: CONNECT and plain requests, to what clients of the tunnel offer and past it.
 
-    curl ──► :9090 proxy ─┬─ offered ──► 127.0.0.1:9000 ── tunnel ── nsrun tunnel client ──► 192.0.2.10
-                          └─ else ─────────────────────────────────────────────────────────► 192.0.2.10
+    curl ──► :9090 proxy ─┬─ offered ──► 127.0.0.1:9000 ── tunnel ── nsrun tunnel client ──► 192.0.2.130
+                          └─ else ─────────────────────────────────────────────────────────► 192.0.2.130
+
+Without rules the proxy leads to no address of its own machine, so the servers are on another one.
 """
 import contextlib
 import http.server
@@ -14,7 +16,7 @@ import threading
 from support import sandbox
 from support.servers import Server, echo, listens
 from support.theme import Skip, expect, expect_equal, need, test, until
-from support.world import SERVER4, as_user
+from support.world import NEIGHBOUR4, SERVER4, as_user, on_machine_of
 
 IN_A_WORLD = True
 
@@ -41,9 +43,10 @@ class _Telling(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def telling(host=SERVER4):
+def telling(host=NEIGHBOUR4):
     """The port of a server that tells what it was asked."""
-    server = http.server.ThreadingHTTPServer((host, 0), _Telling)
+    with on_machine_of(host):
+        server = http.server.ThreadingHTTPServer((host, 0), _Telling)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server.server_address[1]
@@ -79,6 +82,16 @@ def curl(*words):
     return done.returncode, done.stdout
 
 
+@contextlib.contextmanager
+def closed_port():
+    """A port of the other machine at which nothing listens."""
+    with on_machine_of(NEIGHBOUR4):
+        bound = socket.socket()
+    with bound:
+        bound.bind((NEIGHBOUR4, 0))
+        yield bound.getsockname()[1]
+
+
 def raw(text, port=PROXY):
     """All that is answered to a text."""
     with socket.create_connection((HERE, port), 20) as connection:
@@ -100,9 +113,9 @@ def rules(count):
 def _():
     need("curl")
     with telling() as port, proxy():
-        url = f"http://{SERVER4}:{port}/a?b"
+        url = f"http://{NEIGHBOUR4}:{port}/a?b"
         for words in (("-p",), ()):
-            with offering(f"{SERVER4}:{port}"):
+            with offering(f"{NEIGHBOUR4}:{port}"):
                 status, told = curl(*words, url)
                 expect_equal(status, 0)
                 expect_equal(json.loads(told)["line"], "GET /a?b HTTP/1.1")
@@ -113,10 +126,10 @@ def _():
 def _():
     need("curl")
     with telling() as port, proxy():
-        with offering(f"{SERVER4}:{port}"):
-            expect_equal(curl(f"http://{SERVER4}:{port}/")[0], 0)
+        with offering(f"{NEIGHBOUR4}:{port}"):
+            expect_equal(curl(f"http://{NEIGHBOUR4}:{port}/")[0], 0)
         until(lambda: not listens(OFFERED), what="the end of the offer")
-        expect_equal(curl(f"http://{SERVER4}:{port}/")[0], 0)
+        expect_equal(curl(f"http://{NEIGHBOUR4}:{port}/")[0], 0)
         expect_equal(sorted(rules(3)), ["default", "domain-map", "tunnel 9000"])  # whichever ended first
 
 
@@ -125,12 +138,12 @@ def _():
     need("curl")
     with telling() as port, proxy():
         status, told = curl("-d", "a body", "-H", "Connection: X-Secret", "-H", "X-Secret: 1", "-H", "TE: trailers",
-                            "-U", "user:word", f"http://{SERVER4}:{port}/x")
+                            "-U", "user:word", f"http://{NEIGHBOUR4}:{port}/x")
         expect_equal(status, 0)
         told = json.loads(told)
         expect_equal((told["line"], told["body"]), ("POST /x HTTP/1.1", "a body"))
         fields = {name.lower(): value for name, value in told["fields"].items()}
-        expect_equal(fields["host"], f"{SERVER4}:{port}")
+        expect_equal(fields["host"], f"{NEIGHBOUR4}:{port}")
         for name in ("x-secret", "te", "connection", "proxy-connection", "proxy-authorization"):
             expect(name not in fields, fields)
 
@@ -140,7 +153,7 @@ def _():
     need("curl")
     with telling() as one, telling() as other, proxy():
         status, told = curl("-w", "%{num_connects}\n", *(word for n in range(6) for word in (
-            f"http://{SERVER4}:{one if n % 2 else other}/{n}", "-o", f"answer{n}")))
+            f"http://{NEIGHBOUR4}:{one if n % 2 else other}/{n}", "-o", f"answer{n}")))
         expect_equal((status, told.split()), (0, ["1", "0", "0", "0", "0", "0"]))
         expect_equal([json.load(open(f"answer{n}"))["line"] for n in range(6)],
                      [f"GET /{n} HTTP/1.1" for n in range(6)])
@@ -148,9 +161,9 @@ def _():
 
 @test("a stream through CONNECT is what either end sent, early bytes and half-closes with it")
 def _():
-    with Server(echo) as server, proxy():
+    with Server(echo, host=NEIGHBOUR4) as server, proxy():
         with socket.create_connection((HERE, PROXY), 20) as connection:
-            connection.sendall(f"CONNECT {SERVER4}:{server.port} HTTP/1.1\r\n\r\nearly".encode())
+            connection.sendall(f"CONNECT {NEIGHBOUR4}:{server.port} HTTP/1.1\r\n\r\nearly".encode())
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += connection.recv(1)
@@ -162,9 +175,8 @@ def _():
 
 @test("what cannot be reached is a bad gateway, this machine's own ports too, and what is no request a bad one")
 def _():
-    with telling(HERE) as port, proxy(), socket.socket() as closed:
-        closed.bind((SERVER4, 0))
-        for target in (f"{SERVER4}:{closed.getsockname()[1]}", f"{HERE}:{port}", "no.such.example:80"):
+    with telling(HERE) as port, telling(SERVER4) as public, proxy(), closed_port() as closed:
+        for target in (f"{NEIGHBOUR4}:{closed}", f"{HERE}:{port}", f"{SERVER4}:{public}", "no.such.example:80"):
             expect(raw(f"CONNECT {target} HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 502 Bad Gateway\r\n"), target)
             expect(raw(f"GET http://{target}/ HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 502 Bad Gateway\r\n"), target)
         for text in ("GET / HTTP/1.0\r\n\r\n", "GET ftp://x/ HTTP/1.1\r\n\r\n", "hello\r\n\r\n",

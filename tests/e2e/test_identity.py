@@ -6,9 +6,10 @@
 import os
 import shutil
 import socket
+import subprocess
 
 from support import sandbox
-from support.theme import Skip, expect, expect_equal, test
+from support.theme import Skip, expect, expect_equal, need, test
 
 NAMESPACES = ("user", "net", "mnt", "pid", "uts", "ipc")
 
@@ -125,3 +126,19 @@ def _():
     script = "for file in environ mem maps; do head -c 1 /proc/1/$file; done; ls /proc/1/fd; true"
     done = sandbox.nsrun("--pid", "--", "sh", "-c", script)
     expect(done.stdout == "" and done.stderr.count("ermission denied") >= 4, done.stdout, done.stderr)
+
+
+@test("ssh reads the files of root's that its configuration includes")
+def _():
+    need("ssh", "unshare")
+    path = os.environ.get("NSRUN_SSH_FILE")
+    if not path:
+        raise Skip("there is no file of root's in /etc/ssh/ssh_config.d: the suite was not started by root")
+    expect_equal(os.stat(path).st_uid, 0)
+    question = ["ssh", "-G", os.path.basename(path).replace(".conf", ".test")]
+    # Where root has no user id, ssh takes the very same file for a stranger's.
+    refused = subprocess.run(["unshare", "--user", "--map-user", str(os.getuid()), *question], capture_output=True,
+                             text=True)
+    expect("Bad owner" in refused.stderr, refused.stderr)
+    for options in ([], ["--map-root"], ["--pid"], ["--allow", "192.0.2.1"]):
+        expect("\nport 2299\n" in sandbox.run(*question, options=options), options)

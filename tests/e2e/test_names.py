@@ -4,10 +4,13 @@
     dig ──► 10.0.2.3:53 ── nsrun ───► 192.0.2.53:53, and after a change of /etc/resolv.conf 192.0.2.54:53
             fd00::3:53
 """
+import os
+import shutil
+
 from support import sandbox
 from support.dns import NameServer
 from support.theme import expect, expect_equal, need, test, until
-from support.world import CLIENT4, OTHER_RESOLVER4, RESOLVER4, SERVER4, SERVER6, set_resolvers
+from support.world import CLIENT4, OTHER_RESOLVER4, RESOLVER4, SERVER4, SERVER6, SILENT4, set_resolvers, write
 
 IN_A_WORLD = True
 LONG_TEXT = "a long text " * 100
@@ -76,6 +79,17 @@ def _():
         set_resolvers(RESOLVER4)
 
 
+@test("a name server that is silent costs the first question a second, and the next nothing")
+def _():
+    set_resolvers(SILENT4, RESOLVER4)
+    try:
+        with NameServer(TABLE):
+            seen = dig("+short", "+time=4", "www.example.test", "www.example.test")
+    finally:
+        set_resolvers(RESOLVER4)
+    expect_equal(seen.split(), [SERVER4, SERVER4])
+
+
 @test("with no name server to reach, the guest is told of a failure instead of waiting")
 def _():
     expect("status: SERVFAIL" in dig("+time=10", "www.example.test"))
@@ -93,6 +107,44 @@ def _():
     expect("nameserver 10.0.2.3\n" in seen and RESOLVER4 not in seen, seen)
     expect_equal(open("/etc/resolv.conf").read(), before)
     expect_equal(sandbox.run("cat", "/etc/resolv.conf", options=["--no-resolv-conf"]), before)
+
+
+def replace_by_rename(text):
+    write("etc/new", text)
+    os.rename("etc/new", "etc/resolv.conf")
+
+
+def replace_by_link(_):
+    os.symlink("stub", "etc/new")
+    os.rename("etc/new", "etc/resolv.conf")
+
+
+def replace_what_the_link_names(text):
+    write("etc/new", text)
+    os.rename("etc/new", "etc/stub")
+
+
+def move_away_and_write(text):
+    os.rename("etc/resolv.conf", "etc/old")
+    write("etc/resolv.conf", text)
+
+
+@test("the sandbox's resolv.conf stays, however the host's file, a link at first, is replaced")
+def _():
+    os.mkdir("etc")
+    for name in ("passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache"):
+        if os.path.exists(f"/etc/{name}"):
+            shutil.copy(f"/etc/{name}", "etc")
+    write("etc/stub", "nameserver 127.0.0.53\n")
+    os.symlink("stub", "etc/resolv.conf")
+    # The folder becomes /etc for nsrun alone; it is the same folder that changes here.
+    prefix = ["unshare", "--mount", "sh", "-c", "mount --bind etc /etc && exec \"$@\"", "sh"]
+    with sandbox.start_shell(prefix=prefix) as shell:
+        expect("nameserver 10.0.2.3\n" in shell.ask("cat /etc/resolv.conf"))
+        for change in (replace_what_the_link_names, replace_by_rename, replace_by_link, move_away_and_write,
+                       replace_by_rename):
+            change("nameserver 127.0.0.54\n")
+            until(lambda: "nameserver 10.0.2.3\n" in shell.ask("cat /etc/resolv.conf"), what=change.__name__)
 
 
 @test("the resolv.conf names no IPv6 server in a sandbox without IPv6")

@@ -5,6 +5,7 @@
                                         ✗       evil.example.test  192.0.2.10  the same server
                                         └─────► 192.0.2.53         name server, which remembers questions
 """
+import contextlib
 import os
 import shutil
 import socket
@@ -15,9 +16,9 @@ from support.attempts import attempt, records_in
 from support.dns import NameServer
 from support.guest import receive_stream, send_stream
 from support.servers import Server, count_and_tell, datagram_echo, echo, web_server
-from support.theme import expect, expect_equal, need, test
+from support.theme import expect, expect_equal, need, test, until
 from support.tls import TlsServer, certificate, hello
-from support.world import CLIENT4, SERVER4, SERVER6
+from support.world import CLIENT4, SERVER4, SERVER6, SILENT4, write
 
 IN_A_WORLD = True
 GOOD, EVIL = "good.example.test", "evil.example.test"
@@ -297,6 +298,16 @@ def _():
         expect_equal(sandbox.run("sh", "-c", script, options=ONLY_GOOD).split(), [f"{GOOD}."])
 
 
+@test("an allowed name's address that swallows everything does not hold up its other one")
+def _():
+    table = {(GOOD, "A"): [SILENT4], (GOOD, "AAAA"): [SERVER6]}
+    with NameServer(table), Server(echo, SERVER6) as server:
+        seen, seconds = sandbox.inside("connect_error", GOOD, server.port, options=["--no-ipv6", *ONLY_GOOD])
+    expect_equal(seen, None)
+    expect(seconds < 4, f"after {seconds:.2f} s")
+    return f"{seconds:.2f} s"
+
+
 @test("an address that no rule names is reached by no other way than its name")
 def _():
     with NameServer(TABLE), Server(echo) as server, Server(echo, SERVER6, server.port), \
@@ -357,3 +368,69 @@ def _():
         grown = (running.memory() - before) / 300
     expect(grown < 40960, f"{grown:.0f} bytes for each")
     return f"{grown:.0f} bytes for each"
+
+
+@contextlib.contextmanager
+def hosts_file(*lines):
+    """What to run nsrun under so that it finds these lines in /etc/hosts: a folder here becomes its /etc."""
+    os.mkdir("etc")
+    try:
+        for name in ("passwd", "group", "resolv.conf", "ld.so.cache"):
+            if os.path.exists(f"/etc/{name}"):
+                shutil.copy(f"/etc/{name}", "etc")
+        write("etc/nsswitch.conf", "hosts: files dns\n")
+        write("etc/hosts", "\n".join(["127.0.0.1 localhost", *lines, ""]))
+        yield ["unshare", "--mount", "sh", "-c", "mount --bind etc /etc && exec \"$@\"", "sh"]
+    finally:
+        shutil.rmtree("etc")
+
+
+def greeting(shell, name, port):
+    """What a server says whose name a shell resolves as programs do; empty when it is not reached."""
+    need("bash")
+    return shell.ask(f"bash -c 'head -c 4 < /dev/tcp/{name}/{port}' 2>/dev/null")
+
+
+def greet(connection):
+    connection.sendall(b"word")
+    while connection.recv(1024):
+        pass
+
+
+@test("names that only /etc/hosts knows are reached under rules by name, and the others stay in the file inside")
+def _():
+    with NameServer({}), Server(greet) as server, Server(greet, "127.0.0.1") as local, \
+            hosts_file(f"{SERVER4} box box.hosts.test", f"{SERVER4} other.hosts.test", "127.0.0.1 app.local") as prefix:
+        rules = ["--allow", "box", "--allow", f"*.hosts.test:{server.port}", "--allow", f"app.local:{local.port}"]
+        for more in ([], ["--map-root"], ["--default", "allow"]):
+            with sandbox.start_shell(prefix=prefix, options=[*rules, *more]) as shell:
+                for name in ("box", "box.hosts.test", "other.hosts.test"):
+                    expect_equal(greeting(shell, name, server.port), "word", f"{name} {more}")
+                expect_equal(greeting(shell, "app.local", local.port), "word", f"app.local {more}")
+                expect_equal(greeting(shell, "app.local", server.port), "", f"another port of it {more}")
+                expect_equal(greeting(shell, "localhost", local.port), "", f"localhost {more}")
+                expect_equal(shell.ask("cat /etc/hosts"), "127.0.0.1 localhost")
+        with sandbox.start_shell(prefix=prefix, options=["--allow", SERVER4]) as shell:
+            expect_equal(greeting(shell, "box", server.port), "word", "under a rule by address")
+            expect("box.hosts.test" in shell.ask("cat /etc/hosts"))
+
+
+@test("busybox wget reaches a name that only /etc/hosts knows")
+def _():
+    need("busybox")
+    with NameServer({}), web_server(os.getcwd()) as port, hosts_file(f"{SERVER4} box.hosts.test") as prefix:
+        write("word", "word")
+        seen = sandbox.run("busybox", "wget", "-q", "-O", "-", f"http://box.hosts.test:{port}/word", prefix=prefix,
+                           options=["--allow", f"box.hosts.test:{port}"])
+    expect_equal(seen, "word")
+
+
+@test("the sandbox's hosts file stays when the host's is replaced")
+def _():
+    with Server(greet) as server, hosts_file(f"{SERVER4} box.hosts.test") as prefix:
+        with sandbox.start_shell(prefix=prefix, options=["--allow", "box.hosts.test"]) as shell:
+            expect_equal(greeting(shell, "box.hosts.test", server.port), "word")
+            write("etc/new", f"{SERVER4} box.hosts.test new.hosts.test\n")
+            os.rename("etc/new", "etc/hosts")
+            until(lambda: shell.ask("cat /etc/hosts") == "127.0.0.1 localhost", what="covered again")
+            expect_equal(greeting(shell, "box.hosts.test", server.port), "word")

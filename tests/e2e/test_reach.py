@@ -35,6 +35,18 @@ def _():
                          gateway)
 
 
+@test("a server at one of the host's loopback addresses is reached at both of the gateway's")
+def _():
+    gateways = ("10.0.2.2", "fd00::2")
+    for loopback in ("127.0.0.1", "::1"):
+        with Server(echo, loopback) as server:
+            targets = [(gateway, server.port) for gateway in gateways]
+            expect_equal(sandbox.inside("connect_errors", targets, options=["--host-loopback"]), [None, None],
+                         loopback)
+            rules = ["--host-loopback", "--deny", f"{loopback}", "--default", "allow"]
+            expect(None not in sandbox.inside("connect_errors", targets, 2, options=rules), loopback)
+
+
 @test("the guest's own 127.0.0.1 is the guest's, even with --host-loopback")
 def _():
     with Server(echo, "127.0.0.1") as server:

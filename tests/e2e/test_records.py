@@ -186,6 +186,41 @@ def _():
     expect_equal(len(open("old-log").readlines()), 2)
 
 
+@test("a command that fills the pipe of --log -, and makes it non-blocking, cannot lose lines unsaid")
+def _():
+    fill = ("import fcntl, os; fcntl.fcntl(2, fcntl.F_SETFL, os.O_NONBLOCK | os.O_WRONLY)\n"
+            "try:\n  while os.write(2, b'#' * 4096): pass\nexcept BlockingIOError: pass\n"
+            "try:\n  while os.write(2, b'#'): pass\nexcept BlockingIOError: pass\n")
+    refused = f"exec 3<>/dev/tcp/{SERVER4}/9"
+    with sandbox.start("bash", options=["--log", "-", "--reject", SERVER4]) as shell:
+        with open("fill.py", "w") as file:
+            file.write(fill)
+        shell.ask(" ".join([*sandbox.PYTHON, os.path.abspath("fill.py")]))
+        for _ in range(3):
+            shell.ask(f"({refused}) 2>/dev/null")
+        seen = []
+
+        def has_come():
+            shell.ask(f"({refused}) 2>/dev/null")
+            seen.append(shell.warnings().rpartition("#")[2])
+            return '"lost":' in "".join(seen)
+
+        until(has_come, what="a line that tells of those that were lost")
+    lines = [json.loads(line) for line in "".join(seen).splitlines() if line.startswith("{")]
+    expect(any(line.get("lost", 0) >= 1 for line in lines), lines)
+
+
+@test("a command that has thousands of flows refused makes a hundred lines, and one that sums them up")
+def _():
+    script = ("import errno, socket\n"
+              "for _ in range(5000):\n"
+              "  try: socket.create_connection(('%s', 9))\n"
+              "  except OSError: pass\n" % SERVER4)
+    found = flows(*sandbox.PYTHON, "-c", script, options=["--reject", SERVER4])
+    expect(len(found) < 2000, len(found))
+    expect_equal(sum(1 + flow.get("repeats", 0) for flow in found), 5000)
+
+
 @test("a log or capture that cannot be written is an error before the command runs")
 def _():
     for option in ("--log", "--pcap"):

@@ -5,6 +5,8 @@
                ▲ SIGHUP, policy reload     192.0.2.20   allowed throughout
 """
 import json
+import os
+import shutil
 import signal
 import sys
 
@@ -39,6 +41,29 @@ def to(running, host, port):
 
 def reload(running):
     return control.asked(running, "policy", "reload")
+
+
+@test("what a reload reads is not the sandbox's to choose, and a policy written outside is put in force")
+def _():
+    os.mkdir("project")
+    path = os.path.abspath("project/policy.yaml")
+    with open(path, "w") as file:
+        file.write("version: 1\nrules: []\n")
+    evil = "echo 'default: allow'"
+    with control.start("sh", options=["--policy", path]) as shell:
+        shell.ask(f"({evil} >project/policy.yaml; {evil} >evil; mv -f evil project/policy.yaml; "
+                  "rm -f project/policy.yaml) 2>&1")
+        reload(shell)
+        expect_equal(control.asked(shell, "policy", "get")["default"], "reject")
+        shell.ask(f"mv project away; mkdir project; {evil} >project/policy.yaml")
+        error = control.error_of(shell, "policy", "reload")
+        expect("is another file now" in error, error)
+        shutil.rmtree("project")
+        os.rename("away", "project")
+        with open(path, "w") as file:
+            file.write("version: 1\ndefault: deny\n")
+        reload(shell)
+        expect_equal(control.asked(shell, "policy", "get")["default"], "deny")
 
 
 @test("a live connection that the new policy refuses is reset, and one that it allows goes on")

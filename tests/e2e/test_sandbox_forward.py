@@ -60,6 +60,12 @@ def _():
         options = ["--default", "deny", "--forward", f"guest+tcp://:70=tcp://{SERVER4}:{server.port}"]
         expect_equal(sandbox.inside("echoed", HERE, 70, "hello", options=options), "hello")
         expect_equal(sandbox.inside("echoed", "::1", 70, "hello", options=options), "hello")
+        # An address that is named means itself alone, the unspecified ones too.
+        to = f"tcp://{SERVER4}:{server.port}"
+        options = ["--forward", f"guest+tcp://[::]:70={to}", "--forward", f"guest+tcp://0.0.0.0:71={to}"]
+        seen = sandbox.inside("connect_errors", [(host, port) for port in (70, 71) for host in (HERE, "::1")],
+                              options=options)
+        expect_equal(seen, ["ECONNREFUSED", None, None, "ECONNREFUSED"])
 
 
 @test("what the command sent last through a forward arrives, though the command has ended")

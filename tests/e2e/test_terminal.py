@@ -7,13 +7,14 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
 import termios
 import time
 
-from support import sandbox
+from support import closed, sandbox
 from support.theme import expect, expect_equal, need, test, until
 
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = "\x03", "\x1a", "\x1c"
@@ -205,3 +206,32 @@ def _():
         terminal.type("exit 5\n")
         terminal.wait_for(re.escape(PROMPT))
         expect_equal(terminal.run("echo $?"), "5")
+
+
+@test("after an interactive shell inside, or its death, the terminal is given back to the script around it")
+def _():
+    shell = "bash --norc --noprofile --noediting -i"
+    for options in ("--pid", "--default deny", ""):
+        for end in ("exit", "kill -KILL $$"):
+            with Terminal() as terminal:
+                terminal.begin(f"sh -c '$NSRUN {options} -- {shell}; read line; echo read $line'", re.escape(PROMPT))
+                terminal.type(end + "\n")
+                terminal.wait_for(re.escape(end) + "\n")
+                terminal.type("word\n")
+                terminal.wait_for("read word\n")
+                terminal.wait_for(re.escape(PROMPT))
+                expect_equal(terminal.run("jobs"), "", f"after {end} with {options}")
+
+
+@test("a job in the background of a closed sandbox does not stop the script around nsrun by using the terminal")
+def _():
+    for use in ("changed", "read"):
+        with Terminal() as terminal:
+            command = " ".join(map(shlex.quote, closed.command("terminal_used_in_background", use)))
+            with open("script", "w") as script:
+                script.write(f"$NSRUN --default deny -- {command}; echo over $?\n")
+            terminal.type("sh script\n")
+            terminal.wait_for(r'"(EIO|done)"')
+            terminal.wait_for("over 0\n")
+            terminal.wait_for(re.escape(PROMPT))
+            expect_equal(terminal.run("jobs"), "", use)

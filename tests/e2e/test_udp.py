@@ -5,12 +5,16 @@
        ▲            │
        └─ 10.0.2.2 ─┘  (a datagram with one hop to live ends at the gateway)
 """
+import contextlib
+import errno
 import signal
+import socket
+import threading
 
 from support import sandbox
 from support.servers import datagram_echo
 from support.theme import expect, expect_equal, test
-from support.world import ROUTELESS4, SERVER4, SERVER6, UNREACHABLE4
+from support.world import CLIENT4, ROUTELESS4, SERVER4, SERVER6, SILENT4, UNREACHABLE4
 
 IN_A_WORLD = True
 SIZES = [0, 1, 1400, 9000, 65507]  # 65507: the most an IPv4 datagram holds
@@ -90,3 +94,96 @@ def _():
                   f"print(sum(s.recv(100) == b'%d' % n for n, s in enumerate(all)))\n")
         seen = sandbox.run(*sandbox.PYTHON, "-c", script)
     expect(seen.strip() == "200", f"answers: {seen.strip()}")
+
+
+@contextlib.contextmanager
+def transfer_server():
+    """The port of a server that answers its first question from another port, as TFTP's do, and then echoes there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as transfer:
+        asked.bind((SERVER4, 0))
+        transfer.bind((SERVER4, 0))
+        for end in (asked, transfer):
+            end.settimeout(30)
+
+        def work():
+            with contextlib.suppress(TimeoutError):
+                _, client = asked.recvfrom(1500)
+                transfer.sendto(b"block 1", client)
+                datagram, client = transfer.recvfrom(1500)
+                transfer.sendto(b"ended " + datagram, client)
+
+        threading.Thread(target=work, daemon=True).start()
+        yield asked.getsockname()[1]
+
+
+TRANSFER = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.settimeout({limit})
+    s.sendto(b"read", ("{host}", {port}))
+    try:
+        block, server = s.recvfrom(1500)
+        s.sendto(b"ack", server)
+        print(block.decode(), s.recv(1500).decode())
+    except TimeoutError:
+        print("nothing")
+"""
+
+
+@test("a server that answers from another port is heard, as TFTP wants it")
+def _():
+    with transfer_server() as port:
+        seen = sandbox.run(*sandbox.PYTHON, "-c", TRANSFER.format(host=SERVER4, port=port, limit=10))
+        expect_equal(seen.strip(), "block 1 ended ack")
+
+
+@test("an answer from a port that the rules refuse does not arrive")
+def _():
+    with transfer_server() as port:
+        seen = sandbox.run(*sandbox.PYTHON, "-c", TRANSFER.format(host=SERVER4, port=port, limit=1),
+                           options=["--allow", f"udp/{SERVER4}:{port}"])
+        expect_equal(seen.strip(), "nothing")
+
+
+@test("a socket has one address outside, whatever it sends to, as STUN wants it")
+def _():
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(3)]
+        for server, host in zip(servers, (SERVER4, SERVER4, CLIENT4)):
+            server.bind((host, 0))
+            server.settimeout(10)
+        script = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        script += "".join(f"s.sendto(b'who am I?', {server.getsockname()})\n" for server in servers)
+        sandbox.run(*sandbox.PYTHON, "-c", script)
+        ports = {server.recvfrom(100)[1][1] for server in servers}
+        # Each worker keeps its own; a socket's flows may be on several (docs/troubleshooting.md, "Limits").
+        workers = next((int(option.partition("=")[2]) for option in sandbox.OPTIONS if option.startswith("--workers=")), 1)
+        expect(len(ports) <= workers, "ports:", ports)
+
+
+PATH_MTU = """
+import select, socket, struct
+IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, MSG_ERRQUEUE = 10, 2, 11, 0x2000
+usual, whole = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+whole.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+for s in (usual, whole):
+    s.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    s.connect(("{host}", 9))
+    s.send(bytes(4000))
+waiting = select.poll()
+waiting.register(whole, select.POLLERR)
+waiting.poll(10000)
+error, mtu = struct.unpack("I4xI", whole.recvmsg(10, 500, MSG_ERRQUEUE)[1][0][2][:12])
+try:
+    usual.recvmsg(10, 500, MSG_ERRQUEUE)
+    print("both")
+except BlockingIOError:
+    print(error, mtu)
+"""
+
+
+@test("a socket that asks for DF is told the MTU of the host's link, and others are fragmented there")
+def _():
+    seen = sandbox.run(*sandbox.PYTHON, "-c", PATH_MTU.format(host=SILENT4))
+    expect_equal(seen.strip(), f"{errno.EMSGSIZE} 1500")

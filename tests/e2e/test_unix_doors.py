@@ -148,7 +148,7 @@ def _():
 def _():
     done = sandbox.nsrun(*CLOSED, "--", sandbox.NSRUN, *CLOSED, "--", "echo", "ran")
     expect_equal((done.returncode, done.stdout), (125, ""))
-    expect("another sandbox that traps calls is around this one" in done.stderr, done.stderr)
+    expect("nsrun runs inside another sandbox that traps calls" in done.stderr, done.stderr)
     done = sandbox.nsrun(*CLOSED, "--", sandbox.NSRUN, *CLOSED, "--allow-unix", "*", "--", "echo", "ran")
     expect_equal((done.returncode, done.stdout), (0, "ran\n"), done.stderr)
 
@@ -188,7 +188,7 @@ def _():
     for path in ("nowhere.sock", "/dev/null"):
         done = sandbox.nsrun(*CLOSED, "--allow-unix", path, "--", "echo", "ran")
         expect_equal((done.returncode, done.stdout), (2, ""), path)
-        expect("is no unix socket" in done.stderr, done.stderr)
+        expect("is not a unix socket" in done.stderr, done.stderr)
     done = sandbox.nsrun("--allow-unix", "/dev/null", "--", "echo", "ran")
     expect_equal((done.returncode, done.stdout), (2, ""))
 

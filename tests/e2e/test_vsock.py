@@ -99,7 +99,7 @@ def _():
 @test("in a machine: a place that cannot be listened at is an error that says why")
 def _():
     with machine() as vm:
-        for where, status, word in (("vsock://77:5000", 125, "no CID of this machine"),
+        for where, status, word in (("vsock://77:5000", 125, "does not belong to this machine"),
                                     ("vsock://any:6000", 122, "another program listens there")):
             begin(vm, "taken", "forward vsock://any:6000=tcp://127.0.0.1:9")
             output, seen = vm.ask(f"nsrun forward {where}=tcp://127.0.0.1:9 2>&1")
@@ -208,7 +208,7 @@ def host_found():
 def _():
     good = config(("api", 5000, "127.0.0.1:1"))
     for wrong, word in ((good.replace("peer-port", "peer_port"), "config.yaml:6:3: peer_port: there is no such key"),
-                        (good.replace("127.0.0.1\n", "localhost\n"), "config.yaml:5:17: peer-address: 'localhost' is no IP"),
+                        (good.replace("127.0.0.1\n", "localhost\n"), "config.yaml:5:17: peer-address: 'localhost' is not a valid IP"),
                         (good + good.split("\n", 1)[1], "config.yaml:8:9: name: 'api' is that of 'api'")):
         with open("config.yaml", "w") as file:
             file.write(wrong)

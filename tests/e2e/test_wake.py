@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 
+from support import sandbox
 from support.docker_api import Container, DockerApi, listener
 from support.services import Log, Service, broken_off, failing, free_port
 from support.theme import expect, expect_equal, test, until
@@ -82,12 +83,12 @@ def wake(*words, **settings):
     return Service("wake", *words, **settings)
 
 
-def wake_process(*options, kind="tcp", command=None):
+def wake_process(*options, kind="tcp", command=None, **settings):
     """[nsrun, the port to connect to]"""
     port, inner = free_port(), free_port()
     command = command or server_command(inner, kind)
     running = wake("--listen", f"{kind}://{HERE}:{port}={kind}://{HERE}:{inner}", "--exec", command, "--name",
-                   "web", *options)
+                   "web", *options, **settings)
     return running, port
 
 
@@ -170,6 +171,65 @@ def _():
                     client.sendall(b"x")
                 time.sleep(0.1)
         expect(time.monotonic() - began < 5, time.monotonic() - began)
+
+
+@test("with a threshold a client that connects and asks for little, again and again, keeps nothing awake")
+def _():
+    running, port = wake_process("--idle", "2", "--threshold", "100packets")
+    with running:
+        log = Log(running)
+        began = time.monotonic()
+        while "Running => Stopping" not in log.read() and time.monotonic() - began < 15:
+            expect_equal(ask(port), b"hello")
+            time.sleep(0.3)
+        expect("Running => Stopping" in log.text, log.text)
+
+
+@test("with a wake threshold one that only connects wakes nothing, and one that sends enough does")
+def _():
+    running, port = wake_process("--wake-threshold", "10packets")
+    with running:
+        with socket.create_connection((HERE, port), 30) as prober:
+            expect_equal(prober.send(b"x"), 1)
+            time.sleep(0.6)  # long enough for a start
+            expect_equal(starts(), [])
+            early = b"y" * 20_000
+            expect_equal(ask(port, early), early)
+        expect_equal(len(starts()), 1)
+        expect("Idle => Starting" in Log(running).read(), "the log")
+
+
+@test("datagrams of one client are counted for the wake threshold, and all arrive")
+def _():
+    running, port = wake_process("--wake-threshold", "5packets", kind="udp")
+    with running, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect((HERE, port))
+        client.settimeout(30)
+        for number in range(4):
+            client.send(b"%d" % number)
+        time.sleep(0.6)  # long enough for a start
+        expect_equal(starts(), [])
+        client.send(b"4")
+        expect_equal([client.recv(100).partition(b" ")[2] for _ in range(5)], [b"0", b"1", b"2", b"3", b"4"])
+
+
+@test("RUST_LOG selects lines: none of warn's are changes of state, debug has more; --version is nsrun's")
+def _():
+    seen = {}
+    for level in ("warn", "info", "proxytainer=debug"):
+        running, port = wake_process("--idle", "1", env={**os.environ, "RUST_LOG": level})
+        with running:
+            expect_equal(ask(port), b"hello")
+            pid = starts()[0]
+            until(lambda: is_gone(pid), what="its end")
+            running.signal(signal.SIGTERM)
+            running.status()
+            seen[level] = Log(running).read()
+    expect("State change" not in seen["warn"] and "State change" in seen["info"], seen)
+    expect("starting it" not in seen["info"] and "starting it" in seen["proxytainer=debug"], seen)
+    for words in (["wake", "-V"], ["wake", "--version"], ["forward", "-V"], ["-V"]):
+        done = sandbox.nsrun(*words)
+        expect(done.returncode == 0 and done.stdout.startswith("nsrun "), words)
 
 
 @test("SIGTERM that is not heard is followed by SIGKILL, for all of its group; there are no zombies")
@@ -523,6 +583,17 @@ def _():
     expect_equal(os.listdir("runtime"), [])
 
 
+@test("a password among the words of a sandbox that sleeps cannot be seen")
+def _():
+    port = free_port()
+    url = "socks5://user:hidden-word@127.0.0.1:1"
+    with wake("--listen", f"tcp://{HERE}:{port}=guest+tcp://{HERE}:80", "--sandbox", "--dial", url, f"--via={url}@a.test",
+              "--", "true") as running:
+        with open(f"/proc/{running.pid}/cmdline") as words:
+            seen = words.read()
+    expect("socks5://" in seen and "hidden-word" not in seen, seen)
+
+
 @test("a unit of systemd is started and stopped")
 def _():
     port, inner = free_port(), free_port()
@@ -567,7 +638,7 @@ def docker(count=1, key="proxytainer.group", **settings):
 
 @test("containers: proxytainer's command line starts all of a group, and stops them when idle")
 def _():
-    for key in ("proxytainer.group", "nsrun.group"):
+    for key in ("proxytainer.group", "lazytainer.group", "nsrun.group"):
         with docker(2, key) as (api, inner):
             api.containers["other"] = Container({key: "another"})
             running, port, _ = wake_group("--idle", "1", inner=inner)
@@ -578,6 +649,57 @@ def _():
                 log.until("Stopping => Idle")
                 expect_equal({each.state for each in api.containers.values()}, {"exited"})
                 expect("mygroup: State change (Idle => Starting)" in log.text, log.text)
+
+
+@test("containers: of two groups given all are started and stopped together")
+def _():
+    with docker() as (api, inner):
+        api.containers["other"] = Container({"proxytainer.group": "another"})
+        running, port, _ = wake_group("--group", "another", "--idle", "1", inner=inner)
+        with running:
+            expect_equal(read_all(port), b"awake")
+            expect_equal({each.state for each in api.containers.values()}, {"running"})
+            Log(running).until("Stopping => Idle")
+            expect_equal({each.state for each in api.containers.values()}, {"exited"})
+
+
+@test("containers: Lazytainer's labels describe the groups, and a port that two have wakes both")
+def _():
+    shared, other = free_port(), free_port()
+    # nsrun's container: its ports lead to where nobody listens.
+    own = {"lazytainer.group.one.ports": f"{shared}", "lazytainer.group.two.ports": f"{shared},{other}",
+           "lazytainer.group.one.minPacketThreshold": "3", "lazytainer.group.two.minPacketThreshold": "3",
+           "lazytainer.group.one.inactiveTimeout": "1", "lazytainer.group.two.inactiveTimeout": "1",
+           "lazytainer.group.two.sleepMethod": "pause",
+           "nsrun.group.one.host": "192.0.2.200", "nsrun.group.two.host": "192.0.2.200"}
+    with DockerApi(API) as api:
+        api.containers["self"] = Container(own, name="lazytainer")
+        one = api.containers["a"] = Container({"lazytainer.group": "one"})
+        two = api.containers["b"] = Container({"lazytainer.group": "two"})
+        with wake("--from-labels=self", "--docker", f"unix://{os.path.abspath(API)}") as running:
+            log = Log(running)
+            with socket.create_connection((HERE, other), 30):
+                until(lambda: two.state == "running", what="the second group's start")
+            expect_equal(one.state, "exited")
+            until(lambda: two.state == "paused", what="its sleep")
+            with socket.create_connection((HERE, shared), 30):
+                until(lambda: one.state == two.state == "running", what="the start of both")
+            until(lambda: (one.state, two.state) == ("exited", "paused"), what="the sleep of both")
+            expect("one: State change (Idle => Starting)" in log.read(), log.text)
+    with DockerApi(API) as api:
+        api.containers["self"] = Container({"lazytainer.group.one.ports": "no"}, name="lazytainer")
+        status, line = failing("wake", "--from-labels=self", "--docker", f"unix://{os.path.abspath(API)}")
+        expect(status == 2 and "lazytainer.group.one.ports=no" in line, line)
+
+
+@test("containers: a daemon's claim of a long answer ends nothing")
+def _():
+    with docker() as (api, inner):
+        api.faults = {"GET events": "claim"}
+        running, port, _ = wake_group(inner=inner)
+        with running:
+            until(lambda: api.count("GET", "/events"), what="following the events")
+            expect_equal(read_all(port), b"awake")
 
 
 @test("containers: who has a health check is waited for, but with --no-health")
@@ -760,8 +882,8 @@ def _():
                             (("--group", "g"), "there is nowhere to listen"),
                             (("--group", "g", "--port", "5001"), "--port needs --host"),
                             (("--exec", "true", "--group", "g"), "more than one thing"),
-                            (("--group", "g", "--port", "abc", "--host", "h:1"), "--port 'abc' is no port"),
-                            (("--group", "g", "--port", "1", "--host", "h"), "--host 'h' is no HOST:PORT"),
+                            (("--group", "g", "--port", "abc", "--host", "h:1"), "--port 'abc' is not a valid port"),
+                            (("--group", "g", "--port", "1", "--host", "h"), "--host 'h' is not a valid HOST:PORT"),
                             (("--exec", "true", "--listen", "tcp://:1=tcp://h:1", "--user"), "--user without --systemd"),
                             (("--exec", "true", "--listen", "tcp://:1=tcp://h:1", "--sleep", "pause"),
                              "--sleep without --group"),
@@ -769,12 +891,12 @@ def _():
                             (("--listen", "tcp://:1=guest+tcp://h:1", "--sandbox"), "has no command"),
                             (("--listen", "tcp://:1=tcp://h:1", "--sandbox", "--", "true"), "does not lead into"),
                             (("--listen", "tcp://:1=guest+tcp://127.0.0.1:1", "--exec", "true"), "there is no sandbox"),
-                            (("--group", "g", "--port", "1", "--host", "h:1", "--idle", "soon"), "is no time"),
+                            (("--group", "g", "--port", "1", "--host", "h:1", "--idle", "soon"), "is not a valid duration"),
                             (("--group", "g", "--port", "1", "--host", "h:1", "--docker", "ssh://h"),
                              "the Docker API is not reached"),
                             (("--exec", "true", "--listen", "tcp://:1=udp://h:1"), "the other datagrams"),
                             (("--exec", "true", "--listen", "udp://:1=udp://h:1", "--probe", "http:///x"), "has no host"),
-                            (("--exec", "true", "--listen", "tcp://:1=tcp://h:1", "--probe", "http://[x"), "is no URL")):
+                            (("--exec", "true", "--listen", "tcp://:1=tcp://h:1", "--probe", "http://[x"), "is not a URL")):
         status, said = failing("wake", *words)
         expect_equal(status, 2, words)
         expect(expected in said, words, said)

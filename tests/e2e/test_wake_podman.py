@@ -69,10 +69,10 @@ def _():
             log = Log(running)
             page(port)
             podman.stop("web")
-            log.until("Running => Idle", 10)
+            log.until("Running => Idle", 30)
             expect_equal(page(port), "from a container")
             podman.remove("web")
-            until(lambda: log.read().count("Running => Idle") == 2, 10, "the second end")
+            until(lambda: log.read().count("Running => Idle") == 2, 30, "the second end")
             podman.create_web("web2", inner, Labels=LABELS)
             expect_equal(page(port), "from a container")
 

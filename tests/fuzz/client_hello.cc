@@ -2,6 +2,7 @@
 // byte of the input says where the answer begins, the second how the rest is cut. A hello is found whole at
 // the same place however it is cut, and all that goes on is what came in.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 

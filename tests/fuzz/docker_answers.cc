@@ -15,6 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (id.empty() || id.find_first_of("/?# \r\n.%") != id.npos) std::abort();
   const auto seen = docker::parse_inspection(body, true);
   if (seen && seen->is_paused && seen->status != Backend::Status::idle) std::abort();
+  const auto described = docker::parse_description(body);
+  if (described && described->name.find_first_of("/?#:@[] \r\n%") != std::string::npos) std::abort();
   (void)docker::concerns(body, {"proxytainer.group=web"});
   if (docker::parse_message(body).find('\n') != std::string::npos) std::abort();
   return 0;

@@ -21,7 +21,8 @@ void require(bool fact) {
 void ask(std::string_view bytes) {
   const ProxiedRequests requests("nsrun-fuzz");
   std::size_t size = 0;
-  const auto request = requests.take(bytes, size);
+  std::unique_ptr<RequestParser> reading;
+  const auto request = requests.take(bytes, size, reading);
   if (!request || size == 0) return;
   require(size <= bytes.size());
   require(Authority::parse(request->where.to_string()) == request->where);
@@ -36,7 +37,7 @@ void ask(std::string_view bytes) {
   require(target.starts_with("/") || target.starts_with("* "));
   // We know our own when it comes back.
   std::size_t again = 0;
-  require(requests.take(request->head, again).has_error());
+  require(requests.take(request->head, again, reading).has_error());
 }
 
 // What the client gets of an answer that comes in two pieces; nothing: it is none.

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "container/namespaces.h"
@@ -27,6 +28,11 @@ std::string try_sandbox() {
 std::string why_no_sandbox() {
   static const std::string reason = try_sandbox();
   return reason;
+}
+
+std::string why_no_newuidmap() {
+  static const bool found = std::system("command -v newuidmap >/dev/null 2>&1") == 0;
+  return found ? "" : "newuidmap is missing here (package uidmap)";
 }
 
 bool skip(const std::string& reason) {

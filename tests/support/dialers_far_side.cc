@@ -88,6 +88,13 @@ Task<std::string> read_all(Connection& from) {
   }
 }
 
+Task<> trickle(Connection& to, std::string bytes) {
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    co_await sleep_for(trickle_pause);
+    if (!co_await to.write(as_bytes(bytes).subspan(at, 1))) co_return;
+  }
+}
+
 Task<> write_all(Connection& to, std::string bytes) { (co_await to.write(as_bytes(bytes))).value(); }
 
 UniqueFd listening_socket(const IpAddress& address, int backlog) {

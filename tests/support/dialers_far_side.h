@@ -23,6 +23,12 @@ Task<> splice(Connection& one, Connection& other);
 Task<std::string> read_all(Connection& from);
 Task<> write_all(Connection& to, std::string bytes);
 
+// Writes a byte at a time, each after a pause that is far shorter than `trickle_limit`, until the other end
+// goes or all are written. That takes over ten times the limit for `trickled` bytes and more.
+constexpr Clock::duration trickle_pause = 10ms, trickle_limit = 200ms;
+constexpr std::size_t trickled = 250;
+Task<> trickle(Connection& to, std::string bytes);
+
 extern const IpAddress loopback4, loopback6;
 
 UniqueFd listening_socket(const IpAddress& address, int backlog = 128);

@@ -1,5 +1,6 @@
 #include "tests/support/own_network.h"
 
+#include <fcntl.h>
 #include <linux/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -10,13 +11,31 @@
 
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 namespace nsrun::test {
+namespace {
+
+// Programs that the body starts keep its capabilities only as root of the namespace.
+bool write_file(const char* path, const std::string& text) {
+  const UniqueFd file(::open(path, O_WRONLY | O_CLOEXEC));
+  return ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+bool map_ids(uid_t user, gid_t group) {
+  return write_file("/proc/self/uid_map", "0 " + std::to_string(user) + " 1") &&
+         write_file("/proc/self/setgroups", "deny") &&
+         write_file("/proc/self/gid_map", "0 " + std::to_string(group) + " 1");
+}
+
+}  // namespace
 
 int in_own_network(const std::function<int()>& body) {
   std::fflush(nullptr);
+  const uid_t user = ::geteuid();
+  const gid_t group = ::getegid();
   const pid_t child = ::fork();
-  if (child == 0) ::_exit(::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 ? body() : 77);
+  if (child == 0) ::_exit(::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && map_ids(user, group) ? body() : 77);
   int status = 0;
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 99;

@@ -37,7 +37,9 @@ void GuestTcp::transmit(std::uint32_t sequence, std::uint8_t flags, Bytes bytes,
 }
 
 void GuestTcp::syn(Bytes data) {
-  transmit(initial_, flag::syn, data, tcp_options(mss, scale));
+  constexpr std::uint8_t ecn = 64 | 128;  // ECE, CWR
+  transmit(initial_, static_cast<std::uint8_t>(flag::syn | (offers_ecn ? ecn : 0)), data,
+           tcp_options(mss, scale));
   next_ = initial_ + 1;
 }
 

@@ -16,6 +16,7 @@ class GuestTcp {
   std::optional<std::uint8_t> scale = 7;
   std::uint32_t window = 65'535u << 7;  // bytes it offers
   bool acknowledges = true;             // what it gets, at once
+  bool offers_ecn = false;
 
   // ---- what it does
   void syn(Bytes data = {});

@@ -10,12 +10,13 @@
 
 #include "host/relay.h"
 #include "host/socket_connection.h"
+#include "runtime/undelivered.h"
 
 namespace nsrun::test {
 namespace {
 
 // Hides that a connection is a socket, so that the relay cannot take its fast path.
-class Opaque final : public Connection {
+class Opaque final : public Connection, public DatagramEnd {
  public:
   explicit Opaque(std::unique_ptr<Connection> inner) : inner_(std::move(inner)) {}
   Transport transport() const override { return inner_->transport(); }
@@ -23,6 +24,10 @@ class Opaque final : public Connection {
   Task<Result<void>> write(Bytes bytes) override { return inner_->write(bytes); }
   void finish() override { inner_->finish(); }
   void reset() override { inner_->reset(); }
+  std::optional<Undelivered> next_undelivered() override {
+    auto* const end = dynamic_cast<DatagramEnd*>(inner_.get());
+    return end ? end->next_undelivered() : std::nullopt;
+  }
 
  private:
   std::unique_ptr<Connection> inner_;
@@ -120,7 +125,10 @@ void Far::read_datagrams() {
 // ---- StackWorld
 
 StackWorld::StackWorld(Setting setting_, StackOptions options)
-    : setting(setting_), device(setting_.offloads), scope(context.get_executor()) {
+    : setting(setting_),
+      device(setting_.offloads),
+      scope(context.get_executor()),
+      direct_(context.get_executor()) {
   stack = std::make_unique<Stack>(
       context, device, options,
       [this](std::unique_ptr<Request> request) { requests.push_back(std::move(request)); }, *this);
@@ -227,6 +235,25 @@ std::unique_ptr<Far> StackWorld::carry(std::unique_ptr<Connection> near, const F
     scope.spawn(relay(std::move(near), std::move(far), std::move(record)));
   }
   return std::make_unique<Far>(std::move(outer));
+}
+
+void StackWorld::dial(std::unique_ptr<Request> request) { dial(std::move(request), direct_); }
+
+void StackWorld::dial(std::unique_ptr<Request> request, Dialer& dialer) {
+  scope.spawn([](StackWorld& world, std::unique_ptr<Request> asked, Dialer& by) -> Task<> {
+    const FlowKey key = asked->key();
+    auto record = std::make_unique<FlowRecord>(1, key, world, world.flows);
+    const Target target{key.protocol, key.target, {}, key.source};
+    record->dials(target);
+    auto far = co_await by.dial(target);
+    if (!far) co_return asked->refuse(refusal_for(far.error()));
+    (void)asked->prepare(**far, false);
+    auto near = asked->accept();
+    if (!near) co_return;
+    auto end = std::move(*far);
+    if (world.setting.path == Path::generic) end = std::make_unique<Opaque>(std::move(end));
+    co_await relay(std::move(near), std::move(end), std::move(record));
+  }(*this, std::move(request), dialer));
 }
 
 std::pair<GuestTcp&, std::unique_ptr<Far>> StackWorld::connected(std::uint16_t port) {

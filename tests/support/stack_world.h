@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "host/dialers/direct_dialer.h"
 #include "netstack/stack.h"
 #include "tests/support/stack_guest.h"
 
@@ -66,6 +67,9 @@ class StackWorld final : public Events {
   // Accepts it, and carries the flow to a fresh socket pair. Null when the guest has left.
   std::unique_ptr<Far> carry(std::unique_ptr<Request> request);
   std::unique_ptr<Far> carry(std::unique_ptr<Connection> near, const FlowKey& key, bool far_asked = false);
+  // Dials its target as the host does, and carries the flow there.
+  void dial(std::unique_ptr<Request> request);
+  void dial(std::unique_ptr<Request> request, Dialer& dialer);  // which outlives the world's tasks
   // A guest connection that is established, and its far end.
   std::pair<GuestTcp&, std::unique_ptr<Far>> connected(std::uint16_t port = 40'000);
   void forget_guest(const GuestTcp& guest);
@@ -87,6 +91,7 @@ class StackWorld final : public Events {
  private:
   void hear();
 
+  DirectDialer direct_;
   std::map<std::pair<Endpoint, Endpoint>, std::unique_ptr<GuestTcp>> guests_;
 };
 

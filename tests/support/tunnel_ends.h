@@ -35,8 +35,9 @@ struct TunnelEnd final : TunnelEvents {
 struct TunnelEnds {
   explicit TunnelEnds(Loop& loop, bool binary = true) : loop_(loop), binary_(binary) {}
   // Opens it. The sessions run beside the test.
-  Task<> open(TunnelSession::Options client = {TunnelSession::Role::client, {}, {}},
-              TunnelSession::Options server = {TunnelSession::Role::server, {}, {}});
+  static constexpr TunnelSession::Options client_options{TunnelSession::Role::client, {}, {}};
+  static constexpr TunnelSession::Options server_options{TunnelSession::Role::server, {}, {}};
+  Task<> open(TunnelSession::Options client = client_options, TunnelSession::Options server = server_options);
   // A stream from the server to the client, and its two ends.
   struct Stream {
     std::unique_ptr<Connection> near, far;  // the server's, the client's

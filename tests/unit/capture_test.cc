@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <tuple>
+#include "tests/support/catch.h"
 
 #include "tests/support/stack_packets.h"
 

@@ -2,8 +2,7 @@
 
 #include <arpa/inet.h>
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/stack_packets.h"
 
 using namespace nsrun;

@@ -1,7 +1,6 @@
 #include "host/inspect/client_hello.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/client_hellos.h"
 
 using namespace nsrun;
@@ -22,10 +21,55 @@ TEST_CASE("TLS is told from what else a stream may begin with") {
   CHECK(tls("\x80") == std::nullopt);
   CHECK(tls(std::string_view("\x80\x2e\1\3\1", 5)) == true);
   CHECK(tls(std::string_view("\x80\x2e\2\3\1", 5)) == false);
-  // Go's server takes any small version.
-  CHECK(tls(std::string_view("\x16\1\0\1\0\1", 6)) == true);
-  // A MySQL login of 278 bytes.
+}
+
+TEST_CASE("what some server takes for the beginning of TLS is TLS, whatever version its records have") {
+  const auto tls = [](std::string_view text) { return starts_tls(as_bytes(text)); };
+  const auto record = [](char type, unsigned version, std::string_view content) {
+    return std::string{type, static_cast<char>(version >> 8), static_cast<char>(version), '\0',
+                       static_cast<char>(content.size())} +
+           std::string(content);
+  };
+  const std::string hello(4, '\1'), warning = "\1\x5a", done = {'\1', '\0'};
+  for (const unsigned version : {0U, 1U, 0x100U, 0x200U, 0x301U, 0x3ffU, 0x401U, 0xfffU,  // Go's, GnuTLS's
+                                 0xfeffU, 0xfefdU,                                        // rustls's
+                                 0x1000U, 0x2003U, 0x7f00U, 0x8001U, 0xffffU}) {          // Java's, wolfSSL's
+    CAPTURE(version);
+    const bool is_usual = version >> 8 == 3;
+    for (const auto& beginning :
+         {record(22, version, hello), record(21, version, warning), record(21, version, "\2\x28"),
+          record(21, version, warning + warning), record(20, version, "\1"),
+          record(22, version, {}) + record(22, version, hello),
+          record(22, version, {}) + record(22, 1, {}) + record(21, version, warning),
+          record(22, version, {}) + record(22, version, {}) + record(22, version, {})}) {
+      CHECK(tls(beginning) == true);
+      CHECK(tls(beginning.substr(0, 1)) == std::nullopt);
+      CHECK(tls(beginning.substr(0, 4)) == (is_usual ? std::optional(true) : std::nullopt));
+    }
+    for (const auto& beginning :
+         {record(23, version, hello), record(22, version, "\2"), record(21, version, done),
+          record(21, version, "name"), record(20, version, "\2"), record(22, version, {}) + "text"})
+      CHECK(tls(beginning) == is_usual);
+  }
+  // Types that nobody knows.
+  CHECK(tls(record(24, 0x303, hello)) == true);
+  CHECK(tls(record(31, 0x301, hello)) == true);
+  CHECK(tls(record(24, 0x1003, hello)) == false);
+}
+
+TEST_CASE("other protocols that begin with a length are not taken for TLS") {
+  const auto tls = [](std::string_view text) { return starts_tls(as_bytes(text)); };
+  // A MySQL login of 278 bytes, a MongoDB message of 278 and of 277 bytes, a message of 788 bytes.
   CHECK(tls(std::string_view("\x16\1\0\1\x85\xa6", 6)) == false);
+  CHECK(tls(std::string_view("\x16\1\0\0\0\0\0\0\0\0", 10)) == false);
+  CHECK(tls(std::string_view("\x15\1\0\0\7\0\0\0\0\0", 10)) == false);
+  CHECK(tls(std::string_view("\x18\3\0\0\7\0\0\0\0\0", 10)) == false);
+  // Minecraft's handshakes with names of 13 to 15 letters.
+  CHECK(tls(std::string_view("\x14\0\xf2\5\x0dmc.exam", 12)) == false);
+  CHECK(tls(std::string_view("\x15\0\xf2\5\x0emc.exam", 12)) == false);
+  CHECK(tls(std::string_view("\x16\0\xf2\5\x0fmc.exam", 12)) == false);
+  // Text is known at its first byte: its client may wait for an answer.
+  for (const char* text : {" ", "1", "?", "*", "a", "\n"}) CHECK(tls(text) == false);
 }
 
 TEST_CASE("a ClientHello is whole in one record, in many, and not before its last byte") {

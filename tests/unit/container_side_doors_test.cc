@@ -1,5 +1,7 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
+#include "container/closed/kernel_files.h"
+#include "container/closed/mount_table.h"
 #include "container/closed/proc_text.h"
 #include "container/closed/side_doors.h"
 
@@ -37,4 +39,23 @@ TEST_CASE("a field of /proc is its line's, without blanks, and the first line is
   CHECK(proc_field(text, "Name").empty());
   CHECK(proc_field(text, "Gid").empty());
   CHECK(proc_field("a:\nlast: word", "last") == "word");
+}
+
+TEST_CASE("mounts are read from mountinfo, with blanks in their paths and fields that may be left out") {
+  const auto mounts = parse_mounts(
+      "36 35 98:1 /sub\\040volume /mnt/a\\134b rw,noatime master:1 shared:2 - ext4 /dev/root rw\n"
+      "no mount\n"
+      "40 22 0:37 / /sys/fs/cgroup rw - cgroup2 none rw\n");
+  REQUIRE(mounts.size() == 2);
+  CHECK(mounts[0].root == "/sub volume");
+  CHECK(mounts[0].point == "/mnt/a\\b");
+  CHECK(mounts[0].device == (98u << 20 | 1));
+  CHECK(mounts[1].id == 40);
+  CHECK(mounts[1].type == "cgroup2");
+}
+
+TEST_CASE("cgroups and FUSE's connections act outside, ordinary file systems do not") {
+  for (const auto* type : {"cgroup", "cgroup2", "fusectl"}) CHECK(acts_outside(type));
+  for (const auto* type : {"ext4", "tmpfs", "sysfs", "fuse.sshfs", "cgroup3", ""})
+    CHECK_FALSE(acts_outside(type));
 }

@@ -1,4 +1,4 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/dialers/dial_url.h"
 #include "host/dialers/direct_dialer.h"
@@ -44,6 +44,12 @@ TEST_CASE("a URL that names no dialer is a usage error that shows the form") {
                           "socks5://",
                           "socks5://:1080",
                           "socks5://host:0",
+                          "socks5://0.0.0.0:1080",
+                          "socks5h://[::]:1080",
+                          "http://0.0.0.0",
+                          "tcp://0.0.0.0:80",
+                          "udp://[::]:53",
+                          "tls://[::ffff:0.0.0.0]:443",
                           "socks5://host:65536",
                           "socks5://host:65537",
                           "socks5://host:99999",

@@ -1,7 +1,6 @@
 #include "host/names/dns_message.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/dns_queries.h"
 
 using namespace nsrun;

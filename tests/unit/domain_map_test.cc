@@ -1,6 +1,6 @@
 #include "host/proxy/domain_map.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/http/authority.h"
 

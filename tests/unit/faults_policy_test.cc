@@ -1,6 +1,6 @@
 // Faults as rules of a policy: which flow has which, from files too, and over reloads.
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/policy/fault_rule.h"
 #include "host/policy/policy_file.h"

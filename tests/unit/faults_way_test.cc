@@ -1,8 +1,8 @@
 // One way of a faulty flow, on a loop of its own and by the real clock. Times are bounded from below exactly,
 // and from above only as far as a busy machine allows.
 
-#include <catch2/catch.hpp>
 #include <numeric>
+#include "tests/support/catch.h"
 
 #include "host/faults/fault_way.h"
 #include "tests/support/dialers_loop.h"

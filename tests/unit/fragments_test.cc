@@ -1,6 +1,6 @@
 #include "netstack/devices/fragments.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "netstack/datagrams/reassembly.h"
 #include "tests/support/stack_packets.h"

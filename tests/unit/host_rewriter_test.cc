@@ -1,6 +1,6 @@
 #include "host/proxy/host_rewriter.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/dialers/memory_pipe.h"
 #include "tests/support/dialers_far_side.h"

@@ -1,6 +1,6 @@
 #include "host/inspect/http_requests.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 using namespace nsrun;
 
@@ -39,8 +39,8 @@ TEST_CASE("a request goes on when its head is whole, and its body as it comes") 
   const std::string head = post + "Content-Length: 5\r\n\r\n";
   for (std::size_t size = 0; size < head.size(); ++size)
     REQUIRE(requests.agreed(as_bytes(head.substr(0, size))).value() == 0);
-  CHECK(requests.agreed(as_bytes(head + "he")).value() == head.size() + 2);
-  CHECK(requests.agreed(as_bytes("llo")).value() == 3);
+  CHECK(requests.agreed(as_bytes(head + "{\"")).value() == head.size() + 2);
+  CHECK(requests.agreed(as_bytes("a\"}")).value() == 3);
   CHECK(requests.agreed(as_bytes("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")).has_error());
 }
 
@@ -100,6 +100,85 @@ TEST_CASE("what two readers could understand differently does not agree") {
   CHECK(refused("\r\nGET / HTTP/1.1\r\nHost: good.example\r\n\r\n"));
   // RFC 9112 6.1: the one reads chunks, the other knows of none and takes what follows for the next request.
   CHECK(refused("POST / HTTP/1.0\r\nHost: good.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"));
+}
+
+TEST_CASE("a body that a server which does not read it would take for a request does not agree") {
+  const std::string request = "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+  const auto with = [](const std::string& line, const std::string& body, const std::string& more = "") {
+    return line + " / HTTP/1.1\r\nHost: good.example\r\n" + more +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  };
+  for (const char* method : {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "POST", "PUT", "ODD"}) {
+    CHECK(refused(with(method, request)));
+    CHECK(refused(with(method, request, "Expect: 100-continue\r\n")));
+    CHECK(passes(with(method, "{\"query\": \"GET / HTTP/1.1\"}") + get));
+    CHECK(passes(with(method, "GET") + get));
+    CHECK(passes(with(method, "", "Expect: 100-continue\r\n") + get));
+  }
+  CHECK(refused("GET / HTTP/1.1\r\nHost: good.example\r\nTransfer-Encoding: chunked\r\n\r\n26\r\n" + request +
+                "\r\n0\r\n\r\n"));
+  CHECK(refused("GET / HTTP/1.1\r\nHost: good.example\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nG\r\n25\r\n" +
+                request.substr(1) + "\r\n0\r\n\r\n"));
+  // As lenient servers read them.
+  for (const char* odd : {"\r\n\n GET\t/ HTTP/1.1\r\n", "ODD /a b HTTP/1.0\n", "get  *   http/1.1",
+                          "GET / RTSP/1.0", "SOURCE / ICE/1.0", "PRI * HTTP/2.0\r\n"})
+    CHECK(refused(with("GET", odd)));
+  // What no server takes for one.
+  for (const char* body :
+       {"a=b&c=d HTTP/1.1", "--boundary\r\nGET / HTTP/1.1\r\n", "<a> / HTTP/1.1", "GET /\r\n",
+        "GET HTTP/1.1\r\n", "GET / \nHTTP/1.1", "\x01GET / HTTP/1.1", "Dear reader,\nread / HTTP/1"})
+    CHECK(passes(with("POST", body) + get));
+  CHECK(passes(with("POST", std::string(200'000, 'x') + " / HTTP/1.1") + get));
+}
+
+TEST_CASE("a body is held back while it may be a request, and goes on from there") {
+  HttpRequests requests("good.example", 80);
+  const std::string head = post + "Content-Length: 20\r\n\r\n";
+  CHECK(requests.agreed(as_bytes(head + "GET / HT")).value() == head.size());
+  CHECK(requests.agreed(as_bytes("GET / HTT")).value() == 0);
+  CHECK(requests.agreed(as_bytes("GET / HTTX")).value() == 0);
+  CHECK(requests.agreed(as_bytes("GET / HTTX\nmore")).value() == 15);
+  CHECK(requests.agreed(as_bytes("GET /" + get)).value() == 5 + get.size());
+  HttpRequests other("good.example", 80);
+  CHECK(other.agreed(as_bytes(head + "GET / HTTP")).value() == head.size());
+  CHECK(other.agreed(as_bytes("GET / HTTP/")).has_error());
+}
+
+TEST_CASE("fields that the next reader would drop, or take for others, do not agree") {
+  const auto with = [](const std::string& line) {
+    return "GET / HTTP/1.1\r\nHost: good.example\r\n" + line + "\r\n\r\n";
+  };
+  for (const char* line :
+       {"Connection: Host", "Connection: keep-alive, host", "Proxy-Connection: HOST",
+        "Connection: close\r\nConnection: Content-Length", "Connection: transfer-encoding",
+        "Transfer_Encoding: chunked", "content_length: 5", "Content-Length: 00", "Content-Length: 010"})
+    CHECK(refused(with(line)));
+  CHECK(refused(post + "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n Host: evil.example\r\n\r\n"));
+  for (const char* line :
+       {"Connection: keep-alive", "Connection: close, X-Host", "X-Host: a", "Content-Length: 0"})
+    CHECK(passes(with(line)));
+}
+
+TEST_CASE("a target is of http, and brackets are an IPv6 address's") {
+  const auto to = [](const std::string& target) {
+    return "GET " + target + " HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  };
+  for (const char* target : {"ftp://good.example/", "https://good.example/", "ws://good.example/",
+                             "http://[good.example]/", "http://good.example:/"})
+    CHECK(refused(to(target)));
+  CHECK(passes(to("HTTP://good.example:80/")));
+  const auto host = [](const std::string& value) { return "GET / HTTP/1.1\r\nHost: " + value + "\r\n\r\n"; };
+  for (const char* value :
+       {"[good.example]", "[good.example]:80", "good.example]", "[good.example", "good.example:"})
+    CHECK(refused(host(value)));
+  const auto agrees = [&](const std::string& value, const std::string& address) {
+    HttpRequests requests(address, 80);
+    return requests.agreed(as_bytes(host(value))).has_value();
+  };
+  CHECK(agrees("192.0.2.1", "192.0.2.1"));
+  CHECK_FALSE(agrees("[192.0.2.1]", "192.0.2.1"));
+  CHECK(agrees("[2001:db8::1]", "2001:db8::1"));
+  CHECK_FALSE(agrees("2001:db8::1", "2001:db8::1"));
 }
 
 TEST_CASE("what ends HTTP on the connection, or never began it, does not agree") {

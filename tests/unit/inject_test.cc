@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <vector>
+#include "tests/support/catch.h"
 
 #include "host/inject/guest_socket.h"
 #include "host/inject/guest_thread.h"

@@ -1,5 +1,5 @@
-#include <catch2/catch.hpp>
 #include <string>
+#include "tests/support/catch.h"
 
 #include "host/names/canonical_name.h"
 

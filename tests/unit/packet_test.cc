@@ -1,8 +1,7 @@
 #include "netstack/packet.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/stack_packets.h"
 
 using namespace nsrun;

@@ -1,4 +1,6 @@
-#include <catch2/catch.hpp>
+#include <algorithm>
+
+#include "tests/support/catch.h"
 
 #include "host/policy/explain.h"
 #include "host/policy/policy_file.h"
@@ -57,6 +59,8 @@ TEST_CASE("an explanation names the rule that decides, and where it stands") {
 TEST_CASE("an explanation knows the built-in protections") {
   const auto open = policy("default: allow");
   CHECK(explain(open, "169.254.169.254:80").value().rule == "protected-address");
+  CHECK(explain(open, "0.0.0.0:80").value().rule == "unspecified-address");
+  CHECK_THAT(explain(open, "[::]:80").value().because, Catch::Contains("not addresses of a host"));
   CHECK(explain(open, "host.nsrun.internal:80").value().rule == "host-loopback");
   CHECK(explain(policy("rules:\n- allow: a.example"), "udp/a.example:443").value().rule == "quic");
   CHECK(explain(open, "192.0.2.1:80").value().verdict == "allow");

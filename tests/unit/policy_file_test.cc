@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
+#include "tests/support/catch.h"
 
 #include "host/policy/make_rule.h"
 #include "host/policy/policy_file.h"
@@ -96,7 +96,8 @@ TEST_CASE("what is wrong in a policy file is said with its place, its key, and w
       {"rules:\n  - alow: x", "p.yaml:2:5: alow: there is no such key (a rule has allow"},
       {"rule:\n  - allow: x", "p.yaml:1:1: rule: there is no such key (the keys of a policy are"},
       {"version: 2", "p.yaml:1:10: version: '2' is unknown (it is 1)"},
-      {"default: maybe", "p.yaml:1:10: default: 'maybe' is no default (it is allow, deny, reject or ask)"},
+      {"default: maybe",
+       "p.yaml:1:10: default: 'maybe' is not a valid default (it is allow, deny, reject or ask)"},
       {"default: deny\ndefault: deny", "p.yaml:2:1: default: is said twice"},
       {"rules:\n- allow: x\n  allow: y", "p.yaml:3:3: allow: is said twice"},
       {"rules:\n- allow: x\n  deny: y",
@@ -107,15 +108,15 @@ TEST_CASE("what is wrong in a policy file is said with its place, its key, and w
       {"rules:\n- via: direct://", "p.yaml:2:3: via: the rule has no match"},
       {"rules:\n- allow: x\n  to: y", "p.yaml:3:3: to: does not go with allow"},
       {"rules:\n- redirect: x\n  to: [a, b]", "p.yaml:3:3: to: is a list"},
-      {"rules:\n- redirect: x\n  to: a:b:c", "p.yaml:3:7: to: 'a:b:c' is no place to go to"},
+      {"rules:\n- redirect: x\n  to: a:b:c", "p.yaml:3:7: to: 'a:b:c' is not a valid destination"},
       {"rules:\n- via: socks5h://p\n  match: a..b", "p.yaml:3:10: match: 'a..b'"},
       {"rules:\n- via: gopher://u:secret@p\n  match: a", "p.yaml:2:8: via: not a dialer"},
       {"rules:\n- allow: [good, 10.0.0.0/40]", "p.yaml:2:17: allow: '10.0.0.0/40'"},
-      {"rules:\n- allow:\n", "p.yaml:2:9: allow: this is no text"},
-      {"rules:\n- allow: {a: b}", "p.yaml:2:10: allow: this is no text"},
-      {"rules:\n- allow: [[a]]", "p.yaml:2:11: allow: this is no text"},
-      {"rules:\n- x", "p.yaml:2:3: rules: this is no rule"},
-      {"rules: x", "p.yaml:1:8: rules: this is no list"},
+      {"rules:\n- allow:\n", "p.yaml:2:9: allow: this is not a text"},
+      {"rules:\n- allow: {a: b}", "p.yaml:2:10: allow: this is not a text"},
+      {"rules:\n- allow: [[a]]", "p.yaml:2:11: allow: this is not a text"},
+      {"rules:\n- x", "p.yaml:2:3: rules: this is not a rule"},
+      {"rules: x", "p.yaml:1:8: rules: this is not a list"},
       {"- allow: x", "p.yaml:1:1: a policy is a mapping"},
       {"rules:\n- allow: *.example.org", "p.yaml:2:11: this is not YAML"},
       {"rules:\n- &a allow: x", "anchors"},
@@ -140,8 +141,8 @@ TEST_CASE("deep and endless texts end in an error, not in our memory") {
 
 TEST_CASE("only regular files of a bounded size are read") {
   const Folder folder;
-  CHECK_THAT(read_policy(folder.path()).error().message(), Catch::Contains("no regular file"));
-  CHECK_THAT(read_policy("/dev/null").error().message(), Catch::Contains("no regular file"));
+  CHECK_THAT(read_policy(folder.path()).error().message(), Catch::Contains("not a regular file"));
+  CHECK_THAT(read_policy("/dev/null").error().message(), Catch::Contains("not a regular file"));
   CHECK_THAT(read_policy(folder.path() + "/none").error().message(), Catch::Contains("No such file"));
   const auto large = folder.write("large.yaml", "#");
   std::system(("truncate -s 33M " + large).c_str());

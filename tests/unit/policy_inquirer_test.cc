@@ -1,9 +1,9 @@
 #include <signal.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <catch2/catch.hpp>
 #include <set>
 #include <thread>
+#include "tests/support/catch.h"
 
 #include "host/policy/asking_program.h"
 #include "host/policy/inquirer.h"

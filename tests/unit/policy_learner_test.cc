@@ -1,9 +1,10 @@
 #include <sys/stat.h>
 
-#include <catch2/catch.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include "tests/support/catch.h"
 
 #include "host/policy/learner.h"
 #include "host/policy/make_rule.h"
@@ -111,7 +112,7 @@ TEST_CASE("a learning policy remembers what was allowed, by name") {
   Learner learner;
   SyntheticNames names;
   std::vector<Rule> rules = {make_rule(Action::reject, "bad.example").value()};
-  RulePolicy policy({{}, false, true}, names,
+  RulePolicy policy({.network = NetworkOptions{}, .always_names = true}, names,
                     std::make_shared<const RuleSet>(std::move(rules), Action::allow));
   LearningPolicy learning(policy, learner);
   const Endpoint guest = *Endpoint::parse("10.0.2.100:1");

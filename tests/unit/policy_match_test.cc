@@ -1,4 +1,4 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/policy/make_rule.h"
 #include "host/policy/match.h"
@@ -74,6 +74,8 @@ TEST_CASE("what is no match says what was expected") {
 TEST_CASE("rules that make no sense are refused with a reason") {
   CHECK_THAT(make_redirect("a.example", "nowhere:").error().message(), Catch::Contains("HOST[:PORT]"));
   CHECK_THAT(make_redirect("a.example", "10.0.0.0/8").error().message(), Catch::Contains("HOST[:PORT]"));
+  for (const char* place : {"0.0.0.0", "0.0.0.0:80", "::", "[::]:80", "::ffff:0.0.0.0"})
+    CHECK_THAT(make_redirect("a.example", place).error().message(), Catch::Contains("127.0.0.1"));
   CHECK_THAT(make_redirect("dns/a.example", "b.example").error().message(), Catch::Contains("dns/"));
   CHECK_THAT(make_rule(Action::log, "dns/a.example").error().message(), Catch::Contains("dns/"));
   CHECK_THAT(parse_default("perhaps").error().message(), Catch::Contains("allow, deny, reject or ask"));

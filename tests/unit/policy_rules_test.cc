@@ -1,8 +1,13 @@
-#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include <cstdlib>
 #include <sstream>
+#include "tests/support/catch.h"
 
 #include "host/policy/make_rule.h"
 #include "host/policy/rule_policy.h"
+#include "host/policy/sandbox_rules.h"
+#include "host/tunnel/outward_policy.h"
 
 using namespace nsrun;
 
@@ -32,7 +37,7 @@ std::shared_ptr<const RuleSet> rules_of(const std::string& text) {
 
 struct World {
   explicit World(const std::string& text, bool host_loopback = false)
-      : policy({{}, host_loopback, false}, names, rules_of(text)) {}
+      : policy({NetworkOptions{}, host_loopback, false}, names, rules_of(text)) {}
 
   // The flow to a host, by its name as a guest has it: at a synthetic address.
   Verdict to(Protocol protocol, const std::string& host, std::uint16_t port) {
@@ -167,6 +172,60 @@ TEST_CASE("protected addresses take a rule that names them") {
   CHECK(both.target.permits(loopback));
 }
 
+TEST_CASE("a rule for one name leads to a protected address that the hosts file gives it") {
+  char path[] = "/tmp/nsrun-hosts-XXXXXX";
+  const int file = ::mkstemp(path);
+  REQUIRE(file >= 0);
+  constexpr std::string_view text = "127.0.0.1 app.local\n0.0.0.0 ads.local\n";
+  REQUIRE(::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  ::close(file);
+
+  const auto permits = [&](const std::string& rules, const std::string& name, const IpAddress& address) {
+    SyntheticNames names;
+    RulePolicy policy({.hosts_file = path}, names, rules_of(rules));
+    const Endpoint source = *Endpoint::parse("10.0.2.100:40000");
+    const auto verdict = policy.judge({Protocol::tcp, source, {names.v4_for(name), 8080}});
+    return verdict.allowed && verdict.target.permits(address);
+  };
+  const auto loopback = IpAddress::v4(127, 0, 0, 1);
+  CHECK(permits("allow app.local:8080", "app.local", loopback));
+  CHECK_FALSE(permits("allow app.local:8080", "app.local", IpAddress::v4(127, 0, 0, 2)));
+  CHECK_FALSE(permits("allow other.local", "other.local", loopback));
+  CHECK_FALSE(permits("allow *.local", "app.local", loopback));
+  CHECK_FALSE(permits("default allow; via socks5://192.0.2.1:1@app.local", "app.local", loopback));
+  CHECK_FALSE(permits("deny 127.0.0.1; allow app.local", "app.local", loopback));
+  CHECK_FALSE(permits("allow ads.local", "ads.local", IpAddress::v4(0, 0, 0, 0)));
+  ::unlink(path);
+}
+
+TEST_CASE("an unspecified address is not reached by any rule: connect would take it for loopback") {
+  for (const char* text : {"default allow", "allow *", "allow 0.0.0.0; allow [::]; default allow",
+                           "allow 0.0.0.0/8; allow ::/128", "ask 0.0.0.0; ask ::"})
+    for (const char* host : {"0.0.0.0", "0.0.0.1", "::", "::ffff:0.0.0.0"}) {
+      World world(text);
+      CHECK_FALSE(world.allows(host, 53));
+      const auto named = World(std::string(text) + "; allow a.example").to(Protocol::tcp, "a.example", 53);
+      REQUIRE(named.allowed);
+      CHECK_FALSE(named.target.permits(*IpAddress::parse(host)));
+    }
+  CHECK(World("default allow").to(Protocol::tcp, "::", 53).rule == "unspecified-address");
+  const auto redirected = World("redirect *:53=192.0.2.1").to(Protocol::udp, "::", 53);
+  CHECK(redirected.target.endpoint == Endpoint::parse("192.0.2.1:53"));
+}
+
+TEST_CASE("a policy without a guest's network gives no address a meaning of its own") {
+  OutwardPolicy outward(rules_of("deny *; default deny"));
+  const NetworkOptions usual;
+  for (const auto& address : {IpAddress{}, IpAddress::v4(0, 0, 0, 0), usual.name_server4, usual.name_server6,
+                              usual.gateway4, usual.gateway6})
+    for (const auto protocol : {Protocol::tcp, Protocol::udp, Protocol::icmp})
+      for (const std::uint16_t port : {53, 80}) {
+        const auto verdict = outward.rules.judge({protocol, {}, {address, port}});
+        CHECK_FALSE(verdict.allowed);
+        CHECK(verdict.rule == "deny *");
+      }
+}
+
 TEST_CASE("the gateway is the host's loopback, by any of its names") {
   const std::string gateway = "10.0.2.2";
   CHECK_FALSE(World("default allow").allows(gateway));
@@ -259,4 +318,39 @@ TEST_CASE("what is to be asked about and nobody asks is denied") {
   context.run();
   CHECK_FALSE(verdict.allowed);
   CHECK(verdict.refusal == Refusal::drop);
+}
+
+TEST_CASE("what leads to the host's loopback may go to its other address, where the same rule allows it") {
+  const auto loopback4 = IpAddress::v4(127, 0, 0, 1), loopback6 = *IpAddress::parse("::1");
+  struct Case {
+    const char* rules;
+    bool both;
+  };
+  for (const auto& [rules, both] : {Case{"default allow", true}, Case{"allow host.nsrun.internal:80", true},
+                                    Case{"allow 10.0.2.2:80", false}, Case{"deny ::1; default allow", false},
+                                    Case{"allow 127.0.0.1; allow ::1", false}}) {
+    const auto verdict = World(rules, true).to(Protocol::tcp, "10.0.2.2", 80);
+    INFO(rules);
+    REQUIRE(verdict.allowed);
+    REQUIRE(verdict.target.permits);
+    CHECK(verdict.target.permits(loopback4));
+    CHECK(verdict.target.permits(loopback6) == both);
+  }
+}
+
+TEST_CASE("a sandbox's rule that opens localhost is an error that names host.nsrun.internal") {
+  const auto load = [](Action action, const char* match) {
+    PolicySources sources;
+    sources.parts.emplace_back(make_rule(action, match).value());
+    return load_for_sandbox(sources);
+  };
+  for (const char* match : {"localhost:8080", "tcp/localhost", "a.localhost", "*.localhost"}) {
+    const auto loaded = load(Action::allow, match);
+    REQUIRE_FALSE(loaded.has_value());
+    CHECK(loaded.error().message().find("host.nsrun.internal") != std::string::npos);
+    CHECK(loaded.error().exit == ExitCode::usage);
+  }
+  CHECK(load(Action::deny, "localhost").has_value());
+  CHECK(load(Action::allow, "host.nsrun.internal:8080").has_value());
+  CHECK(load(Action::allow, "localhost.example.org").has_value());
 }

@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <future>
 #include <string>
 #include <thread>
 #include <vector>
+#include "tests/support/catch.h"
 
 using namespace nsrun;
 

@@ -1,9 +1,9 @@
 #include "host/names/resolvers.h"
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include "tests/support/catch.h"
 
 using namespace nsrun;
 
@@ -43,9 +43,20 @@ TEST_CASE("without a name server it is the one on this machine") {
   CHECK(servers("options timeout:1\n") == Servers{"127.0.0.1:53"});
 }
 
+TEST_CASE("a link-local name server keeps its interface") {
+  const auto config = parse_resolv_conf("nameserver fe80::1%eth0\nnameserver fe80::2%3\n");
+  REQUIRE(config.servers.size() == 2);
+  CHECK(config.servers[0].to_string() == "[fe80::1]:53");
+  CHECK(config.servers[0].zone == "eth0");
+  CHECK(config.servers[1].zone == "3");
+}
+
 TEST_CASE("servers that cannot be dialled, and lines that are none, are passed over") {
-  CHECK(servers("nameserver fe80::1%eth0\n"
-                "nameserver fe80::1\n"
+  CHECK(servers("nameserver fe80::1\n"
+                "nameserver fe80::1%\n"
+                "nameserver fe80::1%an-interface-name-too-long\n"
+                "nameserver 2001:db8::1%eth0\n"
+                "nameserver 192.0.2.2%eth0\n"
                 "nameserver\n"
                 "nameserver resolver.example\n"
                 "nameserverx 192.0.2.8\n"

@@ -1,7 +1,7 @@
 #include <netinet/in.h>
 
-#include <catch2/catch.hpp>
 #include <string>
+#include "tests/support/catch.h"
 
 #include "runtime/address.h"
 

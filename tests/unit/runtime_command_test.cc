@@ -2,12 +2,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <string>
+#include "tests/support/catch.h"
 
 using namespace nsrun;
 
@@ -81,6 +82,24 @@ TEST_CASE("extra descriptors become 3 and up, whatever numbers they had") {
   CHECK(std::string(text) == "two\n");
   ::close(first[0]);
   ::close(second[0]);
+}
+
+TEST_CASE(
+    "a descriptor that would not fit below the limit on open files is an error before anything starts") {
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const rlimit low{200, limit.rlim_max};
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd reader(ends[0]);
+  Command command = shell("true");
+  command.extra_fds.emplace_back(ends[1]);
+  command.first_fd = 200;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+  const auto process = start(command);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  REQUIRE_FALSE(process.has_value());
+  CHECK(process.error().code == errno_code(EMFILE));
 }
 
 TEST_CASE("a command has the environment it is given, or this process's own") {

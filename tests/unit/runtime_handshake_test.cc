@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <string>
+#include "tests/support/catch.h"
 
 #include "runtime/handshake.h"
 

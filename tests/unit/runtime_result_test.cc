@@ -1,6 +1,6 @@
 #include <cerrno>
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "runtime/fd.h"
 #include "runtime/result.h"

@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 #include <stdexcept>
 #include <vector>
+#include "tests/support/catch.h"
 
 #include "runtime/task.h"
 #include "tests/support/dialers_loop.h"
@@ -43,6 +43,11 @@ Task<> cancel_and_count(Scope& scope, int& count, int& left) {
   co_await test::give_way();
   co_await scope.cancel_and_join();
   left = count;
+}
+
+Task<> cancel_at_once(Scope& scope) {
+  scope.cancel();
+  co_return;
 }
 
 Task<> raise_after_a_turn(Signal& signal) {
@@ -185,4 +190,38 @@ TEST_CASE("a signal wakes the task that waits") {
   test::Loop loop;
   Signal signal(loop.executor());
   loop.run(both(signal.wait(), raise_after_a_turn(signal)));
+}
+
+TEST_CASE("a task that is cancelled before it first ran ends without running") {
+  asio::io_context context;
+  Scope scope(context.get_executor());
+  int alive = 0;
+  scope.spawn(live(alive));
+  scope.cancel();
+  context.run();
+  CHECK(scope.size() == 0);
+  CHECK(alive == 0);
+}
+
+TEST_CASE("a task that cancels its own scope and then ends at once has ended") {
+  asio::io_context context;
+  Scope scope(context.get_executor());
+  scope.spawn(cancel_at_once(scope));
+  context.run();
+  CHECK(scope.size() == 0);
+}
+
+TEST_CASE("a task on another loop that is cancelled before it first ran has ended there") {
+  asio::io_context home, other;
+  Scope scope(home.get_executor());
+  int alive = 0;
+  scope.spawn(run_on(other, live(alive)));
+  home.poll();  // the task waits in the other loop's queue, which nobody has run yet
+  scope.cancel();
+  home.poll();
+  other.run();
+  home.restart();
+  home.run();
+  CHECK(scope.size() == 0);
+  CHECK(alive == 0);
 }

@@ -1,9 +1,9 @@
 #include <sys/socket.h>
 
 #include <boost/asio/executor_work_guard.hpp>
-#include <catch2/catch.hpp>
 #include <stdexcept>
 #include <thread>
+#include "tests/support/catch.h"
 
 #include "runtime/task.h"
 #include "tests/support/dialers_loop.h"

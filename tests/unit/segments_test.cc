@@ -1,5 +1,5 @@
-#include <catch2/catch.hpp>
 #include <cstring>
+#include "tests/support/catch.h"
 
 #include "netstack/checksum.h"
 #include "netstack/devices/segments.h"

@@ -1,7 +1,7 @@
 #include "host/service/service_loop.h"
 
 #include <boost/asio/post.hpp>
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "runtime/task.h"
 

@@ -1,7 +1,7 @@
 #include "host/summary.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 using namespace nsrun;
 

@@ -1,7 +1,8 @@
 #include "host/names/synthetic_names.h"
 
-#include <catch2/catch.hpp>
+#include <algorithm>
 #include <set>
+#include "tests/support/catch.h"
 
 using namespace nsrun;
 
@@ -59,4 +60,27 @@ TEST_CASE("when all addresses are taken, the one unused the longest gets a new n
   CHECK(names.name_of(a) == "a.example");
   CHECK(names.name_of(b) == "b.example");
   CHECK(names.v4_for("c.example") == c);  // until now d.example's
+}
+
+TEST_CASE("names take an eighth of the memory at most, and give it back") {
+  MemoryBudget memory(64 * SyntheticNames::name_cost);
+  {
+    SyntheticNames names(SyntheticNames::max_names, &memory);
+    const auto first = names.v4_for("0.example");
+    for (int i = 1; i < 100; ++i) names.v4_for(std::to_string(i) + ".example");
+    CHECK(memory.used() == 8 * SyntheticNames::name_cost);
+    CHECK(names.name_of(first) != "0.example");
+    CHECK(names.name_of(names.v4_for("99.example")) == "99.example");
+  }
+  CHECK(memory.used() == 0);
+}
+
+TEST_CASE("where memory is used up a new name takes the place of another") {
+  MemoryBudget memory(64 * SyntheticNames::name_cost);
+  memory.take_always(memory.limit());
+  SyntheticNames names(SyntheticNames::max_names, &memory);
+  const auto first = names.v4_for("a.example");
+  CHECK(names.name_of(first) == "a.example");
+  CHECK(names.v4_for("b.example") == first);
+  CHECK(names.name_of(first) == "b.example");
 }

@@ -1,7 +1,6 @@
 #include "host/inspect/tls_opening.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/client_hellos.h"
 
 using namespace nsrun;
@@ -68,6 +67,22 @@ TEST_CASE("another name, none, ECH and malformed hellos do not agree") {
              Catch::Contains("too long"));
   CHECK_FALSE(refused(std::string("\x15\3\1\0\2\1\0", 7)).empty());
   CHECK_FALSE(refused(std::string("\x80\x2e\1\3\1", 5)).empty());
+}
+
+TEST_CASE("a hello that only some servers take for one does not agree, whatever it names") {
+  for (const char* name : {"good.example", "evil.example"}) {
+    const std::string hello = client_hello({name});
+    std::string other_version = hello, behind_warning = std::string("\x15\0\1\0\2\1\x5a", 7) + hello;
+    other_version[1] = 0x20;
+    for (const auto& text : {other_version, behind_warning, std::string("\x16\0\1\0\0", 5) + hello})
+      for (std::size_t cut = 1; cut < 8; ++cut) {
+        TlsOpening opening({.name = "good.example"});
+        auto told = opening.from_guest(as_bytes(std::string_view(text).substr(0, cut)));
+        if (told) told = opening.from_guest(as_bytes(std::string_view(text).substr(cut)));
+        CHECK(told.has_error());
+        CHECK(opening.take().empty());
+      }
+  }
 }
 
 TEST_CASE("a second hello that the server asked for is held to the same name") {

@@ -1,7 +1,8 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/base64.h"
 #include "host/tunnel/json_message.h"
+#include "host/tunnel/session_limits.h"
 #include "host/tunnel/wire.h"
 
 // The JSON wire, byte for byte: fields in the order type, port, stream_id, data, error, local_addr; what is
@@ -88,13 +89,23 @@ TEST_CASE("order, white space, unknown fields and null change nothing") {
   CHECK(parsed("{}").type == Type::none);
 }
 
+TEST_CASE("a listen for a number that is not a port keeps it for the answer") {
+  for (const std::int64_t number : {-1, 65'536, 99'999}) {
+    const auto port = std::to_string(number);
+    const auto listen = parsed(R"({"type":"listen","port":)" + port + R"(,"local_addr":"localhost:1"})");
+    CHECK((listen.type == Type::listen && listen.port == 0 && listen.odd_port == number));
+    CHECK(json({.type = Type::listen_err, .odd_port = number, .text = "no"}) ==
+          R"({"type":"listen_err","port":)" + port + R"(,"error":"no"})");
+  }
+}
+
 TEST_CASE("what is no such message is an error") {
   for (const char* text :
        {"", "{", "[]", "7", "\"ping\"", R"({"type":1})", R"({"type":"ping"} x)",
-        R"({"type":"listen","port":65536})", R"({"type":"listen","port":-1})",
-        R"({"type":"listen","port":"80"})", R"({"type":"close","stream_id":4294967296})",
-        R"({"type":"data","stream_id":1,"data":"a"})", R"({"type":"data","stream_id":1,"data":"aGV=bG8="})",
-        R"({"type":"data","stream_id":1,"data":7})"})
+        R"({"type":"listen_ok","port":65536})", R"({"type":"connect","port":-1})",
+        R"({"type":"listen","port":"80"})", R"({"type":"listen","port":18446744073709551615})",
+        R"({"type":"close","stream_id":4294967296})", R"({"type":"data","stream_id":1,"data":"a"})",
+        R"({"type":"data","stream_id":1,"data":"aGV=bG8="})", R"({"type":"data","stream_id":1,"data":7})"})
     CHECK(parse_json(text).has_error());
 }
 
@@ -126,6 +137,26 @@ TEST_CASE("base64 is as RFC 4648 10 has it") {
     CHECK_FALSE(base64_decode(text).has_value());
 }
 
+TEST_CASE("a message of JSON that is too long ends the session before it is kept or parsed") {
+  const std::string part(64 * 1024, ' ');
+  for (const bool ends : {false, true}) {
+    const auto wire = json_wire();
+    std::size_t taken = 0;
+    const auto read = [&](bool last) {
+      return wire->read(
+          as_bytes(part), last, [](Frame) {}, [](const std::string&) {});
+    };
+    while (taken < (1 << 20) && read(false)) taken += part.size();
+    CHECK(taken == limits::most_message);
+    CHECK(read(ends).has_error());
+  }
+  const std::string whole(limits::most_message + 1, ' ');
+  CHECK(json_wire()
+            ->read(
+                as_bytes(whole), true, [](Frame) {}, [](const std::string&) {})
+            .has_error());
+}
+
 TEST_CASE("a message of JSON may come in parts, and a bad one is passed over") {
   const auto wire = json_wire();
   std::vector<Frame> frames;
@@ -137,7 +168,7 @@ TEST_CASE("a message of JSON may come in parts, and a bad one is passed over") {
   }
   REQUIRE(frames.size() == 1);
   CHECK(frames[0].bytes == "in parts");
-  CHECK(said(*wire, "{no").find("no JSON") != std::string::npos);
+  CHECK(said(*wire, "{no").find("not a JSON object") != std::string::npos);
   CHECK(said(*wire, R"({"type":"unheard"})").empty());
   CHECK(wire->read(as_bytes(text), true, keep, {}).has_value());
   CHECK(frames.size() == 2);

@@ -1,5 +1,5 @@
-#include <catch2/catch.hpp>
 #include <map>
+#include "tests/support/catch.h"
 
 #include "host/dialers/dial_url.h"
 #include "host/tunnel/environment_proxy.h"
@@ -28,11 +28,14 @@ TEST_CASE("a tunnel's URL names its server, the Host field and the path") {
   CHECK((secured->tls && secured->server.to_string() == "tcp/[2001:db8::1]:443"));
   CHECK((secured->host == "[2001:db8::1]" && secured->path == "/" && secured->token == "s3cret"));
   CHECK(secured->text == "wss://[2001:db8::1]/");
+  const auto here = TunnelAddress::parse("ws://:3001/");
+  REQUIRE(here.has_value());
+  CHECK((here->server.to_string() == "tcp/localhost:3001" && here->host == "localhost:3001"));
 }
 
 TEST_CASE("what is no tunnel's URL is an error that keeps the token to itself") {
   for (const char* text : {"", "http://host/", "ws://", "ws:///path", "ws://host:0/", "ws://host:65536/",
-                           "ws://host/#part", "wss://token@host:x/"}) {
+                           "ws://0.0.0.0/", "wss://[::]:443/", "ws://host/#part", "wss://token@host:x/"}) {
     const auto wrong = TunnelAddress::parse(text);
     REQUIRE(wrong.has_error());
     CHECK(wrong.error().exit == ExitCode::usage);
@@ -66,6 +69,14 @@ TEST_CASE("a forward is a port and an address, or any endpoint") {
   CHECK(TunnelForward::parse("8085=tls://www.example.com:443")->to.kind == EndpointUrl::Kind::tls);
   CHECK(TunnelForward::parse("0=unix:///run/app.sock")->port == 0);
   CHECK(TunnelForward::parse("5353=udp://127.0.0.1:53")->to.protocol() == Protocol::udp);
+  // As Go dials them: no host is localhost, and a service's name is its port.
+  CHECK(TunnelForward::parse("9000=:3000")->to.target().to_string() == "tcp/localhost:3000");
+  CHECK(TunnelForward::parse("9000=:3000")->text == ":3000");
+  CHECK(TunnelForward::parse("9000=tls://:443")->to.target().to_string() == "tcp/localhost:443");
+  CHECK(TunnelForward::parse("9000=localhost:http-alt")->to.port == 8080);
+  CHECK(TunnelForward::parse("9000=[::1]:https")->to.port == 443);
+  CHECK(TunnelForward::parse("9000=tls://localhost:https")->to.port == 443);
+  CHECK(TunnelForward::parse("9000=localhost:no-such-service").has_error());
   for (const char* text : {"9000", "=localhost:80", "65536=localhost:80", "x=localhost:80", "9000=localhost",
                            "9000=", "9000=guest+tcp://10.0.2.100:80"})
     CHECK(TunnelForward::parse(text).has_error());

@@ -1,4 +1,4 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/vsock/vsock_config.h"
 
@@ -60,23 +60,23 @@ TEST_CASE("what is wrong in a configuration is said with its line and key") {
   };
   const Wrong wrong[] = {
       {"", "c.yaml:1:1: ", "empty"},
-      {"[]", "c.yaml:1:1: ", "no mapping"},
+      {"[]", "c.yaml:1:1: ", "not a mapping"},
       {"tunel: []", "c.yaml:1:1: ", "tunel: there is no such key"},
       {"tunnel: []", "c.yaml:1:1: ", "list is empty"},
-      {"tunnel: api", "c.yaml:1:1: ", "no list"},
-      {"tunnel: [api]", "c.yaml:1:10: ", "no tunnel"},
+      {"tunnel: api", "c.yaml:1:1: ", "not a list"},
+      {"tunnel: [api]", "c.yaml:1:10: ", "not a valid tunnel"},
       {"{}", "c.yaml:1:1: ", "no tunnel"},
       {with("  peer-port: 3030\n", ""), "c.yaml:2:3: ", "no peer-port"},
       {with("peer-port", "peer_port"), "c.yaml:6:3: ", "peer_port: there is no such key"},
       {with("name: api", "name: api\n  name: b"), "c.yaml:3:3: ", "name: is said twice"},
       {with("name: api", "name:"), "c.yaml:2:", "name: a value is missing"},
       {with("9090", "[1]"), "c.yaml:3:19: ", "handshake-port: a value is missing"},
-      {with("9090", "ninety"), "c.yaml:3:19: ", "handshake-port: 'ninety' is no vsock port"},
+      {with("9090", "ninety"), "c.yaml:3:19: ", "handshake-port: 'ninety' is not a valid vsock port"},
       {with("9090", "0"), "c.yaml:3:19: ", "handshake-port: '0'"},
       {with("8989", "4294967295"), "c.yaml:4:20: ", "vsock-host-port: '4294967295'"},
       {with("address: 127.0.0.1", "address: localhost"),
-       "c.yaml:5:17: ", "peer-address: 'localhost' is no IP address"},
-      {with("3030", "70000"), "c.yaml:6:14: ", "peer-port: '70000' is no port"},
+       "c.yaml:5:17: ", "peer-address: 'localhost' is not a valid IP address"},
+      {with("3030", "70000"), "c.yaml:6:14: ", "peer-port: '70000' is not a valid port"},
       {with("127.0.0.1:4444", "4444"), "c.yaml:7:28: ", "upstream-server-address: '4444'"},
       {with("127.0.0.1:4444", "127.0.0.1:0"), "c.yaml:7:28: ", "upstream-server-address"},
       {with("127.0.0.1:4444", "unix://run/x"), "c.yaml:7:28: ", "upstream-server-address"},

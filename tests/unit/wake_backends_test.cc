@@ -1,13 +1,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
+#include "tests/support/catch.h"
 
 #include "host/wake/backends/docker_backend.h"
 #include "host/wake/backends/health.h"

@@ -1,4 +1,4 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/wake/wake_config.h"
 
@@ -13,6 +13,7 @@ const std::string good = R"(groups:
   idle: 30
   idle-by: both
   threshold: 30packets
+  wake-threshold: 5packets
   probe: test -e ready
   start-timeout: 2min
   stop-timeout: 500ms
@@ -53,6 +54,8 @@ TEST_CASE("a file says what each group that wakes is") {
   CHECK(web.options.by_connections);
   CHECK(web.options.unit == WakeGroup::Unit::packets);
   CHECK(web.options.least == 30);
+  CHECK(web.options.wake_least == 5);
+  CHECK_FALSE(web.options.by_arrivals);
   CHECK(web.probe == "test -e ready");
   CHECK(web.options.start_limit == 120s);
   CHECK(web.stop_limit == 500ms);
@@ -62,7 +65,8 @@ TEST_CASE("a file says what each group that wakes is") {
   CHECK(db.forwards.size() == 2);
   CHECK(db.options.idle == 300s);
   const auto& box = (*groups)[2];
-  CHECK(box.labels == std::vector<std::string>{"proxytainer.group=mygroup", "nsrun.group=mygroup"});
+  CHECK(box.labels == std::vector<std::string>{"proxytainer.group=mygroup", "lazytainer.group=mygroup",
+                                               "nsrun.group=mygroup"});
   CHECK_FALSE(box.uses_health);
   CHECK(box.pauses);
   CHECK(box.docker == "unix:///run/podman.sock");
@@ -77,17 +81,17 @@ TEST_CASE("what is wrong with a file is said with its line and its key") {
   };
   begins("", "w.yaml:1:1: the file is empty");
   begins("groups: []\n", "w.yaml:1:1: groups: the list is empty");
-  begins("groups: 1\n", "w.yaml:1:1: groups: this is no list");
+  begins("groups: 1\n", "w.yaml:1:1: groups: this is not a list");
   begins("group: []\n", "w.yaml:1:1: group: there is no such key");
-  begins(with("idle: 30", "idle: soon"), "w.yaml:5:9: idle: the time 'soon' is no time");
+  begins(with("idle: 30", "idle: soon"), "w.yaml:5:9: idle: the time 'soon' is not a valid duration");
   begins(with("  exec:", "  exce:"), "w.yaml:4:3: exce: there is no such key");
-  begins(with("- name: db", "- name: web"), "w.yaml:11:3: there is a group 'web' already");
+  begins(with("- name: db", "- name: web"), "w.yaml:12:3: there is a group 'web' already");
   begins(with("  exec: ./server --port 8000\n", ""), "w.yaml:2:3: web has nothing to start");
   begins(with("  idle: 30\n", "  systemd: a\n"), "w.yaml:5:12: systemd: there is exec already");
   begins(with("  idle: 30\n", "  sandbox: [true]\n"), "w.yaml:5:3: sandbox: there is exec already");
-  begins(with("[--allow, h, --, ./server]", "[]"), "w.yaml:16:3: jail has a sandbox without a command");
-  begins(with("[--allow, h, --, ./server]", "{}"), "w.yaml:16:61: sandbox: this is no text");
-  begins(with("user: yes", "user: maybe"), "w.yaml:14:9: user: 'maybe' is neither");
+  begins(with("[--allow, h, --, ./server]", "[]"), "w.yaml:17:3: jail has a sandbox without a command");
+  begins(with("[--allow, h, --, ./server]", "{}"), "w.yaml:17:61: sandbox: this is not a text");
+  begins(with("user: yes", "user: maybe"), "w.yaml:15:9: user: 'maybe' is neither");
   begins(with("tcp://127.0.0.1:8000", "udp://127.0.0.1:8000"), "w.yaml:3:11: listen: cannot forward");
   begins(with("  idle: 30\n", "  idle: 30\n  idle: 31\n"), "w.yaml:6:3: idle: is said twice");
 }
@@ -106,4 +110,29 @@ TEST_CASE("a threshold is in packets or bytes") {
   CHECK(options.least == 4000);
   for (const char* text : {"", "0packets", "0B", "-1packets", "30 apples", "packets"})
     CHECK_FALSE(take_threshold(text, options).has_value());
+}
+
+TEST_CASE("a wake threshold is a number of packets") {
+  WakeGroup::Options options;
+  REQUIRE(take_wake_threshold("12", options).has_value());
+  CHECK(options.wake_least == 12);
+  REQUIRE(take_wake_threshold("30packets", options).has_value());
+  CHECK(options.wake_least == 30);
+  CHECK(options.by_arrivals);
+  for (const char* text : {"", "0", "4kB", "packets", "-1"})
+    CHECK_FALSE(take_wake_threshold(text, options).has_value());
+}
+
+TEST_CASE("RUST_LOG is read as env_logger reads it") {
+  using Level = WakeLevel;
+  CHECK(parse_wake_level("") == Level::info);
+  CHECK(parse_wake_level("off") == Level::off);
+  CHECK(parse_wake_level("Error") == Level::error);
+  CHECK(parse_wake_level("trace") == Level::debug);
+  CHECK(parse_wake_level("warn,proxytainer=debug") == Level::debug);
+  CHECK(parse_wake_level("debug,nsrun=warn,tokio=trace") == Level::warn);
+  CHECK(parse_wake_level("proxytainer") == Level::debug);
+  CHECK(parse_wake_level("info/some.text") == Level::info);
+  CHECK(parse_wake_level("tokio=debug") == Level::off);
+  CHECK_FALSE(parse_wake_level("proxytainer=loud").has_value());
 }

@@ -5,12 +5,12 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
+#include "tests/support/catch.h"
 
 #include "host/wake/backends/docker_backend.h"
 #include "host/wake/backends/health.h"
@@ -217,6 +217,33 @@ TEST_CASE("events of an API that is not there are not told of: whoever asks for 
   const auto backend = api.backend();
   api.run(watch_for_a_moment(*backend, 50ms));
   CHECK(api.lines.empty());
+}
+
+TEST_CASE("an answer of a length that is only claimed takes no memory, and its events are heard") {
+  Api api;
+  api.answers = [](const std::string&) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: "
+           "99999999999\r\n\r\n{\"Action\":\"start\",\"Actor\":{\"Attributes\":"
+           "{\"nsrun.group\":\"web\"}}}\n{\"Action\":\"die\"}\n";
+  };
+  const auto backend = api.backend();
+  int changes = 0;
+  const auto body = [](Backend& of, int& heard) -> Task<> {
+    Signal changed(co_await asio::this_coro::executor);
+    const auto three = [](Signal& at, int& count) -> Task<> {
+      while (count < 3) co_await at.wait();  // the beginning, and two events
+    };
+    co_await either(of.watch([&] {
+      ++heard;
+      changed.raise();
+    }),
+                    three(changed, heard));
+  };
+  api.run(body(*backend, changes));
+  CHECK(changes == 3);
+  const auto seen = status_of(api);
+  REQUIRE_FALSE(seen.has_value());
+  CHECK(seen.error().message().find("cannot list the containers") != std::string::npos);
 }
 
 TEST_CASE("a probe of http is ready by the status, however much follows or precedes it") {

@@ -1,4 +1,4 @@
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 #include "host/wake/backends/docker_answers.h"
 #include "host/wake/backends/systemd_backend.h"
@@ -53,6 +53,21 @@ TEST_CASE("every other container is idle, a paused one too") {
   REQUIRE(paused.has_value());
   CHECK(paused->status == Status::idle);
   CHECK(paused->is_paused);
+}
+
+TEST_CASE("a container is described by its name, its labels, what it exposes and its network") {
+  const auto seen = docker::parse_description(
+      R"({"Name":"/whoami1","Config":{"Labels":{"a":"b","n":1},"ExposedPorts":{"81/tcp":{},"53/udp":{}}},)"
+      R"("HostConfig":{"NetworkMode":"container:ff"}})");
+  REQUIRE(seen.has_value());
+  CHECK(seen->name == "whoami1");
+  CHECK(seen->labels == std::map<std::string, std::string>{{"a", "b"}, {"n", ""}});
+  CHECK(seen->exposed == std::vector<std::string>{"81/tcp", "53/udp"});
+  CHECK(seen->network_mode == "container:ff");
+  // A name goes into a URL.
+  for (const char* text :
+       {"{}", R"({"Name":"/a"})", R"({"Name":"/a@b:1","Config":{}})", R"({"Name":"","Config":{}})"})
+    CHECK_FALSE(docker::parse_description(text).has_value());
 }
 
 TEST_CASE("what is no container is an error") {

@@ -1,11 +1,12 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <catch2/catch.hpp>
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
+#include "tests/support/catch.h"
 
 #include "host/wake/wake_dialer.h"
 #include "tests/support/dialers_loop.h"
@@ -83,10 +84,13 @@ struct World {
   explicit World(WakeGroup::Options options = {.name = "test", .idle = 0s})
       : backend(loop.executor()),
         said(loop.executor()),
-        group(loop.executor(), backend, flows, std::move(options), [this](const std::string& what) {
+        group(loop.executor(), backend, std::move(options), [this](WakeLevel level, const std::string& what) {
+          if (level > WakeLevel::info) return;
           lines.push_back(what);
           said.raise();
-        }) {}
+        }) {
+    group.add_flows(flows);
+  }
 
   void run(Task<> body) {
     loop.beside.spawn(group.run());
@@ -410,6 +414,119 @@ TEST_CASE("a crowd of events is a few looks") {
   };
   world.run(body(world, asked));
   CHECK(world.backend.looks < 20);
+}
+
+TEST_CASE("a crowd of events while a client waits for a start that fails is a few looks, too") {
+  World world({.name = "test", .idle = 0s, .start_limit = 300ms});
+  world.backend.failing_starts = 1000;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, a));
+    while (!a.outcome) {
+      w.backend.told.raise();
+      co_await give_way();
+    }
+    co_await tasks.join();
+  };
+  world.run(body(world, asked));
+  CHECK_FALSE(asked.outcome->has_value());
+  CHECK(world.backend.looks < 20);
+}
+
+TEST_CASE("events that go on for long are looked at once a second, and at once when there was none lately") {
+  World world;
+  Asked asked;
+  const auto body = [](World& w, Asked& a) -> Task<> {
+    co_await ask(w, a);
+    for (const auto end = Clock::now() + 2s; Clock::now() < end; co_await give_way()) w.backend.told.raise();
+    CHECK(w.backend.looks < 12);  // 40 at 50 ms
+    co_await sleep_for(2100ms);
+    const auto looks = w.backend.looks;
+    const auto begun = Clock::now();
+    w.backend.told.raise();
+    while (w.backend.looks == looks) co_await give_way();
+    CHECK(Clock::now() - begun < 1s);
+  };
+  world.run(body(world, asked));
+}
+
+TEST_CASE(
+    "a group that slept longer than its idle time and is started in part by hand has its idle time again") {
+  World world({.name = "test", .idle = 150ms});
+  const auto body = [](World& w) -> Task<> {
+    co_await sleep_for(200ms);
+    const auto begun = Clock::now();
+    w.backend.becomes(Status::partly);
+    co_await w.until_said("Idle => Stopping");
+    CHECK(Clock::now() - begun >= 140ms);
+  };
+  world.run(body(world));
+}
+
+TEST_CASE("with a threshold connections alone put nothing off") {
+  World world({.name = "test", .idle = 150ms, .by_arrivals = false, .least = 1000});
+  const auto body = [](World& w) -> Task<> {
+    Asked first;
+    co_await ask(w, first);
+    const auto deadline = Clock::now() + 5s;
+    while (w.count("Running => Stopping") == 0 && Clock::now() < deadline) {
+      Asked again;
+      co_await ask(w, again);
+      co_await give_way();
+    }
+    CHECK(w.count("Running => Stopping") == 1);
+  };
+  world.run(body(world));
+}
+
+TEST_CASE("a group with a wake threshold is started by so many packets, and serves all who waited") {
+  World world({.name = "test", .idle = 60s, .wake_least = 7});
+  Asked first, second;
+  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+    Scope tasks(w.loop.executor());
+    const auto call = [](World& to, Asked& by, std::uint64_t packets) -> Task<> {
+      by.outcome = co_await to.group.awake(-1, packets);
+    };
+    tasks.spawn(call(w, a, 3));
+    tasks.spawn(call(w, b, 3));
+    co_await sleep_for(30ms);
+    CHECK(w.backend.starts == 0);
+    w.group.datagram_arrived();
+    co_await tasks.join();
+  };
+  world.run(body(world, first, second));
+  CHECK((first.outcome->has_value() && second.outcome->has_value()));
+  CHECK(world.backend.starts == 1);
+}
+
+TEST_CASE("what a waiting client has sent counts for the wake threshold, and stays in its socket") {
+  World world({.name = "test", .idle = 60s, .wake_least = 4});
+  Pair pair;
+  Asked asked;
+  const auto body = [](World& w, Pair& ends, Asked& a) -> Task<> {
+    Scope tasks(w.loop.executor());
+    tasks.spawn(ask(w, a, ends.ours.get()));
+    co_await give_way();
+    const std::string early(3 * 1460, 'x');
+    REQUIRE(::send(ends.client.get(), early.data(), early.size(), 0) == 3 * 1460);
+    co_await tasks.join();
+  };
+  world.run(body(world, pair, asked));
+  CHECK(asked.outcome->has_value());
+  char first = 0;
+  CHECK(::recv(pair.ours.get(), &first, 1, 0) == 1);
+}
+
+TEST_CASE(
+    "too few packets wake nobody: who waited is refused in time, and is told why in the flow's record") {
+  World world({.name = "test", .idle = 60s, .start_limit = 30ms, .wake_least = 30});
+  Asked asked;
+  world.run(ask(world, asked));
+  CHECK(asked.outcome->error().message().find("fewer than 30 packets") != std::string::npos);
+  CHECK(refusal_for(asked.outcome->error()) == Refusal::reset);
+  CHECK(world.backend.starts == 0);
+  CHECK(world.lines.empty());
 }
 
 TEST_CASE("what runs in part is of no use, and is stopped when unused as the whole is") {

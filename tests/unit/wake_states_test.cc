@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 #include <map>
 #include <utility>
+#include "tests/support/catch.h"
 
 #include "host/wake/idle_clock.h"
 #include "host/wake/wake_states.h"

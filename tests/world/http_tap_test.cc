@@ -1,6 +1,6 @@
 #include "testing/http_tap.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 namespace nsrun::testing {
 namespace {
@@ -31,6 +31,17 @@ TEST_CASE("a tap tells requests and answers apart, however they are cut", "[http
     CHECK((exchanges[2].request == head && exchanges[2].response == ok_head));
     CHECK((exchanges[3].response == until_end && exchanges[3].closes));
   }
+}
+
+TEST_CASE("a body that is nothing but its last chunk may come byte by byte", "[http_tap]") {
+  const std::string empty = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  HttpTap tap;
+  tap.up(get);
+  for (std::size_t at = 0; at < empty.size(); ++at) tap.down(std::string_view(empty).substr(at, 1));
+  REQUIRE(tap.is_http());
+  const auto exchanges = tap.take_exchanges();
+  REQUIRE(exchanges.size() == 1);
+  CHECK(exchanges[0].response == empty);
 }
 
 TEST_CASE("an answer that was cut off is not recorded as one", "[http_tap]") {

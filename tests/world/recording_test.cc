@@ -3,11 +3,11 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include "tests/support/catch.h"
 
 #include "runtime/command.h"
 #include "testing/recording.h"

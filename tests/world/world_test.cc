@@ -4,8 +4,10 @@
 
 #include <signal.h>
 
-#include <catch2/catch.hpp>
+#include <cctype>
+#include <cstdlib>
 
+#include "tests/support/catch.h"
 #include "tests/support/container_skip.h"
 #include "tests/support/dialers_far_side.h"
 
@@ -208,7 +210,7 @@ TEST_CASE("a program that does not end is ended", "[world]") {
   if (skip(why_no_sandbox())) return;
   World world;
   world.on("a.example.com:80", hangs);
-  const auto outcome = world.run(say("a.example.com", "80", "x"), {.limit = std::chrono::milliseconds(500)});
+  const auto outcome = world.run(say("a.example.com", "80", "x"), {.limit = std::chrono::seconds(2)});
   CHECK(outcome.timed_out);
   CHECK(outcome.flows.to("a.example.com").size() == 1);
 }
@@ -309,11 +311,18 @@ TEST_CASE("programs of every kind believe a world's authority", "[world]") {
       {"sh", "-c",
        "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -verify_return_error "
        "-servername a.example.com -connect a.example.com:443 2>/dev/null"}};
+  std::string missing;
   for (const auto& program : programs) {
+    if (std::system(("command -v " + program[0] + " >/dev/null 2>&1").c_str()) != 0) {
+      missing += " " + program[0];
+      continue;
+    }
     const auto outcome = world.run(program);
     INFO(program[0] + " " + program.back() + "\n" + outcome.to_string());
-    CHECK(outcome.out.find("believed") != std::string::npos);
+    REQUIRE(outcome.out.find("believed") != std::string::npos);
   }
+  // Last: ctest counts a test that prints a skip as skipped, even one that failed.
+  if (!missing.empty()) skip("missing here:" + missing);
 }
 
 TEST_CASE("TLS that a program does not believe is told", "[world]") {

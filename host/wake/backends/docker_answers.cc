@@ -10,14 +10,16 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t longest_id = 128, longest_message = 200;  // bytes
+constexpr std::size_t longest_id = 128, longest_name = 253, longest_message = 200;  // bytes
 // Of events; the words of Docker, and Podman's own. "health_status: healthy" has more after a colon.
 constexpr std::array<std::string_view, 19> changes = {
     "start",   "die",     "stop",          "kill",    "pause",     "unpause", "restart",
     "destroy", "create",  "health_status", "rename",  "update",    "oom",     "died",
     "remove",  "cleanup", "init",          "restore", "checkpoint"};
 
-Error nonsense(const std::string& what) { return {"the answer is no " + what + " of the Docker API"}; }
+Error nonsense(const std::string& what) {
+  return {"the answer is not a valid " + what + " of the Docker API"};
+}
 
 json::value parse(std::string_view text) {
   boost::system::error_code trouble;
@@ -40,11 +42,18 @@ bool is_true(const json::value* value) {
   return flag && *flag;
 }
 
+bool is_alphanumeric(unsigned char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 bool is_id(std::string_view text) {
-  const auto fits = [](unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  };
-  return !text.empty() && text.size() <= longest_id && std::ranges::all_of(text, fits);
+  return !text.empty() && text.size() <= longest_id && std::ranges::all_of(text, is_alphanumeric);
+}
+
+// As Docker has them; it goes into a URL.
+bool is_name(std::string_view text) {
+  const auto fits = [](unsigned char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; };
+  return !text.empty() && text.size() <= longest_name && std::ranges::all_of(text, fits);
 }
 
 }  // namespace
@@ -75,6 +84,26 @@ Result<Inspection> parse_inspection(std::string_view body, bool uses_health) {
   const auto health = text_of(member(member(state, "Health"), "Status"));
   const bool is_ready = !uses_health || health.empty() || health == "none" || health == "healthy";
   return Inspection{is_ready ? Backend::Status::running : Backend::Status::starting};
+}
+
+Result<Description> parse_description(std::string_view body) {
+  const auto value = parse(body);
+  const auto* config = member(&value, "Config");
+  auto name = text_of(member(&value, "Name"));
+  if (name.starts_with('/')) name.remove_prefix(1);
+  if (!config || !is_name(name)) return nonsense("container");
+  Description described{
+      .name = std::string(name),
+      .network_mode = std::string(text_of(member(member(&value, "HostConfig"), "NetworkMode")))};
+  const auto* labels = member(config, "Labels");
+  if (labels && labels->is_object())
+    for (const auto& each : labels->get_object())
+      described.labels.emplace(std::string(each.key().data(), each.key().size()), text_of(&each.value()));
+  const auto* exposed = member(config, "ExposedPorts");
+  if (exposed && exposed->is_object())
+    for (const auto& each : exposed->get_object())
+      described.exposed.emplace_back(each.key().data(), each.key().size());
+  return described;
 }
 
 bool concerns(std::string_view event, const std::vector<std::string>& labels) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,15 @@ struct Inspection {
 };
 // Of GET /containers/{id}/json. `uses_health`: what has a health check and is not healthy is starting.
 Result<Inspection> parse_inspection(std::string_view body, bool uses_health);
+
+// Of the same: what a container is called, and how it is described.
+struct Description {
+  std::string name;  // letters, digits, '_', '.' and '-'; a host name in Docker's networks
+  std::map<std::string, std::string> labels = {};
+  std::vector<std::string> exposed = {};  // "81/tcp"
+  std::string network_mode = {};          // "container:ID": another one's network
+};
+Result<Description> parse_description(std::string_view body);
 
 // A line of GET /events: whether something has changed of a container with one of these labels ("key=value"),
 // or cannot be told. What is done in a container (a health check by exec, say) changes nothing.

@@ -1,50 +1,19 @@
-// Every call is a connection of its own. What the daemon tells of by its event stream is only that something
-// may have changed: the truth is asked for. Without the stream it is asked more often, and the stream is
-// tried again, later each time; that it is gone is said once.
+// What the daemon tells of by its event stream is only that something may have changed: the truth is asked
+// for. Without the stream it is asked more often, and the stream is tried again, later each time; that it is
+// gone is said once.
 
 #include "host/wake/backends/docker_backend.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <set>
-
-#include <boost/json/serialize.hpp>
-#include <boost/json/string.hpp>
-
-#include "host/endpoints/endpoint_dialer.h"
 
 namespace nsrun {
 namespace {
 
-constexpr auto call_limit = 20s;
-constexpr auto stop_limit = 120s;             // the daemon waits for the container, 10 s as it comes
-constexpr std::size_t most_containers = 256;  // of a group; more are an error
-constexpr std::size_t most_at_once = 8;       // containers that are started or stopped
-constexpr std::size_t most_troubles = 3;      // that one line tells
+constexpr auto stop_limit = 120s;         // the daemon waits for the container, 10 s as it comes
+constexpr std::size_t most_at_once = 8;   // containers that are started or stopped
+constexpr std::size_t most_troubles = 3;  // that one line tells
 constexpr auto first_pause = 500ms;
 constexpr Clock::duration longest_pause = 30s;
-
-// RFC 3986 2.3: all but these.
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string encoded;
-  for (const unsigned char c : text) {
-    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (is_letter || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~') {
-      encoded += static_cast<char>(c);
-      continue;
-    }
-    encoded += '%';
-    encoded += digits[c >> 4];
-    encoded += digits[c & 15];
-  }
-  return encoded;
-}
-
-std::string json_text(std::string_view text) {
-  return boost::json::serialize(boost::json::string(text.data(), text.size()));
-}
 
 std::string short_of(const std::string& id) { return id.substr(0, 12); }
 
@@ -56,76 +25,31 @@ std::string in_one(const std::vector<std::string>& troubles) {
   return all;
 }
 
-Error advised(Error error) {
-  if (error.code == errno_code(EACCES))
-    error.advice =
-        "who may use it: for Docker the group docker; for Podman without root give "
-        "--docker unix:///run/user/" +
-        std::to_string(::getuid()) + "/podman/podman.sock";
-  return error;
-}
-
-Error refused(const std::string& doing, const HttpAnswer& answer) {
-  const auto message = docker::parse_message(answer.body);
-  return {doing + ": the API answers " + std::to_string(answer.status) +
-          (message.empty() ? "" : " (" + message + ")")};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<DockerBackend>> DockerBackend::make(const EndpointUrl& where, Options options,
                                                            Executor executor, Say say) {
   if (options.labels.empty()) return Error{"containers are found by a label, and there is none"};
-  auto dialer = endpoint_dialer(where, executor);
-  if (!dialer) return dialer.error();
-  return std::unique_ptr<DockerBackend>(new DockerBackend("the Docker API at " + where.to_string(),
-                                                          std::move(*dialer), where.target(),
-                                                          std::move(options), std::move(say)));
-}
-
-HttpCall DockerBackend::call_to(std::string verb, std::string path, std::string doing) const {
-  return {*dialer_, target_, where_, "docker", std::move(verb), std::move(path), std::move(doing)};
-}
-
-Task<Result<HttpAnswer>> DockerBackend::ask(HttpCall call, Clock::duration limit) const {
-  auto answer = co_await http_call(std::move(call), limit);
-  if (!answer) co_return advised(answer.error());
-  co_return answer;
-}
-
-Task<Result<std::vector<std::string>>> DockerBackend::list() {
-  std::set<std::string> all;
-  for (const auto& label : options_.labels) {
-    const std::string filters = "{\"label\":[" + json_text(label) + "]}";
-    const std::string path = "/containers/json?all=true&filters=" + percent_encoded(filters);
-    auto call = call_to("GET", path, "cannot list the containers");
-    const auto answer = co_await ask(std::move(call), call_limit);
-    if (!answer) co_return answer.error();
-    if (answer->status != 200) co_return refused("cannot list containers", *answer);
-    const auto ids = docker::parse_list(answer->body);
-    if (!ids) co_return ids.error();
-    all.insert(ids->begin(), ids->end());
-    if (all.size() > most_containers)
-      co_return Error{"more than " + std::to_string(most_containers) + " containers have the label " + label};
-  }
-  co_return Result<std::vector<std::string>>(boost::system::in_place_value, all.begin(), all.end());
+  auto api = DockerApi::make(where, executor);
+  if (!api) return api.error();
+  return std::unique_ptr<DockerBackend>(
+      new DockerBackend(std::move(*api), std::move(options), std::move(say)));
 }
 
 Task<Result<std::optional<docker::Inspection>>> DockerBackend::inspect(const std::string& id) {
   using Seen = std::optional<docker::Inspection>;
   const std::string doing = "cannot inspect container " + short_of(id);
-  auto call = call_to("GET", "/containers/" + id + "/json", doing);
-  const auto answer = co_await ask(std::move(call), call_limit);
+  const auto answer = co_await api_.inspect(id, doing);
   if (!answer) co_return answer.error();
   if (answer->status == 404) co_return Seen();  // removed since it was listed
-  if (answer->status != 200) co_return refused(doing, *answer);
+  if (answer->status != 200) co_return refused_by_api(doing, *answer);
   const auto seen = docker::parse_inspection(answer->body, options_.uses_health);
   if (!seen) co_return seen.error();
   co_return Seen(*seen);
 }
 
 Task<Result<Backend::Status>> DockerBackend::status() {
-  const auto ids = co_await list();
+  const auto ids = co_await api_.list(options_.labels);
   if (!ids) co_return ids.error();
   std::size_t running = 0, idle = 0;
   for (const auto& id : *ids) {
@@ -143,12 +67,12 @@ Task<Result<Backend::Status>> DockerBackend::status() {
 // 304: it is so already.
 Task<Result<void>> DockerBackend::change(const std::string& id, const std::string& action, bool may_be_gone) {
   const std::string doing = "cannot " + action + " container " + short_of(id);
-  auto call = call_to("POST", "/containers/" + id + "/" + action, doing);
-  const auto answer = co_await ask(std::move(call), stop_limit);
+  auto call = api_.call_to("POST", "/containers/" + id + "/" + action, doing);
+  const auto answer = co_await api_.ask(std::move(call), stop_limit);
   if (!answer) co_return answer.error();
   const bool is_done = answer->status / 100 == 2 || answer->status == 304;
   if (is_done || (may_be_gone && answer->status == 404)) co_return Result<void>();
-  co_return refused(doing, *answer);
+  co_return refused_by_api(doing, *answer);
 }
 
 Task<Result<void>> DockerBackend::start_one(const std::string& id) {
@@ -196,14 +120,14 @@ Task<Result<void>> DockerBackend::change_all(std::vector<std::string> ids, Chang
 }
 
 Task<Result<void>> DockerBackend::start() {
-  auto ids = co_await list();
+  auto ids = co_await api_.list(options_.labels);
   if (!ids) co_return ids.error();
   if (ids->empty()) co_return Error{"no container has the label " + options_.labels.front()};
   co_return co_await change_all(std::move(*ids), &DockerBackend::start_one);
 }
 
 Task<Result<void>> DockerBackend::stop() {
-  auto ids = co_await list();
+  auto ids = co_await api_.list(options_.labels);
   if (!ids) co_return ids.error();
   if (ids->empty()) co_return Result<void>();
   co_return co_await change_all(std::move(*ids), &DockerBackend::stop_one);
@@ -216,7 +140,7 @@ struct DockerBackend::Followed {
 
 Task<DockerBackend::Followed> DockerBackend::follow(const std::function<void()>& changed) {
   const std::string path = "/events?filters=" + percent_encoded(R"({"type":["container"]})");
-  auto call = call_to("GET", path, "cannot follow the events");
+  auto call = api_.call_to("GET", path, "cannot follow the events");
   std::optional<Clock::time_point> since;
   // What happened before the stream began is not told.
   std::function<void()> begun = [&] {
@@ -245,7 +169,7 @@ Task<> DockerBackend::watch(std::function<void()> changed) {
     if (followed.lasted > longest_pause) {
       pause = first_pause;
       said.clear();
-    } else if (said != what && followed.end.doing != cannot_reach(where_)) {
+    } else if (said != what && followed.end.doing != cannot_reach(api_.where())) {
       say_(what + "; it is asked again and again meanwhile");
       said = std::move(what);
     }

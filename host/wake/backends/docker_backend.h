@@ -5,10 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "host/endpoints/endpoint_url.h"
 #include "host/wake/backend.h"
 #include "host/wake/backends/docker_answers.h"
-#include "host/wake/backends/http_call.h"
+#include "host/wake/backends/docker_api.h"
 
 namespace nsrun {
 
@@ -34,20 +33,13 @@ class DockerBackend final : public Backend {
   Pace pace() const override;
 
  private:
-  DockerBackend(std::string where, std::unique_ptr<Dialer> dialer, Target target, Options options, Say say)
-      : where_(std::move(where)),
-        dialer_(std::move(dialer)),
-        target_(std::move(target)),
-        options_(std::move(options)),
-        say_(std::move(say)) {}
+  DockerBackend(DockerApi api, Options options, Say say)
+      : api_(std::move(api)), options_(std::move(options)), say_(std::move(say)) {}
   // Of a container: its part of start() or stop().
   using Change = Task<Result<void>> (DockerBackend::*)(const std::string& id);
   struct Changes;
   struct Followed;
 
-  HttpCall call_to(std::string verb, std::string path, std::string doing) const;
-  Task<Result<HttpAnswer>> ask(HttpCall call, Clock::duration limit) const;
-  Task<Result<std::vector<std::string>>> list();
   Task<Result<std::optional<docker::Inspection>>> inspect(const std::string& id);
   Task<Result<void>> change(const std::string& id, const std::string& action, bool may_be_gone);
   Task<Result<void>> start_one(const std::string& id);
@@ -57,9 +49,7 @@ class DockerBackend final : public Backend {
   Task<> change_in_turn(Changes& changes);
   Task<Followed> follow(const std::function<void()>& changed);
 
-  const std::string where_;
-  const std::unique_ptr<Dialer> dialer_;
-  const Target target_;
+  const DockerApi api_;
   const Options options_;
   const Say say_;
   bool is_told_ = false;  // of events

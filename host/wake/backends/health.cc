@@ -136,7 +136,7 @@ Result<std::unique_ptr<Probe>> http_probe(const std::string& url, const Endpoint
                  ExitCode::usage};
   };
   const auto parsed = boost::urls::parse_uri(url);
-  if (!parsed || parsed->has_fragment() || parsed->has_userinfo()) return wrong("is no URL");
+  if (!parsed || parsed->has_fragment() || parsed->has_userinfo()) return wrong("is not a URL");
   const std::string authority(parsed->encoded_host_and_port()), path(parsed->encoded_target());
   if (authority.empty() && !usual) return wrong("has no host, and no stream is dialled");
   const std::string port = parsed->has_port() ? "" : ":80";

@@ -11,9 +11,10 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "host/http/beast_feed.h"
+#include "host/http/growing_body.h"
 #include "runtime/cancellation.h"
 
 namespace nsrun {
@@ -21,10 +22,11 @@ namespace {
 
 namespace http = boost::beast::http;
 using Stream = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
-using Parser = http::response_parser<http::string_body>;
+using Parser = http::response_parser<GrowingBody>;
 
 constexpr std::size_t largest_answer = 8 << 20, largest_header = 64 << 10, longest_line = 1 << 20;  // bytes
 constexpr std::size_t largest_buffer = 2 * largest_header;
+constexpr std::size_t read_size = largest_header;  // bytes at once
 
 Error failed(const HttpCall& call, boost::system::error_code code) {
   return {call.doing + " of " + call.where, code};
@@ -65,6 +67,32 @@ Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
   co_return Result<void>();
 }
 
+// More of an answer, once there is some; or why there is none. By BeastFeed, and not http::async_read, in
+// which an answer can fail an assertion.
+Task<boost::system::error_code> read_more(Stream& stream, boost::beast::flat_buffer& buffer, Parser& parser,
+                                          BeastFeed& feed) {
+  boost::system::error_code why;
+  for (;;) {
+    const auto waiting = buffer.cdata();
+    if (waiting.size() > 0) {
+      const auto taken = feed.put(parser, {static_cast<const char*>(waiting.data()), waiting.size()}, why);
+      buffer.consume(taken);
+      if (why && why != http::error::need_more) co_return why;
+      if (taken > 0) co_return boost::system::error_code{};
+    }
+    const auto room = std::min(read_size, buffer.max_size() - buffer.size());
+    if (room == 0) co_return http::error::buffer_overflow;
+    const auto [error, size] = co_await stream.async_read_some(buffer.prepare(room), use_result);
+    unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
+    if (error && error != asio::error::eof) co_return error;
+    buffer.commit(size);
+    if (!error) continue;
+    if (!parser.got_some()) co_return http::error::end_of_stream;
+    parser.put_eof(why);
+    co_return why;
+  }
+}
+
 Task<Result<HttpAnswer>> call_to_the_end(const HttpCall& call) {
   Stream stream(co_await asio::this_coro::executor);
   const auto asked = co_await ask(stream, call);
@@ -74,9 +102,11 @@ Task<Result<HttpAnswer>> call_to_the_end(const HttpCall& call) {
   Parser parser;
   parser.header_limit(largest_header);
   parser.body_limit(largest_answer);
-  const auto [error, size] = co_await http::async_read(stream, buffer, parser, use_result);
-  unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
-  if (error) co_return failed(call, error);
+  BeastFeed feed;
+  while (!parser.is_done()) {
+    const auto error = co_await read_more(stream, buffer, parser, feed);
+    if (error) co_return failed(call, error);
+  }
   co_return HttpAnswer{parser.get().result_int(), std::move(parser.get().body())};
 }
 
@@ -137,9 +167,9 @@ Task<Error> http_lines(HttpCall call, std::function<void()> begun,
   if (*status != 200) co_return Error{failed(call, {}).doing + ": it answers " + std::to_string(*status)};
   begun();
   std::string& text = parser.get().body();  // the parser appends, and counts what it appended itself
+  BeastFeed feed;
   while (!parser.is_done() && text.size() < longest_line) {
-    const auto [trouble, more] = co_await http::async_read_some(stream, buffer, parser, use_result);
-    unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
+    const auto trouble = co_await read_more(stream, buffer, parser, feed);
     if (trouble) co_return failed(call, trouble);
     take_lines(text, take);
   }

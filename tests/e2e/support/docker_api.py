@@ -11,10 +11,10 @@ GARBAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[{\"Id\":1}"
 
 
 class Container:
-    """`on_start`, `on_stop` are called when it is. `health`: None, or Docker's word."""
+    """`on_start`, `on_stop` are called when it is. `health`: None, or Docker's word. `exposed`: "81/tcp" …"""
 
-    def __init__(self, labels, on_start=None, on_stop=None, health=None):
-        self.labels, self.health = labels, health
+    def __init__(self, labels, on_start=None, on_stop=None, health=None, name="box", exposed=()):
+        self.labels, self.health, self.name, self.exposed = labels, health, name, exposed
         self.on_start, self.on_stop = on_start, on_stop
         self.state = "exited"
 
@@ -23,7 +23,8 @@ class Container:
                  "Paused": self.state == "paused", "Restarting": self.state == "restarting"}
         if self.health:
             state["Health"] = {"Status": self.health}
-        return {"State": state}
+        return {"State": state, "Name": "/" + self.name, "HostConfig": {"NetworkMode": "default"},
+                "Config": {"Labels": self.labels, "ExposedPorts": {port: {} for port in self.exposed}}}
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -97,6 +98,9 @@ class DockerApi:
         if fault == "cut":
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{")
             return
+        if fault == "claim":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
+            return self._changed_or_over()
         if fault == "garbage":
             handler.wfile.write(GARBAGE)
             return
@@ -130,6 +134,10 @@ class DockerApi:
         container.state = state
         self.tell(container, word)
         return 204
+
+    def _changed_or_over(self):
+        with self._changed:
+            self._changed.wait()
 
     def _stream(self, handler):
         if not self.has_events:

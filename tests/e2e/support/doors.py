@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 
 from unix_doors import check, greeting, greetings, libc, outcome, unshared  # beside this program
 
@@ -82,6 +83,37 @@ def typed(text):
             fcntl.ioctl(0, request, bytes([character]))
 
     return {"TIOCSTI": outcome(type_it, TIOCSTI, text.encode()), "TIOCLINUX": outcome(fcntl.ioctl, 0, TIOCLINUX, b"\2")}
+
+
+def terminal_used_in_background(use):
+    """Gives the terminal to a process group of its own and then changes or reads it, with every attempt to be stopped"""
+    terminal = os.open("/dev/tty", os.O_RDWR)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        os.tcsetpgrp(terminal, os.getpid())
+        os.write(theirs, b"x")
+        signal.pause()
+    os.read(ours, 1)
+    for number in (signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTTIN, signal.SIGTTOU})
+    attributes = termios.tcgetattr(terminal)
+    try:
+        if use == "changed":
+            termios.tcsetattr(terminal, termios.TCSANOW, attributes)
+        else:
+            os.read(terminal, 1)
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    except termios.error as error:
+        return errno.errorcode[error.args[0]]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 # ---- processes

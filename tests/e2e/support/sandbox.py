@@ -59,9 +59,9 @@ def inside(function, *arguments, options=(), **settings):
 class Running:
     """An nsrun that was started; killed, with all it runs, when its block is left."""
 
-    def __init__(self, *words, limits=None, **settings):
+    def __init__(self, *words, limits=None, prefix=(), **settings):
         settings.setdefault("stdin", subprocess.PIPE)
-        self.process = subprocess.Popen([*as_user(), NSRUN, *OPTIONS, *words], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, *as_user(), NSRUN, *OPTIONS, *words], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE,
                                         preexec_fn=_limiting(limits), **settings)
         self.pid = self.process.pid

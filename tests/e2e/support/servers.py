@@ -10,7 +10,7 @@ import threading
 
 from support import guest
 from support.theme import until
-from support.world import SERVER4, as_user
+from support.world import SERVER4, as_user, on_machine_of
 
 
 class Server:
@@ -20,7 +20,8 @@ class Server:
         self._handle = handle
         self._results = queue.Queue()
         self.host = host
-        self._socket = socket.socket(guest.family_of(host))
+        with on_machine_of(host):
+            self._socket = socket.socket(guest.family_of(host))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((host, port))
         self._socket.listen(backlog)

@@ -6,12 +6,16 @@
     │ void 203.0.113.1/24   .9 answers nothing, ever       │◄────┤ fd00::100            │
     │ 198.51.100.1 unreachable   .2 prohibited             │nsrun│                      │
     │ all else: no route                                   │     │                      │
+    │ near 192.0.2.129/30   .130 another machine, if asked │     │                      │
     └──────────────────────────────────────────────────────┘     └──────────────────────┘
 
 The theme's own process is root in the world, which outside is the account that runs the suite; nsrun is run
 in one more user namespace, as an ordinary account without capabilities, just as on a machine (USER below).
 The world is a pid namespace too: what a theme leaves running ends with it.
 """
+import contextlib
+import ctypes
+import functools
 import os
 import subprocess
 import tempfile
@@ -22,8 +26,10 @@ SILENT4 = "203.0.113.9"        # takes every packet and never answers
 UNREACHABLE4, UNREACHABLE6 = "198.51.100.1", "2001:db8:dead::1"
 PROHIBITED4 = "198.51.100.2"
 ROUTELESS4, ROUTELESS6 = "192.88.99.9", "2001:db8:beef::9"
+NEIGHBOUR4 = "192.0.2.130"     # another machine's address: not one of the world's own; see on_machine_of
 
 _ENTERED = "NSRUN_E2E_WORLD"   # holds the ids, outside, of the account that runs the suite
+_CLONE_NEWNET = 0x40000000      # sched.h
 _UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc",
             "--kill-child"]
 
@@ -84,6 +90,43 @@ def furnish():
     ip(f"-6 route add unreachable {UNREACHABLE6}")
     ip(f"route add prohibit {PROHIBITED4}")
     return furnish_resolv_conf()
+
+
+def _call(name, *arguments):
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), name)
+
+
+@functools.cache
+def _neighbour():
+    """A second network with NEIGHBOUR4, and the link to it: [the world's network, that one], as descriptors."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    _call("unshare", _CLONE_NEWNET)
+    try:
+        there = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        ip("link set lo up")
+        ip(f"link add far type veth peer name near netns /proc/{os.getpid()}/fd/{home}")
+        ip(f"address add {NEIGHBOUR4}/30 dev far")
+        ip("link set far up")
+    finally:
+        _call("setns", home, _CLONE_NEWNET)
+    ip("address add 192.0.2.129/30 dev near")
+    ip("link set near up")
+    return home, there
+
+
+@contextlib.contextmanager
+def on_machine_of(host):
+    """The sockets that this thread makes in it are of the machine with that address: NEIGHBOUR4's or the world."""
+    if host != NEIGHBOUR4:
+        yield
+        return
+    home, there = _neighbour()
+    _call("setns", there, _CLONE_NEWNET)
+    try:
+        yield
+    finally:
+        _call("setns", home, _CLONE_NEWNET)
 
 
 def furnish_resolv_conf():

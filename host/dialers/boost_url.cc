@@ -1,2 +1,0 @@
-// Boost.URL's sources, compiled here once: the header-only form, so that nothing more need be linked.
-#include <boost/url/src.hpp>

@@ -1,0 +1,14 @@
+#pragma once
+
+namespace nsrun {
+
+// What a failed accept(2) says about the next one.
+enum class AcceptError {
+  none_waiting,       // wait until the socket is readable
+  without_resources,  // descriptors or memory are out: every call fails for a while
+  of_one_client,      // that client is gone; another may wait
+  not_listening,      // the socket was shut down: every call will fail
+};
+AcceptError accept_error(int number);
+
+}  // namespace nsrun
