@@ -238,7 +238,7 @@ TEST_CASE("a unix socket of outside is covered, unless it is allowed") {
   CHECK(output_of(options) == "there\n");
 }
 
-// No program here may look up a name: nobody answers its connect to nscd. (-S: python does without HOME.)
+// No program here may look up a name: nobody answers its connect to nscd.
 TEST_CASE("nothing in a closed sandbox sets limits, priorities or processors of the agent, root neither") {
   if (skip(why_no_sandbox())) return;
   const std::string script =
