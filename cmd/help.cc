@@ -12,6 +12,7 @@ const char* help_text() {
   nsrun tunnel server|client ...  ports through a WebSocket
   nsrun vsock host|peer ...       across a virtual machine's boundary
   nsrun wake ...                  starts servers on demand: nsrun wake --help
+  nsrun completion bash|zsh|fish  completes options in a shell
 
 Network
   -p, --publish [[ADDR:]PORT:]PORT[/udp]   a port of the host that leads inside,
@@ -25,8 +26,8 @@ Network
                             http://[USER:PASSWORD@]HOST[:PORT],
                             tunnel+wss://[TOKEN@]HOST[:PORT]/, or an endpoint:
                             unix:///PATH, vsock://CID:PORT, tls://HOST:PORT
-      --device KIND         tun, veth (needs no /dev/net/tun), or auto (default):
-                            TUN where it can be opened
+      --device tun|veth|auto  veth needs no /dev/net/tun; auto (default): TUN where
+                            it can be opened
       --mtu BYTES           1280 to 65520 (default 65520)
       --workers N|auto      threads that carry the network (default 1)
       --network-memory SIZE  memory that the sandbox can make nsrun hold (default
@@ -52,7 +53,8 @@ is refused)
       --default allow|deny|reject|ask
       --policy FILE         rules in YAML, at the place of the option
       --learn FILE          allow all, then write the policy that would suffice
-      --ask CMD             CMD decides when no rule does (--ask-timeout SECONDS)
+      --ask CMD             CMD decides when no rule does
+      --ask-timeout SECONDS   how long it may take (default 30)
       --log-flows MATCH     report these flows as they start
       --fault 'FAULTS @ MATCH'   make them slow, lossy, refused, cut …:
                             'latency=200ms,jitter=50ms @ *.example.org',

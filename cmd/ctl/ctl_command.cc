@@ -11,15 +11,17 @@
 #include "runtime/printable.h"
 
 namespace nsrun {
-namespace {
+namespace {}  // namespace
 
-std::string help() {
+std::string ctl_help() {
   return "nsrun ctl controls an nsrun that was started with --control SOCKET.\n\n"
          "  nsrun ctl SOCKET COMMAND [--json]\n\n" +
-         ctl_help() +
+         ctl_commands_help() +
          "  top                                     live flows, busiest first\n\n"
          "--json prints the answer itself, for other programs. See docs/control.md.\n";
 }
+
+namespace {
 
 int fail(const Error& error) {
   std::fprintf(stderr, "nsrun ctl: %s\n", printable(error.message()).c_str());
@@ -55,7 +57,7 @@ int ctl_command(int argc, char** argv) {
   bool as_json = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (word == "--help" || word == "-h") return std::fputs(help().c_str(), stdout) < 0;
+    if (word == "--help" || word == "-h") return std::fputs(ctl_help().c_str(), stdout) < 0;
     if (word == "--json")
       as_json = true;
     else

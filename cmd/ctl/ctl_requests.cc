@@ -79,7 +79,13 @@ Result<object> ctl_request(const std::vector<std::string>& words) {
   return usage("there is no command '" + words[0] + (words.size() > 1 ? " " + words[1] : "") + "'");
 }
 
-std::string ctl_help() {
+std::vector<CtlCommand> ctl_commands() {
+  std::vector<CtlCommand> commands;
+  for (const auto& form : forms) commands.push_back({form.first, form.second ? form.second : "", form.what});
+  return commands;
+}
+
+std::string ctl_commands_help() {
   constexpr std::size_t column = 42;
   std::string text;
   for (const auto& form : forms) {

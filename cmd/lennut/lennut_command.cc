@@ -120,6 +120,8 @@ Result<std::unique_ptr<Serving>> make_client(Service& service, const Options& op
 
 }  // namespace
 
+const char* lennut_help() { return help; }
+
 int lennut_command(int argc, char** argv) {
   CLI::App app;
   Options options;

@@ -103,6 +103,8 @@ int explain_command(std::vector<std::string> words) {
 
 }  // namespace
 
+const char* policy_help() { return usage_text; }
+
 int policy_command(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   for (const auto& word : words)

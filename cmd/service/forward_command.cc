@@ -40,6 +40,8 @@ class Forwarding final : public Serving {
 
 }  // namespace
 
+const char* forward_help() { return help; }
+
 int forward_command(int argc, char** argv) {
   CLI::App app;
   ServiceOptions options;

@@ -82,6 +82,8 @@ class PeerTunnels final : public Tunnels {
 
 }  // namespace
 
+const char* vsock_help() { return help; }
+
 int vsock_command(int argc, char** argv) {
   CLI::App app;
   ServiceOptions options;

@@ -30,8 +30,9 @@ this machine; the server may be the original vtunnel.
                             is silent for two intervals is treated as gone
       --stall-limit TIME    a stream that nobody reads for this long, and that
                             blocks the others (JSON), is reset (default 20s)
-      --allow MATCH, --deny, --policy FILE …   where forwards may lead; see
-                            nsrun --help (default: all forwards are allowed)
+      --allow MATCH, --deny MATCH, --policy FILE …
+                            where forwards may lead; see nsrun --help (default:
+                            all forwards are allowed)
       --json                only the original's protocol
   When the tunnel ends it is opened again, with all its ports: at once, then
   after 1 to 5 s. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected.
@@ -168,6 +169,8 @@ Error misused(std::string what) {
 }
 
 }  // namespace
+
+const char* tunnel_client_help() { return help; }
 
 int tunnel_client_command(int argc, char** argv) {
   CLI::App app;

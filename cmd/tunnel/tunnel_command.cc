@@ -18,6 +18,11 @@ constexpr int misused = 1;  // as the original ends then
 
 }  // namespace
 
+const char* tunnel_help(std::string_view role) {
+  if (role == "server") return tunnel_server_help();
+  return role == "client" ? tunnel_client_help() : help;
+}
+
 int tunnel_command(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "server") return tunnel_server_command(argc - 1, argv + 1);

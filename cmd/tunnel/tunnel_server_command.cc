@@ -28,8 +28,9 @@ connect to it; the original vtunnel's may, too.
       --tls-client-ca FILE  clients need a certificate signed by this authority
       --allow-listen PORT[-PORT]        the ports that clients may have, on
                             127.0.0.1 (default: all); can be repeated
-      --allow MATCH, --deny, --policy FILE …   where this server dials for
-                            clients; see nsrun --help (default: nowhere)
+      --allow MATCH, --deny MATCH, --policy FILE …
+                            where this server dials for clients; see nsrun
+                            --help (default: nowhere)
       --stall-limit TIME    a stream that nobody reads for this long, and that
                             blocks the others (JSON), is reset (default 20s)
       --json                only the original's protocol
@@ -150,6 +151,8 @@ class ServingTunnel final : public Serving {
 };
 
 }  // namespace
+
+const char* tunnel_server_help() { return help; }
 
 int tunnel_server_command(int argc, char** argv) {
   CLI::App app;

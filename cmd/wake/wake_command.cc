@@ -22,13 +22,13 @@ constexpr auto help = R"(nsrun wake starts a server when a client connects, and 
 
       --listen LISTEN=DIAL  as in nsrun forward; clients of LISTEN wait until the
                             server at DIAL is ready; can be repeated
-  -p, --port PORT           with --host HOST:PORT:
+  -p, --port PORT --host HOST:PORT   for
                             --listen tcp://:PORT=tcp://HOST:PORT
 
   -g, --group GROUP         containers with the label proxytainer.group=GROUP,
                             lazytainer.group=GROUP or nsrun.group=GROUP; several
-                            groups start together; their health checks count,
-                            unless --no-health is given
+                            groups start together
+      --no-health           the containers' health checks do not count
       --from-labels[=CONTAINER]  groups that labels of a container describe
                             (lazytainer.group.NAME.ports=81 ...; default: the
                             container that nsrun is in); see nsrun-wake(1)
@@ -36,7 +36,8 @@ constexpr auto help = R"(nsrun wake starts a server when a client connects, and 
                             DOCKER_HOST, or unix:///var/run/docker.sock)
       --sleep stop|pause    how containers are stopped (default stop)
       --exec COMMAND        a shell command; it gets SIGTERM, then SIGKILL
-      --systemd UNIT        a unit, by systemctl; --user: of the account's manager
+      --systemd UNIT        a unit, by systemctl
+      --user                the unit is of the account's service manager
       --sandbox ...         the rest is an nsrun command line: a whole sandbox
 
       --idle TIME           stop after this time without use (default 300s);
@@ -80,6 +81,8 @@ WakeLevel log_level() {
 }
 
 }  // namespace
+
+const char* wake_help() { return help; }
 
 int wake_command(int argc, char** argv) {
   CLI::App app;
