@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "runtime/connection.h"
@@ -17,6 +18,11 @@ class Dialer {
   // EPROTONOSUPPORT for a protocol the dialer cannot carry. `target` outlives the call.
   virtual Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) = 0;
 };
+
+// Makes the dialer that every allowed flow goes through. Called once for each queue of the network's device,
+// and once more to answer the command's connects: a dialer serves one thread. One that resolves names dials
+// no address that the target does not permit (Target::permits).
+using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
 
 // Of an Error: no system call's, but the policy's, which permits none of the addresses that the target has.
 inline const auto denied_by_policy = make_error_code(boost::system::errc::permission_denied);

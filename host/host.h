@@ -36,11 +36,6 @@ class SandboxListener {
   virtual void closed() {}  // every flow has ended and was written down; nothing follows
 };
 
-// Makes the dialer that every allowed flow goes through. Called once for each queue of the network's device,
-// and once more to answer the command's connects: a dialer serves one thread. One that resolves names dials
-// no address that the target does not permit (Target::permits).
-using DialerFactory = std::function<std::unique_ptr<Dialer>(Executor executor)>;
-
 // Reads the rules where they came from. Called on a thread of its own.
 using RuleLoader = std::function<Result<std::shared_ptr<const RuleSet>>()>;
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "host/dialer.h"
 #include "host/dialers/fault_dialer.h"
 #include "host/dialers/loopback_dialer.h"
 #include "host/dialers/udp_mappings.h"
 #include "host/dialers/via_dialer.h"
-#include "host/host.h"
 
 namespace nsrun {
 

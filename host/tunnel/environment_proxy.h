@@ -10,7 +10,7 @@ namespace nsrun {
 using Environment = std::function<const char*(const char* name)>;
 
 // The proxy by which the environment wants `host` (a name or an address) to be reached, as a dialer's URL
-// (host/dialers/dial_url.h); empty: none. HTTPS_PROXY or https_proxy for TLS, else http_proxy or HTTP_PROXY;
+// (host/dialers/proxy_dialer.h); empty: none. HTTPS_PROXY or https_proxy for TLS, else http_proxy or HTTP_PROXY;
 // NO_PROXY or no_proxy has names (with all below them), addresses, networks, or *. Loopback never has one.
 std::string proxy_of_environment(bool tls, const std::string& host);
 std::string proxy_of_environment(bool tls, const std::string& host, const Environment& environment);

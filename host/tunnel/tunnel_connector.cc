@@ -2,8 +2,7 @@
 
 #include <boost/url/parse.hpp>
 
-#include "host/dialers/dial_url.h"
-#include "host/dialers/direct_dialer.h"
+#include "host/dialers/proxy_dialer.h"
 #include "host/endpoints/url_text.h"
 #include "host/tls/tls_connection.h"
 #include "host/tunnel/environment_proxy.h"
@@ -65,7 +64,7 @@ Result<std::unique_ptr<TunnelConnector>> TunnelConnector::create(Executor execut
     made->tls_ = std::move(*context);
   }
   const auto proxy = proxy_of_environment(made->address_.tls, name_of(made->address_.server));
-  auto dialer = dialer_from_url(proxy.empty() ? "direct://" : proxy, executor);
+  auto dialer = proxy_dialer(proxy.empty() ? "direct://" : proxy, executor);
   if (!dialer) return dialer.error();
   made->dialer_ = std::move(*dialer);
   return made;
