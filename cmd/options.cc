@@ -9,7 +9,7 @@
 #include "cmd/choose.h"
 #include "cmd/help.h"
 #include "host/policy/sandbox_rules.h"
-#include "host/settings/units.h"
+#include "host/text/units.h"
 
 namespace nsrun {
 namespace {

@@ -6,7 +6,7 @@
 #include "cmd/policy_options.h"
 #include "container/agent.h"
 #include "host/forward/forward.h"
-#include "host/publish/published_port.h"
+#include "host/sandbox/published_port.h"
 #include "netstack/idle_spin.h"
 #include "runtime/memory_budget.h"
 #include "runtime/network.h"

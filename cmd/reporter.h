@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "host/json_log.h"
-#include "host/summary.h"
+#include "host/log/json_log.h"
+#include "host/log/summary.h"
 
 namespace nsrun {
 

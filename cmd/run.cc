@@ -14,14 +14,14 @@
 #include "cmd/reporter.h"
 #include "cmd/signals.h"
 #include "container/agent.h"
-#include "container/descriptors.h"
-#include "container/ssh_config.h"
-#include "host/dialers/dial_url.h"
-#include "host/host.h"
+#include "container/command/descriptors.h"
+#include "container/files/ssh_config.h"
 #include "host/names/hosts_file.h"
+#include "host/outside/dial_url.h"
 #include "host/policy/guest_hosts.h"
 #include "host/policy/sandbox_rules.h"
-#include "host/service/loop_watchdog.h"
+#include "host/sandbox/host.h"
+#include "host/services/loop_watchdog.h"
 
 namespace nsrun {
 namespace {

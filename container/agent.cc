@@ -8,7 +8,6 @@
 #include <optional>
 #include <tuple>
 
-#include "container/capabilities.h"
 #include "container/closed/covers.h"
 #include "container/closed/door_trap.h"
 #include "container/closed/doorkeeper.h"
@@ -17,16 +16,17 @@
 #include "container/closed/kernel_files.h"
 #include "container/closed/locked_mounts.h"
 #include "container/closed/proc_text.h"
-#include "container/connect_trap.h"
+#include "container/command/capabilities.h"
+#include "container/command/descendants.h"
+#include "container/command/descriptors.h"
+#include "container/command/supervisor.h"
 #include "container/container.h"
-#include "container/descendants.h"
-#include "container/descriptors.h"
-#include "container/etc_covers.h"
-#include "container/guest_network.h"
-#include "container/packet_pump.h"
-#include "container/resolv_conf.h"
-#include "container/supervisor.h"
-#include "container/text_covers.h"
+#include "container/device/guest_network.h"
+#include "container/device/packet_pump.h"
+#include "container/files/etc_covers.h"
+#include "container/files/resolv_conf.h"
+#include "container/files/text_covers.h"
+#include "container/seccomp/connect_trap.h"
 #include "runtime/handshake.h"
 
 // The agent's life: the host maps its ids, it prepares the namespaces, hands the device over, starts the

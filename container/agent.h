@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "container/guest_command.h"
+#include "container/command/guest_command.h"
 #include "container/namespaces.h"
 #include "runtime/id_map.h"
 #include "runtime/network.h"

@@ -4,11 +4,11 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "container/guest_device.h"
-#include "container/guest_network.h"
-#include "container/packet_pump.h"
-#include "container/sockets_for_host.h"
-#include "container/veth.h"
+#include "container/command/sockets_for_host.h"
+#include "container/device/guest_device.h"
+#include "container/device/guest_network.h"
+#include "container/device/packet_pump.h"
+#include "container/device/veth.h"
 #include "runtime/handshake.h"
 #include "runtime/namespace_error.h"
 

@@ -12,7 +12,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "host/tls/tls_connection.h"
 #include "testing/http_server.h"
 

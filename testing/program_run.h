@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "container/agent.h"
-#include "host/host.h"
+#include "host/sandbox/host.h"
 #include "testing/declared_dialer.h"
 #include "testing/program.h"
 

@@ -11,7 +11,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "host/tls/tls_connection.h"
 #include "testing/declared_dialer.h"
 #include "testing/pushback.h"

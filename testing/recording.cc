@@ -5,7 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "host/base64.h"
+#include "host/text/base64.h"
 
 namespace nsrun::testing {
 namespace {

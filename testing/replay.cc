@@ -4,7 +4,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "host/dialers/proxy.h"
 #include "host/http/growing_body.h"
 #include "host/tls/tls_connection.h"

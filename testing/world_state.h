@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 #include "host/policy/rule_set.h"
 #include "host/tls/certificate_authority.h"
 #include "testing/declarations.h"

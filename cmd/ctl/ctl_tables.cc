@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 
-#include "host/summary.h"
+#include "host/log/summary.h"
 #include "runtime/printable.h"
 
 namespace nsrun {

@@ -14,7 +14,7 @@
 #include <map>
 
 #include "cmd/ctl/ctl_tables.h"
-#include "host/summary.h"
+#include "host/log/summary.h"
 
 namespace nsrun {
 namespace {

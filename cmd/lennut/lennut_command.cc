@@ -3,9 +3,9 @@
 #include "cmd/reporter.h"
 #include "cmd/service/service_command.h"
 #include "host/endpoints/host_port.h"
-#include "host/lennut/lennut_client.h"
-#include "host/lennut/lennut_server.h"
-#include "host/settings/units.h"
+#include "host/services/lennut/lennut_client.h"
+#include "host/services/lennut/lennut_server.h"
+#include "host/text/units.h"
 
 namespace nsrun {
 namespace {

@@ -13,9 +13,9 @@
 #include "cmd/hide_password.h"
 #include "cmd/reporter.h"
 #include "cmd/service/sd_notify.h"
-#include "host/service/loop_watchdog.h"
-#include "host/service/service_loop.h"
-#include "host/settings/units.h"
+#include "host/services/loop_watchdog.h"
+#include "host/services/service_loop.h"
+#include "host/text/units.h"
 
 namespace nsrun {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "host/service/service.h"
+#include "host/services/service.h"
 
 namespace nsrun {
 

@@ -2,8 +2,8 @@
 
 #include "cmd/reporter.h"
 #include "cmd/service/service_command.h"
-#include "host/vsock/vsock_host.h"
-#include "host/vsock/vsock_peer.h"
+#include "host/services/vsock/vsock_host.h"
+#include "host/services/vsock/vsock_peer.h"
 
 namespace nsrun {
 namespace {

@@ -3,9 +3,9 @@
 #include "cmd/tunnel/tunnel_command.h"
 #include "cmd/tunnel/tunnel_files.h"
 #include "cmd/tunnel/tunnel_rules.h"
-#include "host/settings/units.h"
+#include "host/services/tunnel/tunnel_client.h"
+#include "host/text/units.h"
 #include "host/tunnel/token_file.h"
-#include "host/tunnel/tunnel_client.h"
 
 namespace nsrun {
 namespace {

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "host/settings/units.h"
+#include "host/text/units.h"
 
 namespace nsrun {
 

@@ -6,8 +6,8 @@
 #include "cmd/tunnel/tunnel_command.h"
 #include "cmd/tunnel/tunnel_files.h"
 #include "cmd/tunnel/tunnel_rules.h"
+#include "host/services/tunnel/tunnel_proxy.h"
 #include "host/tunnel/token_file.h"
-#include "host/tunnel/tunnel_proxy.h"
 
 namespace nsrun {
 namespace {

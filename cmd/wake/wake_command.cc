@@ -8,7 +8,7 @@
 #include "cmd/reporter.h"
 #include "cmd/service/service_command.h"
 #include "cmd/wake/wake_options.h"
-#include "host/wake/waker.h"
+#include "host/services/wake/waker.h"
 
 namespace nsrun {
 namespace {

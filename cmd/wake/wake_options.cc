@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <climits>
 
-#include "host/wake/wake_config.h"
-#include "host/wake/wake_labels.h"
+#include "host/services/wake/wake_config.h"
+#include "host/services/wake/wake_labels.h"
 
 namespace nsrun {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "host/wake/wake_spec.h"
+#include "host/services/wake/wake_spec.h"
 
 namespace nsrun {
 

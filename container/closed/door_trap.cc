@@ -1,13 +1,13 @@
 // Why all connects: a filter sees the number of a descriptor, not what kind of socket it is, and a connect
 // that was let go on could be made into another by the time the kernel carries it out. So the host carries
-// out every one, on copies (host/inject/injector.cc), and has unix sockets judged by the agent
+// out every one, on copies (host/sandbox/inject/injector.cc), and has unix sockets judged by the agent
 // (doorkeeper.cc).
 
 #include "container/closed/door_trap.h"
 
 #include <cerrno>
 
-#include "container/seccomp_rules.h"
+#include "container/seccomp/seccomp_rules.h"
 
 namespace nsrun {
 

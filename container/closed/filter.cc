@@ -36,7 +36,7 @@
 #include <functional>
 #include <utility>
 
-#include "container/seccomp_rules.h"
+#include "container/seccomp/seccomp_rules.h"
 
 namespace nsrun {
 namespace {

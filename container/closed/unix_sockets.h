@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "container/closed/file_identity.h"
-#include "container/netlink.h"
+#include "container/device/netlink.h"
 
 namespace nsrun {
 

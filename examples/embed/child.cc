@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <nsrun/container/capabilities.h>
+#include <nsrun/container/command/capabilities.h>
 #include <nsrun/container/container.h>
 #include <nsrun/container/namespaces.h>
 #include <cstdio>

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <nsrun/container/capabilities.h>
+#include <nsrun/container/command/capabilities.h>
 #include <nsrun/container/container.h>
 #include <cstdio>
 

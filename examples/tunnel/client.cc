@@ -8,7 +8,7 @@
 // Shown: connect, listen with its outcome, close; headers and reconnecting as options. The Service is what
 // all flows of a process have in common: a record (Events), live flows, the way out.
 
-#include <nsrun/host/tunnel/tunnel_client.h>
+#include <nsrun/host/services/tunnel/tunnel_client.h>
 #include <unistd.h>
 
 #include <cstdio>

@@ -8,9 +8,9 @@
 // Which requests become tunnels, who may, and over what (a path of a web server, TLS, …) is up to the
 // program; the library takes over once the WebSocket is open. `listens` hears of each port.
 
+#include <nsrun/host/services/tunnel/tunnel_server.h>
 #include <nsrun/host/tunnel/beast_web_socket.h>
 #include <nsrun/host/tunnel/frame.h>
-#include <nsrun/host/tunnel/tunnel_server.h>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "host/control/control_commands.h"
-#include "host/flow_loop.h"
+#include "host/flow/flow_loop.h"
 
 namespace nsrun {
 

@@ -4,7 +4,7 @@
 #include <boost/json/array.hpp>
 #include <map>
 
-#include "host/json_log.h"
+#include "host/log/json_log.h"
 
 namespace nsrun {
 namespace {

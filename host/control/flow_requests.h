@@ -3,7 +3,7 @@
 #include <boost/json/object.hpp>
 #include <vector>
 
-#include "host/flow_loop.h"
+#include "host/flow/flow_loop.h"
 
 namespace nsrun {
 

@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "host/dialer.h"
 #include "host/dialers/address_selection.h"
+#include "host/flow/dialer.h"
 
 namespace nsrun {
 

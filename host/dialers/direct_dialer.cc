@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "host/dialers/connect_socket.h"
-#include "host/keepalive.h"
-#include "host/socket_connection.h"
+#include "host/flow/keepalive.h"
+#include "host/flow/socket_connection.h"
 #include "runtime/undelivered.h"
 
 namespace nsrun {

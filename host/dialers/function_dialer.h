@@ -2,8 +2,8 @@
 
 #include <functional>
 
-#include "host/dialer.h"
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/dialer.h"
+#include "host/flow/memory_pipe.h"
 
 namespace nsrun {
 

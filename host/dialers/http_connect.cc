@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "host/base64.h"
+#include "host/text/base64.h"
 
 namespace nsrun::http_connect {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 
 namespace nsrun {
 

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "host/dialers/connect_socket.h"
-#include "host/socket_connection.h"
+#include "host/flow/socket_connection.h"
 
 namespace nsrun {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 
 // What the dialers that go through a proxy share.
 

@@ -9,7 +9,7 @@
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/resolving_dialer.h"
 #include "host/dialers/socks5_dialer.h"
-#include "host/endpoints/url_text.h"
+#include "host/text/url_text.h"
 
 namespace nsrun {
 namespace {
@@ -113,7 +113,8 @@ Made proxy_dialer(std::string_view url, Executor executor) {
   const auto* scheme = find_scheme(url);
   if (!scheme) {
     const std::string name(scheme_of(url));
-    return misuse(name.empty() ? "it is not a URL" : "the scheme '" + name + "' is unknown", proxy_url_forms());
+    return misuse(name.empty() ? "it is not a URL" : "the scheme '" + name + "' is unknown",
+                  proxy_url_forms());
   }
   auto parts = take_apart(url, *scheme);
   if (!parts) return misuse("the " + std::string(scheme->name) + " URL is malformed", scheme->form);

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 #include "runtime/task.h"
 
 namespace nsrun {

@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 
 #include "host/dialers/connect_socket.h"
+#include "host/flow/socket_connection.h"
 #include "host/listen/unix_socket.h"
-#include "host/socket_connection.h"
 
 namespace nsrun {
 namespace {

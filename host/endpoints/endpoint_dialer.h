@@ -2,8 +2,8 @@
 
 #include <optional>
 
-#include "host/dialer.h"
 #include "host/endpoints/endpoint_url.h"
+#include "host/flow/dialer.h"
 
 namespace nsrun {
 

@@ -7,8 +7,8 @@
 
 #include "host/endpoints/endpoint_tls.h"
 #include "host/endpoints/vsock.h"
+#include "host/flow/socket_connection.h"
 #include "host/listen/bind.h"
-#include "host/socket_connection.h"
 #include "host/tls/tls_connection.h"
 
 namespace nsrun {

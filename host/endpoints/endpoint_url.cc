@@ -6,8 +6,8 @@
 #include <charconv>
 #include <optional>
 
-#include "host/endpoints/url_text.h"
-#include "host/names/canonical_name.h"
+#include "host/text/canonical_name.h"
+#include "host/text/url_text.h"
 
 namespace nsrun {
 namespace {

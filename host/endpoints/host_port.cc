@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "host/endpoints/url_text.h"
+#include "host/text/url_text.h"
 
 namespace nsrun {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "host/dialers/connect_socket.h"
 #include "host/dialers/unix_dialer.h"
+#include "host/flow/socket_connection.h"
 #include "host/listen/bind.h"
-#include "host/socket_connection.h"
 
 namespace nsrun {
 namespace {

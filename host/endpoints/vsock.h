@@ -1,7 +1,7 @@
 #pragma once
 
-#include "host/dialer.h"
 #include "host/endpoints/endpoint_url.h"
+#include "host/flow/dialer.h"
 #include "runtime/fd.h"
 
 namespace nsrun {

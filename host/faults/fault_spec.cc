@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "host/settings/units.h"
+#include "host/text/units.h"
 
 namespace nsrun {
 namespace {

@@ -1,6 +1,6 @@
 #include "host/forward/forward.h"
 
-#include "host/endpoints/url_text.h"
+#include "host/text/url_text.h"
 
 namespace nsrun {
 namespace {

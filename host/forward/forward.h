@@ -1,7 +1,7 @@
 #pragma once
 
 #include "host/endpoints/endpoint_url.h"
-#include "host/policy/policy.h"
+#include "host/flow/policy.h"
 
 namespace nsrun {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "host/carrier.h"
+#include "host/carry/carrier.h"
 #include "host/endpoints/endpoint_listener.h"
 #include "host/forward/forward.h"
 #include "host/listen/fair_places.h"

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 
-#include "host/keepalive.h"
+#include "host/flow/keepalive.h"
+#include "host/flow/socket_connection.h"
 #include "host/listen/accept_error.h"
 #include "host/listen/listener.h"
-#include "host/socket_connection.h"
 
 namespace nsrun {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "host/names/canonical_name.h"
+#include "host/text/canonical_name.h"
 
 // Theory of operation
 //

@@ -1,8 +1,8 @@
 #include "host/names/name_server.h"
 
-#include "host/faults/query_fate.h"
-#include "host/names/canonical_name.h"
+#include "host/names/query_fate.h"
 #include "host/names/reverse_name.h"
+#include "host/text/canonical_name.h"
 #include "netstack/devices/flip_bit.h"
 
 // Theory of operation

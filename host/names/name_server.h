@@ -5,10 +5,10 @@
 #include <optional>
 #include <string>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
+#include "host/flow/recent_names.h"
 #include "host/names/dns_conversation.h"
 #include "host/names/name_policy.h"
-#include "host/names/recent_names.h"
 #include "host/names/resolvers.h"
 #include "host/names/synthetic_names.h"
 #include "host/names/upstream.h"

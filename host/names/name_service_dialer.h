@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 #include "runtime/network.h"
 
 namespace nsrun {

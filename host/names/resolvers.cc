@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "host/names/canonical_name.h"
+#include "host/text/canonical_name.h"
 
 namespace nsrun {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "host/names/lru_map.h"
+#include "host/text/lru_map.h"
 #include "runtime/address.h"
 #include "runtime/memory_budget.h"
 #include "runtime/shared_text.h"

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 #include "host/names/dns_message.h"
 #include "host/names/resolvers.h"
 #include "host/names/server_health.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "host/dialers/dial_url.h"
 #include "host/names/name_server.h"
+#include "host/outside/dial_url.h"
 #include "host/policy/rule_policy.h"
 
 // Theory of operation

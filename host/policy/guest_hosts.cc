@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "host/names/canonical_name.h"
+#include "host/text/canonical_name.h"
 
 // Programs read /etc/hosts themselves and then dial an address, for which no rule by name holds. A name is
 // therefore removed when a rule by name is about it. These stay:

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "host/policy/policy.h"
+#include "host/flow/policy.h"
 #include "host/policy/rule.h"
 
 namespace nsrun {

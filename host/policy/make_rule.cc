@@ -1,6 +1,6 @@
 #include "host/policy/make_rule.h"
 
-#include "host/dialers/dial_url.h"
+#include "host/outside/dial_url.h"
 
 namespace nsrun {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "host/names/canonical_name.h"
+#include "host/text/canonical_name.h"
 
 namespace nsrun {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "host/policy/fault_rule.h"
 #include "host/policy/make_rule.h"
-#include "host/settings/read_settings.h"
-#include "host/settings/yaml_events.h"
+#include "host/text/read_settings.h"
+#include "host/text/yaml_events.h"
 
 // Theory of operation
 //

@@ -1,8 +1,8 @@
 #include "host/policy/rule.h"
 
-#include "host/dialers/dial_url.h"
 #include "host/faults/faults.h"
-#include "host/names/canonical_name.h"
+#include "host/outside/dial_url.h"
+#include "host/text/canonical_name.h"
 
 namespace nsrun {
 

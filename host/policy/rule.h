@@ -39,7 +39,7 @@ struct Rule {
   Action action = Action::allow;
   Match match;
   Place to = {};                             // of redirect
-  std::string via = {};                      // of via: a dialer's URL (host/dialers/dial_url.h)
+  std::string via = {};                      // of via: a dialer's URL (host/outside/dial_url.h)
   std::shared_ptr<Faults> faults = nullptr;  // of fault
   std::string where = {};                    // who said it: "policy.yaml:7", "--allow"
 

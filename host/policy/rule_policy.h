@@ -4,10 +4,10 @@
 #include <memory>
 #include <optional>
 
+#include "host/flow/policy.h"
 #include "host/names/name_policy.h"
 #include "host/names/synthetic_names.h"
 #include "host/policy/inquirer.h"
-#include "host/policy/policy.h"
 #include "host/policy/rule_set.h"
 #include "runtime/network.h"
 #include "runtime/replaceable.h"
@@ -53,7 +53,7 @@ class RulePolicy final : public Policy, public NamePolicy {
   }
 
   std::shared_ptr<const RuleSet> rules() const { return rules_.load(); }
-  // From here on. Flows that live were judged by others: refused_now (host/policy/rejudge.h) says of each
+  // From here on. Flows that live were judged by others: refused_now (host/carry/rejudge.h) says of each
   // whether these refuse it.
   void replace(std::shared_ptr<const RuleSet> rules) {
     rules_.store(std::move(rules));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 #include "host/tls/tls_connection.h"
 
 namespace nsrun {

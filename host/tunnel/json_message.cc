@@ -6,7 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <charconv>
 
-#include "host/base64.h"
+#include "host/text/base64.h"
 
 namespace nsrun::tunnel {
 namespace {

@@ -3,7 +3,7 @@
 #include <boost/url/parse.hpp>
 
 #include "host/dialers/proxy_dialer.h"
-#include "host/endpoints/url_text.h"
+#include "host/text/url_text.h"
 #include "host/tls/tls_connection.h"
 #include "host/tunnel/environment_proxy.h"
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 #include "host/tls/tls_context.h"
 #include "host/tunnel/upgrade.h"
 

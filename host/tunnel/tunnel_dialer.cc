@@ -11,7 +11,7 @@
 #include <boost/url/url.hpp>
 
 #include "host/endpoints/endpoint_tls.h"
-#include "host/endpoints/url_text.h"
+#include "host/text/url_text.h"
 #include "host/tunnel/token_file.h"
 #include "host/tunnel/tunnel_link.h"
 

@@ -3,7 +3,7 @@
 #include <memory>
 #include <string_view>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 
 namespace nsrun {
 

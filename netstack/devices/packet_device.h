@@ -8,7 +8,7 @@
 
 namespace nsrun {
 
-// The far end of a veth pair: a packet socket with virtio headers of 10 bytes (container/veth.h opens it so).
+// The far end of a veth pair: a packet socket with virtio headers of 10 bytes (container/device/veth.h opens it so).
 // Hot path: one recvmsg or sendmsg a packet. The Ethernet header lies between the two in a place of its own,
 // and never moves the packet.
 class PacketDevice final : public Device {

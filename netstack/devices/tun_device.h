@@ -8,7 +8,7 @@
 
 namespace nsrun {
 
-// A TUN descriptor with virtio headers of 10 bytes and offloads on (container/tun.h opens it so).
+// A TUN descriptor with virtio headers of 10 bytes and offloads on (container/device/tun.h opens it so).
 // Hot path: one readv or writev a packet.
 class TunDevice final : public Device {
  public:

@@ -1,6 +1,6 @@
 // Landlock (Linux 6.7, landlock(7)): a process that may not connect or bind TCP can still disconnect a
 // connected socket (AF_UNSPEC), and cannot connect it anew, nor bind it. MSG_FASTOPEN goes past it, which is
-// why seccomp refuses that (container/connect_trap.cc).
+// why seccomp refuses that (container/seccomp/connect_trap.cc).
 
 #include <linux/landlock.h>
 #include <netinet/in.h>

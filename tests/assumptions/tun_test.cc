@@ -6,7 +6,7 @@
 #include <vector>
 #include "tests/support/catch.h"
 
-#include "container/tun.h"
+#include "container/device/tun.h"
 #include "netstack/devices/tun_device.h"
 #include "netstack/packet.h"
 #include "tests/support/container_skip.h"

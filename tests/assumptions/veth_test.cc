@@ -12,7 +12,7 @@
 #include <vector>
 #include "tests/support/catch.h"
 
-#include "container/veth.h"
+#include "container/device/veth.h"
 #include "netstack/devices/packet_device.h"
 #include "netstack/packet.h"
 #include "runtime/network.h"

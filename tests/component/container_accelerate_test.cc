@@ -8,9 +8,9 @@
 
 #include "tests/support/catch.h"
 
-#include "host/inject/guest_socket.h"
-#include "host/inject/guest_thread.h"
-#include "host/inject/seccomp_listener.h"
+#include "host/sandbox/inject/guest_socket.h"
+#include "host/sandbox/inject/guest_thread.h"
+#include "host/sandbox/inject/seccomp_listener.h"
 #include "tests/support/container_fake_host.h"
 #include "tests/support/container_skip.h"
 

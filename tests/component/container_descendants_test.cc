@@ -4,7 +4,7 @@
 #include <algorithm>
 #include "tests/support/catch.h"
 
-#include "container/descendants.h"
+#include "container/command/descendants.h"
 #include "runtime/command.h"
 
 using namespace nsrun;

@@ -9,7 +9,7 @@
 #include <iterator>
 #include "tests/support/catch.h"
 
-#include "container/descriptors.h"
+#include "container/command/descriptors.h"
 #include "tests/support/container_fake_host.h"
 #include "tests/support/container_skip.h"
 

@@ -4,7 +4,7 @@
 
 #include "tests/support/catch.h"
 
-#include "container/guest_device.h"
+#include "container/device/guest_device.h"
 #include "netstack/devices/open_device.h"
 #include "netstack/packet.h"
 #include "tests/support/container_fake_host.h"

@@ -1,6 +1,6 @@
 // Connections into the sandbox, as a published port opens them.
 
-#include "host/publish/guest_dialer.h"
+#include "host/sandbox/guest_dialer.h"
 #include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 

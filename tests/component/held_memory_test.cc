@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "host/flow/relay.h"
 #include "host/names/dns_framing.h"
-#include "host/relay.h"
 #include "runtime/datagram_source.h"
 #include "tests/support/catch.h"
 #include "tests/support/dialers_loop.h"

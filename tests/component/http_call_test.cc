@@ -1,4 +1,4 @@
-#include "host/wake/backends/http_call.h"
+#include "host/services/wake/backends/http_call.h"
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -7,7 +7,7 @@
 #include <array>
 #include "tests/support/catch.h"
 
-#include "host/socket_connection.h"
+#include "host/flow/socket_connection.h"
 #include "tests/support/service_world.h"
 
 //   http_call, http_lines ──► OneSocket ◄── the test, as a server that decides which bytes come at once

@@ -1,4 +1,4 @@
-#include "host/proxy/http_proxy.h"
+#include "host/services/proxy/http_proxy.h"
 
 #include <regex>
 #include "tests/support/catch.h"

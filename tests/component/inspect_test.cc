@@ -1,13 +1,13 @@
-#include "host/inspect/inspect.h"
+#include "host/carry/inspect.h"
 
 #include <sys/socket.h>
 
 #include <random>
 #include "tests/support/catch.h"
 
-#include "host/dialers/memory_pipe.h"
-#include "host/relay.h"
-#include "host/socket_connection.h"
+#include "host/flow/memory_pipe.h"
+#include "host/flow/relay.h"
+#include "host/flow/socket_connection.h"
 #include "tests/support/client_hellos.h"
 #include "tests/support/dialers_loop.h"
 

@@ -2,9 +2,9 @@
 #include "tests/support/catch.h"
 
 #include "host/dialers/direct_dialer.h"
-#include "host/lennut/lennut_client.h"
-#include "host/lennut/lennut_header.h"
-#include "host/lennut/lennut_server.h"
+#include "host/services/lennut/lennut_client.h"
+#include "host/services/lennut/lennut_header.h"
+#include "host/services/lennut/lennut_server.h"
 #include "tests/support/dialers_far_side.h"
 #include "tests/support/service_world.h"
 

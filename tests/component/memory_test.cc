@@ -1,13 +1,13 @@
 // What a guest can make the host process hold: each resource is charged to one budget, which refuses the
 // newest and leaves what lives alone. Limits are small here, so that little is needed to reach them.
 
-#include "host/carrier.h"
-#include "host/dialers/memory_pipe.h"
-#include "host/inspect/inspect.h"
-#include "host/inspect/inspected_requests.h"
+#include "host/carry/carrier.h"
+#include "host/carry/inspect.h"
+#include "host/carry/inspected_requests.h"
+#include "host/flow/memory_pipe.h"
+#include "host/flow/relay.h"
 #include "host/names/dns_conversation.h"
 #include "host/names/dns_framing.h"
-#include "host/relay.h"
 #include "netstack/datagrams/reassembly.h"
 #include "netstack/stack_group.h"
 #include "tests/support/catch.h"

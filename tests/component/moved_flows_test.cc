@@ -3,12 +3,12 @@
 //   home (a thread): MovedFlows, the request that a SYN became  ◄── run_on, post ──  loop: what the injector
 //   has
 
-#include "host/inject/moved_flows.h"
+#include "host/sandbox/inject/moved_flows.h"
 
 #include <thread>
 #include "tests/support/catch.h"
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "tests/support/dialers_loop.h"
 #include "tests/support/stack_device.h"
 

@@ -1,10 +1,10 @@
-#include "host/policy_reload.h"
+#include "host/sandbox/policy_reload.h"
 
 #include <array>
 #include "tests/support/catch.h"
 
-#include "host/carrier.h"
-#include "host/dialers/memory_pipe.h"
+#include "host/carry/carrier.h"
+#include "host/flow/memory_pipe.h"
 #include "host/policy/fault_rule.h"
 #include "tests/support/dialers_loop.h"
 

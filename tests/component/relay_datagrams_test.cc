@@ -1,4 +1,4 @@
-#include "host/relay.h"
+#include "host/flow/relay.h"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -12,7 +12,7 @@
 #include "tests/support/catch.h"
 
 #include "host/dialers/unix_dialer.h"
-#include "host/socket_connection.h"
+#include "host/flow/socket_connection.h"
 #include "tests/support/dialers_loop.h"
 
 // Two datagram sockets, relayed.

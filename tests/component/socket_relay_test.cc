@@ -1,12 +1,12 @@
-#include "host/socket_relay.h"
+#include "host/flow/socket_relay.h"
 
 #include <sys/socket.h>
 
 #include <thread>
 #include "tests/support/catch.h"
 
-#include "host/pipe_pool.h"
-#include "host/socket_connection.h"
+#include "host/flow/pipe_pool.h"
+#include "host/flow/socket_connection.h"
 #include "tests/support/dialers_loop.h"
 #include "tests/support/stack_packets.h"
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "host/relay.h"
-#include "host/socket_connection.h"
+#include "host/flow/relay.h"
+#include "host/flow/socket_connection.h"
 #include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 

@@ -2,7 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "host/socket_connection.h"
+#include "host/flow/socket_connection.h"
 #include "host/tunnel/upgrade.h"
 #include "tests/support/catch.h"
 #include "tests/support/tunnel_ends.h"

@@ -6,8 +6,8 @@
 
 #include <sys/socket.h>
 
+#include "host/carry/peer_request.h"
 #include "host/dialers/direct_dialer.h"
-#include "host/peer_request.h"
 #include "tests/support/catch.h"
 #include "tests/support/stack_world.h"
 

@@ -17,7 +17,7 @@
 #include <cstring>
 #include "tests/support/catch.h"
 
-#include "host/socket_connection.h"
+#include "host/flow/socket_connection.h"
 #include "tests/support/dialers_subjects.h"
 
 #define EVERY_DIALER \

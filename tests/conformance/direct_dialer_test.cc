@@ -9,7 +9,7 @@
 #include "tests/support/catch.h"
 
 #include "host/dialers/direct_dialer.h"
-#include "host/socket_connection.h"
+#include "host/flow/socket_connection.h"
 #include "tests/support/dialers_subjects.h"
 
 namespace nsrun::test {

@@ -5,7 +5,7 @@
 #include <thread>
 #include "tests/support/catch.h"
 
-#include "host/dialers/fault_dialer.h"
+#include "host/faults/fault_dialer.h"
 #include "tests/support/dialers_subjects.h"
 
 namespace nsrun::test {

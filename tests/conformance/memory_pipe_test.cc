@@ -1,6 +1,6 @@
 #include "tests/support/catch.h"
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "tests/support/dialers_far_side.h"
 
 namespace nsrun::test {

@@ -3,7 +3,7 @@
 #include <array>
 #include "tests/support/catch.h"
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "host/tls/certificate_authority.h"
 #include "host/tls/tls_connection.h"
 #include "tests/support/dialers_far_side.h"

@@ -33,7 +33,7 @@ def many_at_once(server):
 
 
 def processor_seconds(pid):
-    """Of each thread, without the one that only watches (host/service/loop_watchdog.cc)."""
+    """Of each thread, without the one that only watches (host/services/loop_watchdog.cc)."""
     def of(task):
         fields = open(f"/proc/{pid}/task/{task}/stat").read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

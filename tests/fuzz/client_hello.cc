@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "host/inspect/tls_opening.h"
+#include "host/carry/tls_opening.h"
 
 namespace {
 

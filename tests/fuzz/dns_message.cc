@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "host/names/canonical_name.h"
 #include "host/names/dns_message.h"
 #include "host/names/reverse_name.h"
+#include "host/text/canonical_name.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "host/proxy/host_rewriter.h"
+#include "host/services/proxy/host_rewriter.h"
 
 namespace {
 

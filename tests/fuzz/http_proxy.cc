@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "host/http/head.h"
-#include "host/proxy/proxied_request.h"
-#include "host/proxy/proxied_response.h"
+#include "host/services/proxy/proxied_request.h"
+#include "host/services/proxy/proxied_response.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "host/inspect/http_requests.h"
+#include "host/carry/http_requests.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "host/tunnel/tunnel_session.h"
 #include "host/tunnel/upgrade.h"
 

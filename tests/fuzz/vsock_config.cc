@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "host/vsock/vsock_config.h"
+#include "host/services/vsock/vsock_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace nsrun;

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "host/wake/wake_config.h"
+#include "host/services/wake/wake_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace nsrun;

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Dependencies run one way: fails, with one line for each place, where a folder uses what it must not.
+"""Dependencies run one way: fails, with one line for each place, where a folder or a room uses what it must not.
 
     cmd, testing ──► host ──► netstack ──► runtime
       └────────────► container ──────────► runtime
 
-Both the includes and the link lists are read, and a folder whose headers are included must be linked.
+Both the includes and the link lists are read, and a folder whose headers are included must be linked. Inside
+host/ and container/ every folder is a room on a floor (FLOORS): it may use rooms on the floors below its own.
 """
 
 import pathlib
@@ -22,6 +23,32 @@ USES = {
     "testing": {"host", "container", "netstack", "runtime"},
     "cmd": {"host", "container", "netstack", "runtime"},
 }
+
+# The rooms of a folder, from the ground up. A room uses rooms of lower floors, never one beside or above it, so
+# that there are no circles. A folder below a room belongs to the room unless it is listed itself.
+FLOORS = [
+    ["host/text"],
+    ["host/flow", "host/http", "host/log"],
+    ["host/tls", "host/listen", "host/faults"],
+    ["host/names", "host/control"],
+    ["host/dialers"],
+    ["host/carry", "host/endpoints"],
+    ["host/tunnel"],
+    ["host/outside"],
+    ["host/policy"],
+    ["host/forward"],
+    ["host/sandbox/inject"],
+    ["host/sandbox", "host/services"],
+    ["host/services/lennut", "host/services/proxy", "host/services/vsock", "host/services/wake"],
+    ["host/services/tunnel"],
+    ["host"],  # the names by which embedders include it
+    ["container/device", "container/seccomp"],
+    ["container/closed"],
+    ["container/files"],
+    ["container/command"],
+    ["container"],
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Where alone a library's headers may be included. Tests may look at anything.
 CONFINED = {
@@ -69,6 +96,30 @@ def included_wrongly():
                         yield f"{place}: {library} belongs to {words(allowed)} only"
 
 
+def room_of(path):
+    """The room that a path of host/ or container/ stands in, or None where no room is listed for its folder."""
+    folder = path.rpartition("/")[0]
+    while folder.count("/") > 1 and folder not in FLOOR_OF:
+        folder = folder.rpartition("/")[0]
+    return folder if folder in FLOOR_OF else None
+
+
+def rooms_used_wrongly():
+    for source in [*sources("host"), *sources("container")]:
+        path = str(source.relative_to(ROOT))
+        room = room_of(path)
+        if room is None:
+            yield f"{path}: its folder is no room of FLOORS (tests/layering/check.py)"
+            continue
+        text = source.read_text(encoding="utf-8")
+        for match in INCLUDE.finditer(text):
+            header = match.group(2).removeprefix("nsrun/")
+            other = room_of(header) if header.split("/")[0] == path.split("/")[0] else room
+            if other is None or (other != room and FLOOR_OF[other] >= FLOOR_OF[room]):
+                line = text.count("\n", 0, match.start(2)) + 1
+                yield f"{path}:{line}: {room}/ includes {header}; it may use only rooms of lower floors (FLOORS)"
+
+
 def link_list(folder):
     lists = ROOT / folder / "CMakeLists.txt"
     text = re.sub(r"#.*", "", lists.read_text(encoding="utf-8"))
@@ -109,7 +160,7 @@ def words(names):
 
 
 def main():
-    faults = [*included_wrongly(), *linked_wrongly()]
+    faults = [*included_wrongly(), *rooms_used_wrongly(), *linked_wrongly()]
     for fault in faults:
         print(fault)
     if not faults:

@@ -107,7 +107,8 @@ AgentOptions shell(const std::string& script) {
   AgentOptions options;
   // A python3 found in PATH may be a bash script of a version manager, and bash without HOME looks up the user:
   // in a closed sandbox it then waits for ever, since no host process answers its connect to nscd here.
-  options.command.argv = {"sh", "-c", "export HOME=/ PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; " + script};
+  options.command.argv = {"sh", "-c",
+                          "export HOME=/ PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; " + script};
   options.ids = single_id_map(false);
   return options;
 }

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "container/device/tun.h"
 #include "container/namespaces.h"
-#include "container/tun.h"
 #include "runtime/command.h"
 
 namespace nsrun {

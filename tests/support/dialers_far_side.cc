@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "host/socket_connection.h"
+#include "host/flow/socket_connection.h"
 
 namespace nsrun::test {
 namespace {

@@ -3,12 +3,12 @@
 #include <sys/socket.h>
 
 #include "host/dialers/direct_dialer.h"
-#include "host/dialers/fault_dialer.h"
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/socks5_dialer.h"
 #include "host/dialers/unix_dialer.h"
 #include "host/endpoints/endpoint_dialer.h"
 #include "host/endpoints/vsock.h"
+#include "host/faults/fault_dialer.h"
 #include "host/tls/tls_dialer.h"
 
 namespace nsrun::test {

@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <optional>
 
-#include "host/dialer.h"
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/function_dialer.h"
+#include "host/flow/dialer.h"
 #include "host/tls/certificate_authority.h"
 #include "host/tls/tls_context.h"
 #include "tests/support/dialers_proxies.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/dialer.h"
+#include "host/flow/dialer.h"
 #include "host/names/name_server.h"
 
 // A name server between guests and resolvers that exist only in the test:

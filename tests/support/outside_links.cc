@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "container/tun.h"
+#include "container/device/tun.h"
 
 namespace nsrun::test {
 namespace {

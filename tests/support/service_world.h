@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "host/endpoints/endpoint_url.h"
-#include "host/service/service.h"
+#include "host/services/service.h"
 #include "tests/support/dialers_loop.h"
 
 namespace nsrun::test {

@@ -8,8 +8,8 @@
 #include <ostream>
 #include <stdexcept>
 
-#include "host/relay.h"
-#include "host/socket_connection.h"
+#include "host/flow/relay.h"
+#include "host/flow/socket_connection.h"
 #include "runtime/undelivered.h"
 
 namespace nsrun::test {

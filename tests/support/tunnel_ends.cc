@@ -1,6 +1,6 @@
 #include "tests/support/tunnel_ends.h"
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "host/tunnel/upgrade.h"
 
 namespace nsrun::test {

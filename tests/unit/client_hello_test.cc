@@ -1,4 +1,4 @@
-#include "host/inspect/client_hello.h"
+#include "host/carry/client_hello.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/client_hellos.h"

@@ -1,6 +1,6 @@
 #include "tests/support/catch.h"
 
-#include "container/resolv_conf.h"
+#include "container/files/resolv_conf.h"
 
 using namespace nsrun;
 

@@ -3,7 +3,7 @@
 #include <fstream>
 #include "tests/support/catch.h"
 
-#include "container/ssh_config.h"
+#include "container/files/ssh_config.h"
 
 using namespace nsrun;
 

@@ -1,10 +1,10 @@
 #include "tests/support/catch.h"
 
-#include "host/dialers/dial_url.h"
 #include "host/dialers/direct_dialer.h"
 #include "host/dialers/http_connect_dialer.h"
 #include "host/dialers/socks5_dialer.h"
 #include "host/dialers/unix_dialer.h"
+#include "host/outside/dial_url.h"
 
 namespace nsrun {
 namespace {

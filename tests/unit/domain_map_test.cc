@@ -1,4 +1,4 @@
-#include "host/proxy/domain_map.h"
+#include "host/services/proxy/domain_map.h"
 
 #include "tests/support/catch.h"
 

@@ -1,7 +1,7 @@
 #include "tests/support/catch.h"
 
 #include "host/policy/fault_rule.h"
-#include "host/settings/units.h"
+#include "host/text/units.h"
 
 namespace nsrun {
 namespace {

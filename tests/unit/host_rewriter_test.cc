@@ -1,8 +1,8 @@
-#include "host/proxy/host_rewriter.h"
+#include "host/services/proxy/host_rewriter.h"
 
 #include "tests/support/catch.h"
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "tests/support/dialers_far_side.h"
 #include "tests/support/dialers_loop.h"
 

@@ -1,4 +1,4 @@
-#include "host/inspect/http_requests.h"
+#include "host/carry/http_requests.h"
 
 #include "tests/support/catch.h"
 

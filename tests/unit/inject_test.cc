@@ -14,11 +14,11 @@
 #include <vector>
 #include "tests/support/catch.h"
 
-#include "host/inject/guest_socket.h"
-#include "host/inject/guest_thread.h"
-#include "host/inject/seccomp_listener.h"
-#include "host/inject/shared_descriptors.h"
-#include "host/inject/socket_options.h"
+#include "host/sandbox/inject/guest_socket.h"
+#include "host/sandbox/inject/guest_thread.h"
+#include "host/sandbox/inject/seccomp_listener.h"
+#include "host/sandbox/inject/shared_descriptors.h"
+#include "host/sandbox/inject/socket_options.h"
 
 // This process stands for the guest's here, and its own descriptors for the guest's.
 

@@ -10,7 +10,7 @@
 #include <vector>
 #include "tests/support/catch.h"
 
-#include "host/json_log.h"
+#include "host/log/json_log.h"
 
 // The log where somebody else has its file, its pipe or its socket, too, and uses them against it.
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "host/limited_warnings.h"
+#include "host/carry/limited_warnings.h"
 #include "tests/support/catch.h"
 
 using namespace nsrun;

@@ -1,4 +1,4 @@
-#include "host/service/loop_watchdog.h"
+#include "host/services/loop_watchdog.h"
 
 #include <signal.h>
 #include <sys/wait.h>

@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "host/dialers/memory_pipe.h"
+#include "host/flow/memory_pipe.h"
 #include "tests/support/catch.h"
 #include "tests/support/dialers_loop.h"
 

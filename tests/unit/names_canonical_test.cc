@@ -1,7 +1,7 @@
 #include <string>
 #include "tests/support/catch.h"
 
-#include "host/names/canonical_name.h"
+#include "host/text/canonical_name.h"
 
 using namespace nsrun;
 using namespace std::string_view_literals;

@@ -1,6 +1,6 @@
 #include "tests/support/catch.h"
 
-#include "host/names/recent_names.h"
+#include "host/flow/recent_names.h"
 
 using namespace nsrun;
 

@@ -65,7 +65,7 @@ struct Program {
               [this](const std::string& what) { warnings.push_back(what); }),
         inquirer([this](const Question& question, Reply reply) { asked.ask(question, std::move(reply)); },
                  limit, [this](const std::string& what) { warnings.push_back(what); }) {
-    ::signal(SIGPIPE, SIG_IGN);  // as whoever runs a host does (host/host.h)
+    ::signal(SIGPIPE, SIG_IGN);  // as whoever runs a host does (host/sandbox/host.h)
   }
   ~Program() {
     bool over = false;

@@ -7,7 +7,7 @@
 #include "host/policy/make_rule.h"
 #include "host/policy/rule_policy.h"
 #include "host/policy/sandbox_rules.h"
-#include "host/tunnel/outward_policy.h"
+#include "host/services/tunnel/outward_policy.h"
 
 using namespace nsrun;
 

@@ -1,4 +1,4 @@
-#include "host/inject/presence.h"
+#include "host/sandbox/inject/presence.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>

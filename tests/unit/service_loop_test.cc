@@ -1,4 +1,4 @@
-#include "host/service/service_loop.h"
+#include "host/services/service_loop.h"
 
 #include <boost/asio/post.hpp>
 #include "tests/support/catch.h"

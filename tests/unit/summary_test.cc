@@ -1,4 +1,4 @@
-#include "host/summary.h"
+#include "host/log/summary.h"
 
 #include <algorithm>
 #include "tests/support/catch.h"

@@ -1,4 +1,4 @@
-#include "host/inspect/tls_opening.h"
+#include "host/carry/tls_opening.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/client_hellos.h"

@@ -1,6 +1,6 @@
 #include "tests/support/catch.h"
 
-#include "host/base64.h"
+#include "host/text/base64.h"
 #include "host/tunnel/json_message.h"
 #include "host/tunnel/session_limits.h"
 #include "host/tunnel/wire.h"

@@ -1,9 +1,9 @@
 #include <map>
 #include "tests/support/catch.h"
 
-#include "host/dialers/dial_url.h"
+#include "host/outside/dial_url.h"
+#include "host/services/tunnel/tunnel_client.h"
 #include "host/tunnel/environment_proxy.h"
-#include "host/tunnel/tunnel_client.h"
 
 using namespace nsrun;
 

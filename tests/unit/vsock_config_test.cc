@@ -1,6 +1,6 @@
 #include "tests/support/catch.h"
 
-#include "host/vsock/vsock_config.h"
+#include "host/services/vsock/vsock_config.h"
 
 using namespace nsrun;
 

@@ -9,11 +9,11 @@
 #include <vector>
 #include "tests/support/catch.h"
 
-#include "host/wake/backends/docker_backend.h"
-#include "host/wake/backends/health.h"
-#include "host/wake/backends/process_backend.h"
-#include "host/wake/backends/run_program.h"
-#include "host/wake/backends/sandbox_doors.h"
+#include "host/services/wake/backends/docker_backend.h"
+#include "host/services/wake/backends/health.h"
+#include "host/services/wake/backends/process_backend.h"
+#include "host/services/wake/backends/run_program.h"
+#include "host/services/wake/backends/sandbox_doors.h"
 #include "tests/support/dialers_loop.h"
 
 using namespace nsrun;

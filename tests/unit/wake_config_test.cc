@@ -1,6 +1,6 @@
 #include "tests/support/catch.h"
 
-#include "host/wake/wake_config.h"
+#include "host/services/wake/wake_config.h"
 
 using namespace nsrun;
 

@@ -12,8 +12,8 @@
 #include <vector>
 #include "tests/support/catch.h"
 
-#include "host/wake/backends/docker_backend.h"
-#include "host/wake/backends/health.h"
+#include "host/services/wake/backends/docker_backend.h"
+#include "host/services/wake/backends/health.h"
 #include "tests/support/dialers_loop.h"
 
 // A Docker API on a unix socket, as far as a test needs one: it answers by the request's first line.

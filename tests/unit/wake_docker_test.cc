@@ -1,7 +1,7 @@
 #include "tests/support/catch.h"
 
-#include "host/wake/backends/docker_answers.h"
-#include "host/wake/backends/systemd_backend.h"
+#include "host/services/wake/backends/docker_answers.h"
+#include "host/services/wake/backends/systemd_backend.h"
 
 using namespace nsrun;
 using Status = Backend::Status;

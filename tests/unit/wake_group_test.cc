@@ -8,7 +8,7 @@
 #include <vector>
 #include "tests/support/catch.h"
 
-#include "host/wake/wake_dialer.h"
+#include "host/services/wake/wake_dialer.h"
 #include "tests/support/dialers_loop.h"
 
 // A group with a backend that does what the test says; who asks is a task of the test's.

@@ -1,6 +1,6 @@
 #include "tests/support/catch.h"
 
-#include "host/wake/wake_labels.h"
+#include "host/services/wake/wake_labels.h"
 
 using namespace nsrun;
 

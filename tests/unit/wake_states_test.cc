@@ -2,8 +2,8 @@
 #include <utility>
 #include "tests/support/catch.h"
 
-#include "host/wake/idle_clock.h"
-#include "host/wake/wake_states.h"
+#include "host/services/wake/idle_clock.h"
+#include "host/services/wake/wake_states.h"
 
 using namespace nsrun;
 
