@@ -38,14 +38,42 @@ if(NSRUN_SANITIZE)
   endif()
 endif()
 
-# nsrun_folder(NAME LIBRARIES...): one static library from the folder's sources (and its rooms).
-function(nsrun_folder name)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
+# nsrun_unity(TARGET): compiles the target's sources a batch at a time where NSRUN_UNITY is on (CMakePresets.json).
+# The headers of Asio take most of a compilation, and a batch reads them once. It costs that a rebuild after a
+# change compiles the whole batch, and that names in anonymous namespaces must differ within a target.
+function(nsrun_unity target)
+  if(NSRUN_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
+    # A local variable may have the name of a function in another file of the batch.
+    target_compile_options(${target} PRIVATE -Wno-shadow)
+  endif()
+endfunction()
+
+# One static library from `sources`, which links `libraries`.
+function(nsrun_library name sources libraries)
   add_library(nsrun_${name} STATIC ${sources})
   add_library(nsrun::${name} ALIAS nsrun_${name})
   set_target_properties(nsrun_${name} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(
     nsrun_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                          $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/nsrun>)
-  target_link_libraries(nsrun_${name} PUBLIC ${ARGN} PRIVATE $<BUILD_INTERFACE:nsrun_options>)
+  target_link_libraries(nsrun_${name} PUBLIC ${libraries} PRIVATE $<BUILD_INTERFACE:nsrun_options>)
+  nsrun_unity(nsrun_${name})
+endfunction()
+
+# nsrun_folder(NAME LIBRARIES...): one static library from the folder's sources (and its rooms).
+function(nsrun_folder name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
+  nsrun_library(${name} "${sources}" "${ARGN}")
+endfunction()
+
+# nsrun_rooms(NAME ROOMS rooms... LINKS libraries...): one static library from some rooms of the folder.
+function(nsrun_rooms name)
+  cmake_parse_arguments(PARSE_ARGV 1 of "" "" "ROOMS;LINKS")
+  set(sources "")
+  foreach(room IN LISTS of_ROOMS)
+    file(GLOB_RECURSE found CONFIGURE_DEPENDS ${room}/*.cc)
+    list(APPEND sources ${found})
+  endforeach()
+  nsrun_library(${name} "${sources}" "${of_LINKS}")
 endfunction()

@@ -7,15 +7,18 @@ include(CMakePackageConfigHelpers)
 foreach(folder runtime netstack container host testing)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include/nsrun)
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${PROJECT_BINARY_DIR}/include/nsrun/${folder} SYMBOLIC)
-  target_include_directories(nsrun_${folder} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
+endforeach()
+set(host_libraries nsrun_flow nsrun_outside nsrun_policy nsrun_sandbox nsrun_services)
+foreach(library nsrun_runtime nsrun_netstack nsrun_container nsrun_testing ${host_libraries})
+  target_include_directories(${library} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
                                                     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 
 set_target_properties(nsrun_asio PROPERTIES EXPORT_NAME asio)
 set_target_properties(nsrun_lwip PROPERTIES EXPORT_NAME lwip)
 install(TARGETS nsrun RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS nsrun_asio nsrun_lwip nsrun_runtime nsrun_netstack nsrun_container nsrun_host nsrun_testing
-        EXPORT nsrun ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS nsrun_asio nsrun_lwip nsrun_runtime nsrun_netstack nsrun_container ${host_libraries} nsrun_host
+                nsrun_testing EXPORT nsrun ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT nsrun NAMESPACE nsrun:: FILE nsrunTargets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nsrun)
 foreach(section 1 5)
   file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/*.${section})

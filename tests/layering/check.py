@@ -74,7 +74,7 @@ LINKS_CONFINED = {
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
-LINKS = re.compile(r"(?:nsrun_folder|target_link_libraries)\(([^)]*)\)")
+LINKS = re.compile(r"(?:nsrun_folder|nsrun_rooms|target_link_libraries)\(([^)]*)\)")
 
 
 def sources(folder):

@@ -38,6 +38,7 @@ std::string why_no_newuidmap() {
 bool skip(const std::string& reason) {
   if (reason.empty()) return false;
   std::cout << "SKIPPED: " << reason << "\n";
+  any_test_skipped = true;
   return true;
 }
 

@@ -10,7 +10,9 @@ std::string why_no_sandbox();
 // Why newuidmap(1) cannot map a range of ids here; empty when it can.
 std::string why_no_newuidmap();
 
-// Catch2 2.13 has no SKIP: `if (skip(why_no_sandbox())) return;` says so and counts as passed.
+// Catch2 2.13 has no SKIP: `if (skip(why_no_sandbox())) return;` prints the reason, and the program's status says
+// that something was skipped, unless something failed.
 bool skip(const std::string& reason);
+extern bool any_test_skipped;  // tests/support/main.cc
 
 }  // namespace nsrun
