@@ -80,16 +80,16 @@ Result<void> take_mtu(NetworkOptions& network, const std::string& text) {
 Result<void> take_workers(NetworkOptions& network, const std::string& text) {
   const std::size_t processors = std::max(1u, std::thread::hardware_concurrency());
   const auto number = text == "auto" ? std::min(processors, ample_workers) : parse_port(text).value_or(0);
-  if (number < 1 || number > most_queues)
+  if (number < 1 || number > max_queues)
     return usage("--workers '" + text + "' is not a valid number of threads",
-                 "it is 1 to " + std::to_string(most_queues) + ", or auto");
+                 "it is 1 to " + std::to_string(max_queues) + ", or auto");
   network.queues = number;
   return {};
 }
 
 Result<void> take_memory(std::size_t& memory, const std::string& text) {
   const auto bytes = parse_size(text);
-  if (!bytes || *bytes < MemoryBudget::least_limit)
+  if (!bytes || *bytes < MemoryBudget::min_limit)
     return usage("invalid --network-memory '" + text + "'",
                  "expected a size of at least 64MiB, such as 512MiB");
   memory = *bytes;

@@ -15,7 +15,7 @@ namespace {
 
 using Rules = std::vector<Rule>;
 
-Error usage(const std::string& option, const Error& error) {
+Error policy_usage(const std::string& option, const Error& error) {
   return {option + " " + error.doing, error.code, error.advice, ExitCode::usage};
 }
 
@@ -87,7 +87,7 @@ Result<void> take(PolicyChoice& choice, const std::string& option, const std::st
   for (const auto& [name, make] : rule_options) {
     if (option != name) continue;
     auto rules = make(value);
-    if (!rules) return usage(option, rules.error());
+    if (!rules) return policy_usage(option, rules.error());
     for (Rule& rule : *rules) {
       rule.where = option;
       choice.sources.parts.emplace_back(std::move(rule));
@@ -145,7 +145,7 @@ Result<PolicyChoice> PolicyOptions::finish(const CLI::App& app) const {
   }
   if (!default_.empty()) {
     const auto action = parse_default(default_);
-    if (!action) return usage("--default", action.error());
+    if (!action) return policy_usage("--default", action.error());
     if (*action == Action::ask && ask_.empty())
       return Error{"--default ask has nobody to ask", {}, "give a program: --ask CMD", ExitCode::usage};
     choice.sources.otherwise = *action;
@@ -161,7 +161,7 @@ Result<PolicyChoice> PolicyOptions::finish(const CLI::App& app) const {
     choice.sources.faults->seed = *seed;
   }
   if (!learn_.empty())
-    if (auto fine = Learner::check(learn_); !fine) return usage("--learn", fine.error());
+    if (auto fine = Learner::check(learn_); !fine) return policy_usage("--learn", fine.error());
   choice.ask = ask_;
   choice.learn = learn_;
   choice.sources.asks = !ask_.empty();

@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <optional>
 
+#include "cmd/forced_exit.h"
 #include "cmd/foreground.h"
-#include "cmd/last_resort.h"
-#include "cmd/lesson.h"
+#include "cmd/learn_session.h"
 #include "cmd/reporter.h"
 #include "cmd/signals.h"
 #include "container/agent.h"
@@ -27,9 +27,9 @@ namespace nsrun {
 namespace {
 
 constexpr auto hosts_file = "/etc/hosts";
-constexpr auto longest_goodbye = 1s;     // for flows to end once the command has
+constexpr auto max_goodbye = 1s;         // for flows to end once the command has
 constexpr auto hurried_goodbye = 400ms;  // likewise, after a signal that asked for the end
-constexpr int longest_agent_end = 500;   // milliseconds, after its command; then it is left behind
+constexpr int max_agent_end = 500;       // milliseconds, after its command; then it is left behind
 
 // Follows the command to its end.
 class Follower final : public SandboxListener {
@@ -92,7 +92,7 @@ Result<AgentOptions> agent_options(const RunOptions& options, std::vector<int> k
   agent.namespaces = {options.pid, options.uts, options.ipc};
   agent.resolv_conf = options.resolv_conf;
   if (options.resolv_conf && options.rules)
-    agent.hosts = guest_hosts(FollowedFile(hosts_file, HostsFile::max_size).changed().value_or(""),
+    agent.hosts = guest_hosts(WatchedFile(hosts_file, HostsFile::max_size).changed().value_or(""),
                               *options.rules, Resolvers().current());
   agent.own_copies = root_owned_ssh_files();
   if (accelerates(options)) agent.acceleration = options.acceleration;
@@ -161,7 +161,7 @@ Command command_for(const AgentOptions& agent) {
 // keep what we left to it. One that the kernel keeps is left behind all the same.
 void reap(Process& agent) {
   pollfd ended{agent.pidfd(), POLLIN, 0};
-  if (::poll(&ended, 1, longest_agent_end) > 0)
+  if (::poll(&ended, 1, max_agent_end) > 0)
     agent.wait();
   else
     agent.release();
@@ -170,7 +170,7 @@ void reap(Process& agent) {
 // Runs the loop until the command has ended, and every flow has been written down; `at_end` is called then.
 int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host& host, Follower& follower,
                       Process& child, const std::function<void()>& at_end) {
-  LastResort last_resort(context, {.agent = child.pid(),
+  ForcedExit forced_exit(context, {.agent = child.pid(),
                                    .is_over = [&follower] { return follower.status().has_value(); },
                                    .give_up = [&follower] { follower.give_up(); }});
   asio::cancellation_signal no_more_signals;
@@ -183,7 +183,7 @@ int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host
                                       is_hurried = true;
                                       host.hurry();
                                     },
-                                .terminated = [&last_resort] { last_resort.terminated(); },
+                                .terminated = [&forced_exit] { forced_exit.terminated(); },
                                 .reload = options.policy.sources.has_files()
                                               ? std::function<void()>([&host] { host.reload_policy(); })
                                               : std::function<void()>()}),
@@ -191,7 +191,7 @@ int follow_to_the_end(const RunOptions& options, asio::io_context& context, Host
   while (!follower.status()) context.run_one();
   host.close();
   no_more_signals.emit(asio::cancellation_type::terminal);
-  context.run_for(is_hurried ? hurried_goodbye : longest_goodbye);
+  context.run_for(is_hurried ? hurried_goodbye : max_goodbye);
   reap(child);
   follower.foreground().give_back();
   at_end();
@@ -210,10 +210,10 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds,
   Reporter& reporter = **opened;
   warn_of_acceleration(options, reporter);
   Follower follower;
-  Lesson lesson(options.policy.learn, options.command);
+  LearnSession learn_session(options.policy.learn, options.command);
   auto settings = host_options(options, reporter, follower);
   if (!settings) return settings.error();
-  settings->learner = lesson.learner();
+  settings->learner = learn_session.learner();
 
   asio::io_context context(1);
   std::optional<LoopWatchdog> watchdog;  // outlives the host, whose end may wait for a file, too
@@ -227,7 +227,7 @@ Result<int> run_sandbox(const RunOptions& options, std::vector<int> kept_fds,
   watchdog.emplace(context);  // a thread: not before the child is there, which is a copy of this process
   return follow_to_the_end(options, context, host, follower, *child, [&] {
     reporter.sum_up();
-    if (const auto written = lesson.write(); !written) fail(written.error());
+    if (const auto written = learn_session.write(); !written) fail(written.error());
   });
 }
 

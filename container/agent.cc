@@ -9,13 +9,13 @@
 #include <tuple>
 
 #include "container/closed/covers.h"
-#include "container/closed/door_trap.h"
-#include "container/closed/doorkeeper.h"
 #include "container/closed/filter.h"
 #include "container/closed/guarded_files.h"
 #include "container/closed/kernel_files.h"
 #include "container/closed/locked_mounts.h"
 #include "container/closed/proc_text.h"
+#include "container/closed/unix_connect_broker.h"
+#include "container/closed/unix_connect_trap.h"
 #include "container/command/capabilities.h"
 #include "container/command/descendants.h"
 #include "container/command/descriptors.h"
@@ -110,7 +110,7 @@ int inner_flags(const AgentOptions& options) {
   return CLONE_NEWNET | CLONE_NEWIPC | (options.namespaces.uts ? CLONE_NEWUTS : 0);
 }
 
-bool has_doorkeeper(const AgentOptions& options) {
+bool has_broker(const AgentOptions& options) {
   return options.closed && !leaves_unix_open(options.allowed_unix);
 }
 
@@ -118,7 +118,7 @@ bool has_doorkeeper(const AgentOptions& options) {
 bool has_terminal() { return static_cast<bool>(UniqueFd(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC))); }
 
 // `doors`: what is found about the sockets that stay reachable.
-Result<void> prepare_mounts(int host, const AgentOptions& options, DoorRules& doors) {
+Result<void> prepare_mounts(int host, const AgentOptions& options, UnixConnectRules& doors) {
   if (auto done = separate_mounts(); !done) return done;
   if (options.namespaces.pid || options.closed)
     if (auto done = mount_proc(); !done) return done;
@@ -126,8 +126,8 @@ Result<void> prepare_mounts(int host, const AgentOptions& options, DoorRules& do
     if (auto done = close_kernel_files(); !done) return done;
     if (auto done = guard_files(options.guarded_files); !done) return done;
   }
-  if (has_doorkeeper(options)) {
-    auto allowed = cover_side_doors(options.allowed_unix);
+  if (has_broker(options)) {
+    auto allowed = cover_socket_directories(options.allowed_unix);
     if (!allowed) return allowed.error();
     doors.allowed = std::move(*allowed);
   }
@@ -141,12 +141,12 @@ Result<void> prepare_mounts(int host, const AgentOptions& options, DoorRules& do
   return {};
 }
 
-Result<Container> open_sandbox(int host, const AgentOptions& options, DoorRules& doors) {
+Result<Container> open_sandbox(int host, const AgentOptions& options, UnixConnectRules& doors) {
   if (auto done = map_ids(host, options.ids); !done) return done.error();
   if (auto done = prepare_mounts(host, options, doors); !done) return done.error();
   if (options.closed)
     if (auto done = lock_mounts(inner_flags(options)); !done) return done.error();
-  if (has_doorkeeper(options)) {
+  if (has_broker(options)) {
     auto proc = proc_of_our_own();
     if (!proc) return proc.error();
     doors.proc = std::move(*proc);
@@ -206,14 +206,14 @@ Result<void> confine(int host, const AgentOptions& options, bool own_group, int 
 
 struct StartedCommand {
   pid_t pid = 0;
-  std::optional<Doorkeeper> doors;
+  std::optional<UnixConnectBroker> doors;
 };
 
-Result<StartedCommand> start_command(int host, const AgentOptions& options, DoorRules rules) {
+Result<StartedCommand> start_command(int host, const AgentOptions& options, UnixConnectRules rules) {
   GuestCommand command = options.command;
   command.own_group = options.closed && !has_terminal();
   UniqueFd ours, hosts;
-  if (has_doorkeeper(options)) {
+  if (has_broker(options)) {
     auto ends = handshake_pair();
     if (!ends) return ends.error();
     std::tie(ours, hosts) = std::move(*ends);
@@ -263,7 +263,7 @@ int run_agent(int handshake_fd, const AgentOptions& options) {
   kept.push_back(host.get());
   if (auto done = close_all_but(std::move(kept)); !done) return give_up(host.get(), done.error());
 
-  DoorRules doors;
+  UnixConnectRules doors;
   auto container = open_sandbox(host.get(), options, doors);
   if (!container) return give_up(host.get(), container.error());
   auto covers = EtcCovers::watch(covered_files(options));

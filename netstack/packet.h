@@ -7,8 +7,8 @@
 #include "netstack/devices/device.h"
 #include "runtime/address.h"
 #include "runtime/bytes.h"
+#include "runtime/delivery_error.h"
 #include "runtime/flow.h"
-#include "runtime/undelivered.h"
 
 // IP packets: reading their headers, and building those that answer in a host's or router's place. Here, and
 // nowhere above, IPv4 and IPv6 differ.

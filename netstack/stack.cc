@@ -18,8 +18,8 @@ std::unique_ptr<Connection> begin_datagrams(StackCore& core, const FlowKey& key)
 
 StackOptions StackOptions::share_of(std::size_t stacks) const {
   StackOptions share = *this;
-  for (std::size_t* limit : {&share.most_held, &share.most_tcp_flows, &share.most_datagram_flows,
-                             &share.most_buffers, &share.ample_bytes})
+  for (std::size_t* limit : {&share.max_pending_syns, &share.max_tcp_flows, &share.max_datagram_flows,
+                             &share.max_buffers, &share.ample_bytes})
     *limit /= stacks;
   return share;
 }

@@ -16,11 +16,11 @@ class StackGroup;
 
 struct StackOptions {
   NetworkOptions network;
-  Clock::duration udp_idle = 60s;            // then a UDP or echo conversation ends
-  std::size_t most_held = 4096;              // requests waiting for an answer; past it new ones are dropped
-  std::size_t most_tcp_flows = 65'536;       // connections; past it new ones are dropped
-  std::size_t most_datagram_flows = 16'384;  // past it the least recently used one ends
-  std::size_t most_buffers = 4096;           // of 64 KiB, packets and bytes on their way
+  Clock::duration udp_idle = 60s;           // then a UDP or echo conversation ends
+  std::size_t max_pending_syns = 4096;      // requests waiting for an answer; past it new ones are dropped
+  std::size_t max_tcp_flows = 65'536;       // connections; past it new ones are dropped
+  std::size_t max_datagram_flows = 16'384;  // past it the least recently used one ends
+  std::size_t max_buffers = 4096;           // of 64 KiB, packets and bytes on their way
   // Bytes waiting in all flows, each way: past it a flow may hold only 64 KiB.
   std::size_t ample_bytes = 256 << 20;
   // That the guest may send ahead on a connection, at most TCP_WND. On a device that loses packets not more

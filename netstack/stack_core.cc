@@ -14,9 +14,9 @@ namespace {
 
 // Read from the device in one batch: more large packets would leave the cache before they are passed on, more
 // small ones only save wake-ups.
-constexpr int most_large = 8, most_small = 64;
+constexpr int max_large = 8, max_small = 64;
 constexpr std::size_t small = 2048;  // bytes
-constexpr int most_batches = 4;      // before others on the loop get their turn
+constexpr int max_batches = 4;       // before others on the loop get their turn
 // Bytes of a new flow, with its first packet and a task that dials.
 constexpr std::size_t start_cost = 16 << 10;
 constexpr auto surely_idle = 5s;  // then a datagram flow goes where memory is short
@@ -32,7 +32,7 @@ StackCore::StackCore(asio::io_context& context, Device& device, const StackOptio
       own_budget_(std::numeric_limits<std::size_t>::max()),
       own_memory_(own_budget_),
       memory_(options.memory ? *options.memory : own_memory_),
-      buffers_(options.most_buffers, memory_),
+      buffers_(options.max_buffers, memory_),
       context_(context),
       device_(device),
       sink_(std::move(sink)),
@@ -79,7 +79,7 @@ Task<> StackCore::run() {
     if (is_idle() && !look_on()) {
       if (!co_await sleep()) co_return;
       batches = 0;
-    } else if (++batches == most_batches) {
+    } else if (++batches == max_batches) {
       co_await asio::post(context_.get_executor(), use_task);
       batches = 0;
     }
@@ -122,7 +122,7 @@ void StackCore::turn() {
 void StackCore::read_packets() {
   device_ready_ = false;
   watch_buffers();
-  for (int large = 0, few = 0; large < most_large && few < most_small;) {
+  for (int large = 0, few = 0; large < max_large && few < max_small;) {
     // When memory is out, packets are still read, and copied if they are worth it: the guest's
     // acknowledgements are what frees it.
     auto buffer = buffers_.get();
@@ -187,10 +187,10 @@ void StackCore::wake() {
 
 std::size_t StackCore::unfinished() {
   // A guest that floods to its last breath is not waited for.
-  constexpr int most_turns = 1000;
+  constexpr int max_turns = 1000;
   constexpr auto longest = 100ms;
   const auto began = Clock::now();
-  for (int turns = 0; turns < most_turns && Clock::now() - began < longest; ++turns) {
+  for (int turns = 0; turns < max_turns && Clock::now() - began < longest; ++turns) {
     turn();
     if (is_idle()) break;
   }
@@ -267,13 +267,13 @@ void StackCore::begin_flow(const FlowKey& key, const Packet& packet, const Offlo
   if (key.protocol == Protocol::icmp && answer_own_echo(key, packet)) return;
   if (key.protocol == Protocol::tcp) {
     if (!is_tcp_request(packet)) return write_tcp_reset(device_, packet);
-    if (size() - datagram_flows_ >= options_.most_tcp_flows) return;
-    if (held_requests < options_.most_held && may_begin()) HeldSyn::hold(*this, key, packet, sink_);
+    if (size() - datagram_flows_ >= options_.max_tcp_flows) return;
+    if (held_requests < options_.max_pending_syns && may_begin()) PendingSyn::hold(*this, key, packet, sink_);
     return;
   }
-  if (held_requests >= options_.most_held) return;
+  if (held_requests >= options_.max_pending_syns) return;
   const bool has_room = memory_.has_room(start_cost, MemoryUse::new_flow);
-  if (datagram_flows_ >= options_.most_datagram_flows || !has_room) end_oldest_datagrams(has_room);
+  if (datagram_flows_ >= options_.max_datagram_flows || !has_room) end_oldest_datagrams(has_room);
   if (!may_begin()) return;
   DatagramConversation::hold(*this, key, packet, offload, buffer, sink_);
 }

@@ -29,6 +29,13 @@ class IpAddress {
   // Strict textual forms only (inet_pton): no octal, hexadecimal or short dotted forms, no scope.
   static std::optional<IpAddress> parse(std::string_view text);
 
+  static constexpr IpAddress loopback4() { return v4(127, 0, 0, 1); }
+  static constexpr IpAddress loopback6() {
+    IpAddress address;
+    address.bytes_.back() = 1;
+    return address;
+  }
+
   constexpr bool is_v4() const {
     for (int i = 0; i < 10; ++i)
       if (bytes_[i]) return false;

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "runtime/drop_all.h"
+#include "runtime/drop_all_filter.h"
 
 namespace nsrun {
 namespace {
@@ -73,7 +73,7 @@ bool DatagramRoute::has_moved(int socket) const {
 
 bool DatagramRoute::connect_again(int socket) const {
   if (!peer_->is_ip()) return ::connect(socket, peer_->get(), peer_->length) == 0;
-  const DropAll meanwhile(socket);
+  const DropAllFilter meanwhile(socket);
   const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
   ::connect(socket, &nobody, sizeof nobody);  // gives the source address up (connect(2))
   return ::connect(socket, peer_->get(), peer_->length) == 0;

@@ -44,6 +44,8 @@ std::string_view to_string(FlowEnd end) {
   return "?";
 }
 
+std::string Target::host() const { return name.empty() ? endpoint.address.to_string() : name; }
+
 std::string Target::to_string() const {
   if (name.find("://") != name.npos) return name;
   const std::string where = name.empty() ? endpoint.to_string() : name + ":" + std::to_string(endpoint.port);

@@ -56,6 +56,7 @@ struct Target {
   // The kernel socket at which who asks waits meanwhile, or -1: for dialers that take their time.
   int asker = -1;
 
+  std::string host() const;       // the name, or the address as text
   std::string to_string() const;  // "tcp/192.0.2.1:80", "tcp/example.org:80"
 };
 

@@ -52,7 +52,7 @@ enum class MessageType : std::uint8_t {
   warning,       // body: one line
   accelerate,    // fds: a seccomp listener (connect_trap.h), a UDP socket of the guest's for each IP version,
                  // closed: the socket that connect_unix is sent on; number: 1 where connects are only closed
-  connect_unix,  // host to doorkeeper; body: the call's number (8 bytes), the address; fds: the guest's
+  connect_unix,  // host to broker; body: the call's number (8 bytes), the address; fds: the guest's
                  // socket, the caller's pidfd
   listen_unix,   // likewise; number: the backlog; body: the call's number
 };

@@ -9,6 +9,7 @@
 #include "runtime/command.h"
 #include "runtime/fd.h"
 #include "runtime/id_map.h"
+#include "runtime/pipe.h"
 
 namespace nsrun {
 namespace {
@@ -48,10 +49,9 @@ Result<void> run_helper(const char* program, pid_t child, const std::string& lin
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("cannot make a pipe");
-  const UniqueFd reading(ends[0]);
-  UniqueFd writing(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  auto& [reading, writing] = *pipe;
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, writing.get(), STDERR_FILENO);

@@ -27,7 +27,7 @@ enum class MemoryUse {
 class MemoryBudget {
  public:
   static constexpr std::size_t default_limit = 512 << 20;  // bytes
-  static constexpr std::size_t least_limit = 64 << 20;     // bytes: an option may not ask for less
+  static constexpr std::size_t min_limit = 64 << 20;       // bytes: an option may not ask for less
 
   explicit MemoryBudget(std::size_t limit = default_limit) : limit_(limit) {}
   MemoryBudget(const MemoryBudget&) = delete;

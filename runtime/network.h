@@ -10,7 +10,7 @@
 
 namespace nsrun {
 
-constexpr std::size_t most_queues = 16;  // as many descriptors as one handshake message carries
+constexpr std::size_t max_queues = 16;  // as many descriptors as one handshake message carries
 
 // How packets get out of the namespace.
 enum class DeviceKind {
@@ -28,7 +28,7 @@ struct NetworkOptions {
   std::string device = "tun0";
   DeviceKind device_kind = DeviceKind::automatic;
   std::size_t mtu = 65520;  // bytes, IP header included; 576 (1280 with IPv6) to 65520
-  // Of the device, 1 to most_queues: flows are spread over them, and each is carried by a thread outside.
+  // Of the device, 1 to max_queues: flows are spread over them, and each is carried by a thread outside.
   std::size_t queues = 1;
 
   IpAddress guest4 = IpAddress::v4(10, 0, 2, 100);

@@ -11,7 +11,7 @@ struct Decoded {
 };
 
 // RFC 3629 4.
-Decoded decode(std::string_view text) {
+Decoded decode_utf8(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const auto lead = byte(0);
   if (lead < 0x80) return {lead, 1};
@@ -44,7 +44,7 @@ std::string printable(std::string_view text) {
   std::string shown;
   shown.reserve(text.size());
   while (!text.empty()) {
-    const auto [character, size] = decode(text);
+    const auto [character, size] = decode_utf8(text);
     if (size > 0 && is_shown(character))
       shown += text.substr(0, size);
     else

@@ -13,6 +13,6 @@ bool call_waits(int listener, std::uint64_t id);
 // Ends the call with an errno, or 0. False when nobody waits any more.
 bool answer_call(int listener, std::uint64_t id, int error);
 
-constexpr std::size_t most_notification = 1024;  // bytes; newer kernels may have larger ones than we know
+constexpr std::size_t max_notification = 1024;  // bytes; newer kernels may have larger ones than we know
 
 }  // namespace nsrun

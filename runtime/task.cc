@@ -29,21 +29,30 @@ std::string describe(const std::exception_ptr& failure) {
 
 namespace parallel = asio::experimental;
 
-struct Ends {
-  std::array<std::size_t, 2> order;  // who ended first
-  std::array<std::exception_ptr, 2> failures;
-};
-
 // Asio's awaitable operators know only success: their || waits on when one task has failed, and their && may
 // name the cancellation it caused as the failure. The order of the ends tells the cause.
-template <class Until>
-Task<Ends> at_once(Task<> first, Task<> second, Until until) {
-  const auto executor = co_await asio::this_coro::executor;
-  auto [order, first_failure, second_failure] =
-      co_await parallel::make_parallel_group(asio::co_spawn(executor, std::move(first), asio::deferred),
-                                             asio::co_spawn(executor, std::move(second), asio::deferred))
-          .async_wait(until, use_task);
-  co_return Ends{order, {first_failure, second_failure}};
+template <class Order, class Failures>
+std::size_t first_to_end(const Order& order, const Failures& failures) {
+  if (failures[order[0]]) std::rethrow_exception(failures[order[0]]);
+  return order[0];
+}
+template <class Order, class Failures>
+void all_ended(const Order& order, const Failures& failures) {
+  for (const auto task : order)
+    if (failures[task]) std::rethrow_exception(failures[task]);
+}
+
+using Failures = std::array<std::exception_ptr, 2>;
+
+// Two tasks need no list, and are most of what there is.
+auto pair_of(const Executor& executor, Task<> first, Task<> second) {
+  return parallel::make_parallel_group(asio::co_spawn(executor, std::move(first), asio::deferred),
+                                       asio::co_spawn(executor, std::move(second), asio::deferred));
+}
+auto list_of(const Executor& executor, std::vector<Task<>> tasks) {
+  std::vector<decltype(asio::co_spawn(executor, std::declval<Task<>>(), asio::deferred))> started;
+  for (auto& task : tasks) started.push_back(asio::co_spawn(executor, std::move(task), asio::deferred));
+  return parallel::make_parallel_group(std::move(started));
 }
 
 }  // namespace
@@ -99,15 +108,28 @@ Task<> Signal::wait() {
 }
 
 Task<> both(Task<> first, Task<> second) {
-  const auto ends = co_await at_once(std::move(first), std::move(second), parallel::wait_for_one_error());
-  for (const auto task : ends.order)
-    if (ends.failures[task]) std::rethrow_exception(ends.failures[task]);
+  auto pair = pair_of(co_await asio::this_coro::executor, std::move(first), std::move(second));
+  const auto [order, one, other] = co_await pair.async_wait(parallel::wait_for_one_error(), use_task);
+  all_ended(order, Failures{one, other});
 }
 
 Task<bool> either(Task<> first, Task<> second) {
-  const auto ends = co_await at_once(std::move(first), std::move(second), parallel::wait_for_one());
-  if (ends.failures[ends.order[0]]) std::rethrow_exception(ends.failures[ends.order[0]]);
-  co_return ends.order[0] == 0;
+  auto pair = pair_of(co_await asio::this_coro::executor, std::move(first), std::move(second));
+  const auto [order, one, other] = co_await pair.async_wait(parallel::wait_for_one(), use_task);
+  co_return first_to_end(order, Failures{one, other}) == 0;
+}
+
+Task<> wait_all(std::vector<Task<>> tasks) {
+  if (tasks.empty()) co_return;
+  auto list = list_of(co_await asio::this_coro::executor, std::move(tasks));
+  const auto [order, failures] = co_await list.async_wait(parallel::wait_for_one_error(), use_task);
+  all_ended(order, failures);
+}
+
+Task<std::size_t> wait_any(std::vector<Task<>> tasks) {
+  auto list = list_of(co_await asio::this_coro::executor, std::move(tasks));
+  const auto [order, failures] = co_await list.async_wait(parallel::wait_for_one(), use_task);
+  co_return first_to_end(order, failures);
 }
 
 Task<> sleep_for(Clock::duration duration) {

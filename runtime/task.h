@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/result.h"
 #include "runtime/task_cancellation.h"
@@ -95,6 +96,16 @@ class Signal {
 Task<> both(Task<> first, Task<> second);
 // Until one of them ends, or throws; the other is cancelled and awaited. True when the first one ended first.
 Task<bool> either(Task<> first, Task<> second);
+// The same of any number of tasks. wait_any is given at least one, and says which ended first.
+Task<> wait_all(std::vector<Task<>> tasks);
+Task<std::size_t> wait_any(std::vector<Task<>> tasks);
+template <class... More>
+Task<std::size_t> wait_any(Task<> first, More... more) {
+  std::vector<Task<>> tasks;
+  tasks.push_back(std::move(first));
+  (tasks.push_back(std::move(more)), ...);
+  return wait_any(std::move(tasks));
+}
 // The task's value, or nothing when `limit` passed first (the task is then cancelled).
 template <class T>
 Task<std::optional<T>> within(Clock::duration limit, Task<T> task);

@@ -20,7 +20,7 @@ namespace nsrun::testing {
 namespace {
 
 using Dialled = Result<std::unique_ptr<Connection>>;
-constexpr auto longest_farewell = 2s;  // for the program to end its side, too
+constexpr auto max_farewell = 2s;  // for the program to end its side, too
 
 using DeclarationPointer = std::shared_ptr<const Declaration>;
 
@@ -101,13 +101,13 @@ Task<> answer_in_tls(WorldState& world, std::unique_ptr<Connection> near, const 
   if (!client) co_return world.trouble("TLS with " + to_string(visit) + ": " + client.error().message());
   co_await serve(**client, visit, declaration);
   co_await (*client)->end_sent();
-  co_await within(longest_farewell, hear_out(**client));
+  co_await within(max_farewell, hear_out(**client));
 }
 
 Task<> answer_plain(std::unique_ptr<Connection> near, const Visit& visit, const Declaration& declaration) {
   if (near->transport() == Transport::datagram) co_return co_await declaration.handler(std::move(near));
   co_await serve(*near, visit, declaration);
-  co_await within(longest_farewell, hear_out(*near));
+  co_await within(max_farewell, hear_out(*near));
 }
 
 Task<> answer(WorldState& world, std::unique_ptr<Connection> near, Visit visit,
@@ -139,7 +139,7 @@ Subject subject_of(const Target& target) {
 }
 
 std::string host_of(const Target& target) {
-  return target.name.empty() ? target.endpoint.address.to_string() : target.name;
+  return target.host();
 }
 
 Task<Dialled> DeclaredDialer::dial(const Target& target) {

@@ -105,7 +105,7 @@ Task<> serve_http_raw(Connection& client, HttpRequest visited, RawHandler handle
   while (keeps_open) {
     Parser parser;
     parser.eager(true);
-    parser.body_limit(most_http_body);
+    parser.body_limit(max_http_body);
     const auto received = co_await session.receive(parser);
     if (received == Session::Received::end) break;
     std::optional<RawResponse> response;

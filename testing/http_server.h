@@ -7,7 +7,7 @@
 
 namespace nsrun::testing {
 
-constexpr std::size_t most_http_body =
+constexpr std::size_t max_http_body =
     64 * 1024 * 1024;  // bytes of a request's; then it is answered with 413
 
 // HTTP/1.1 (and 1.0) on a connection, request by request, until either side ends it. `visited` is what each

@@ -27,7 +27,7 @@ void HttpTap::up(std::string_view bytes) {
     if (!up_.parser) {
       up_.parser.emplace().eager(true);
       up_.feed = {};
-      up_.parser->body_limit(most_recorded);
+      up_.parser->body_limit(max_recorded);
     }
     if (!parse(up_)) return;
     request_ended();
@@ -47,7 +47,7 @@ void HttpTap::down(std::string_view bytes) {
     if (!down_.parser) {
       down_.parser.emplace().eager(true);
       down_.feed = {};
-      down_.parser->body_limit(most_recorded);
+      down_.parser->body_limit(max_recorded);
       down_.parser->skip(!asked_.empty() && asked_.front().is_head);
     }
     if (!parse(down_)) return;

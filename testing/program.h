@@ -25,13 +25,13 @@ struct ProgramOptions {
 struct Outcome {
   int status = 0;  // its exit status; 128 + n when signal n ended it
   bool timed_out = false;
-  std::string out, err;  // what it printed; the first most_output bytes of each
+  std::string out, err;  // what it printed; the first max_output bytes of each
   Flows flows;           // its own, but for questions to the name server
 
   std::string to_string() const;  // all of it: for the message of a test that failed
 };
 
-constexpr std::size_t most_output = 64 * 1024 * 1024;  // bytes; what follows is thrown away
+constexpr std::size_t max_output = 64 * 1024 * 1024;  // bytes; what follows is thrown away
 
 // A program that runs in a world. The world goes on only while the test waits here, on the test's own thread:
 // handlers run inside these calls, and nowhere else.

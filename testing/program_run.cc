@@ -18,6 +18,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "runtime/pipe.h"
 #include "runtime/id_map.h"
 
 namespace nsrun::testing {
@@ -138,18 +139,18 @@ UniqueFd ProgramRun::input() const {
 }
 
 UniqueFd ProgramRun::output(std::string& text) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) throw ErrorException(errno_error("cannot make a pipe"));
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  pipes_[&text == &outcome_.err] = {UniqueFd(ends[0]), &text};
-  return UniqueFd(ends[1]);
+  auto ends = make_pipe();
+  if (!ends) throw ErrorException(ends.error());
+  ::fcntl(ends->reading.get(), F_SETFL, O_NONBLOCK);
+  pipes_[&text == &outcome_.err] = {std::move(ends->reading), &text};
+  return std::move(ends->writing);
 }
 
 bool ProgramRun::drain(const Pipe& pipe) {
   std::array<char, 64 * 1024> buffer;
   ssize_t size;
   while ((size = ::read(pipe.ours.get(), buffer.data(), buffer.size())) > 0) {
-    const auto room = most_output - pipe.text->size();
+    const auto room = max_output - pipe.text->size();
     pipe.text->append(buffer.data(), std::min(static_cast<std::size_t>(size), room));
   }
   return size < 0 && errno == EAGAIN;

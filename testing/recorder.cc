@@ -142,7 +142,7 @@ Task<> Recorder::pump(Connection& from, Connection& to, Track& track, bool up) {
     if (chunk->end) co_return to.finish();
     const auto bytes = Bytes(buffer).first(chunk->size);
     recorded_ += chunk->size;
-    if (recorded_ <= most_recorded) track.saw(up, bytes);
+    if (recorded_ <= max_recorded) track.saw(up, bytes);
     const auto written = co_await to.write(bytes);
     if (!written) break;
   }
@@ -151,8 +151,8 @@ Task<> Recorder::pump(Connection& from, Connection& to, Track& track, bool up) {
 }
 
 Result<Recording> Recorder::take() {
-  if (recorded_ > most_recorded)
-    return Error{"the program exchanged more than " + std::to_string(most_recorded / 1024 / 1024) +
+  if (recorded_ > max_recorded)
+    return Error{"the program exchanged more than " + std::to_string(max_recorded / 1024 / 1024) +
                  " MiB, which is more than a recording holds"};
   Recording recording;
   for (auto& track : tracks_) {

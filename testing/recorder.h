@@ -10,7 +10,7 @@ namespace nsrun::testing {
 
 // Leads to the real network, and writes down what goes there and comes back. TLS is ended here with the
 // world's authority and begun again towards the server, which is verified as the system would.
-class Recorder final : public Beyond {
+class Recorder final : public UndeclaredDialer {
  public:
   // While it lives, the world's flows that nothing is declared for come here.
   explicit Recorder(WorldState& world);

@@ -8,7 +8,7 @@
 
 namespace nsrun::testing {
 
-constexpr std::size_t most_recorded = 64 * 1024 * 1024;  // bytes exchanged in one recording
+constexpr std::size_t max_recorded = 64 * 1024 * 1024;  // bytes exchanged in one recording
 
 // One HTTP request and what answered it, as they went over the wire.
 struct Exchange {

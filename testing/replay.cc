@@ -23,13 +23,13 @@ std::string key_of(std::string_view method, std::string_view target, std::string
   return key;
 }
 
-std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view string_of(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 // Empty: it is no whole request, and nothing fits it.
 std::string key_of(const std::string& request) {
   http::request_parser<GrowingBody> parser;
   parser.eager(true);
-  parser.body_limit(most_recorded);
+  parser.body_limit(max_recorded);
   boost::system::error_code error;
   std::string rest = request;
   while (!rest.empty() && !error && !parser.is_done()) {
@@ -38,11 +38,11 @@ std::string key_of(const std::string& request) {
   }
   if (!parser.is_done()) return {};
   const auto& message = parser.get();
-  return key_of(view(message.method_string()), view(message.target()), view(message[http::field::host]),
+  return key_of(string_of(message.method_string()), string_of(message.target()), string_of(message[http::field::host]),
                 message.body());
 }
 
-std::optional<std::string> choose_http(const std::vector<std::string>& offered) {
+std::optional<std::string> choose_http1(const std::vector<std::string>& offered) {
   for (const auto& protocol : offered)
     if (protocol == "http/1.1") return protocol;
   return std::string();
@@ -51,7 +51,7 @@ std::optional<std::string> choose_http(const std::vector<std::string>& offered) 
 std::string where(const HttpRequest& visited) { return visited.host + ":" + std::to_string(visited.port); }
 
 // Until the program ends its side, so that it is not met with a reset for what it says last.
-Task<> hear_out(Connection& near) {
+Task<> drain(Connection& near) {
   std::vector<std::byte> buffer(65'536);
   while (true) {
     const auto chunk = co_await near.read(buffer);
@@ -106,7 +106,7 @@ Task<> Replay::answer(std::unique_ptr<Connection> near, HttpRequest visited, Sit
   options.identity = [&](const std::string& name) {
     return world_.authority.identity_for(name.empty() ? visited.host : name);
   };
-  options.choose_protocol = choose_http;
+  options.choose_protocol = choose_http1;
   const auto context = TlsContext::server(std::move(options)).value();
   auto client = co_await tls_accept(std::move(near), *context);
   if (!client) co_return world_.trouble("TLS with " + where(visited) + ": " + client.error().message());
@@ -155,7 +155,7 @@ Task<bool> Replay::play(Connection& near, const RecordedFlow& stream) {
     }
   }
   near.finish();
-  co_await hear_out(near);
+  co_await drain(near);
   co_return true;
 }
 

@@ -12,7 +12,7 @@ namespace nsrun::testing {
 // Answers as a recording has it. Each exchange answers once, the first that fits; requests fit by method,
 // target, Host and body. Other streams answer in the order in which they were recorded, and want to hear the
 // same bytes; datagrams answer in order, whatever is sent, since many carry the time of day.
-class Replay final : public Beyond {
+class Replay final : public UndeclaredDialer {
  public:
   Replay(WorldState& world, Recording recording);
 

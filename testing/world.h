@@ -12,7 +12,7 @@
 
 namespace nsrun::testing {
 
-class Beyond;
+class UndeclaredDialer;
 class ProgramRun;
 struct WorldState;
 
@@ -92,7 +92,7 @@ class World {
   World& changed();  // programs that run hear of it
 
   std::unique_ptr<WorldState> state_;
-  std::unique_ptr<Beyond> replay_;                 // null: none
+  std::unique_ptr<UndeclaredDialer> replay_;                 // null: none
   std::vector<std::unique_ptr<ProgramRun>> runs_;  // kept: their agents take a while to leave
 };
 

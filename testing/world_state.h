@@ -15,7 +15,7 @@
 namespace nsrun::testing {
 
 // What is asked where nothing is declared.
-class Beyond : public Dialer {
+class UndeclaredDialer : public Dialer {
  public:
   // There is something, even if it refuses.
   virtual bool knows(const Subject& subject) const = 0;
@@ -44,7 +44,7 @@ struct WorldState {
   Declarations declared;
   Rules policy;
   std::vector<Rule> faults;
-  Beyond* beyond = nullptr;      // where nothing is declared: a recorder, a replay; null: nothing is there
+  UndeclaredDialer* beyond = nullptr;      // where nothing is declared: a recorder, a replay; null: nothing is there
   bool reaches_outside = false;  // a recording: the real network is there
   Flows flows;
   std::vector<std::string> troubles;

@@ -23,7 +23,7 @@ std::string ctl_help() {
 
 namespace {
 
-int fail(const Error& error) {
+int fail_ctl(const Error& error) {
   std::fprintf(stderr, "nsrun ctl: %s\n", printable(error.message()).c_str());
   return static_cast<int>(error.exit);
 }
@@ -64,11 +64,11 @@ int ctl_command(int argc, char** argv) {
       words.push_back(word);
   }
   if (words.empty())
-    return fail({"there is no control socket to ask at", {}, "nsrun ctl --help", ExitCode::usage});
+    return fail_ctl({"there is no control socket to ask at", {}, "nsrun ctl --help", ExitCode::usage});
   const std::string socket = words.front();
   words.erase(words.begin());
   const auto status = run(socket, words, as_json);
-  return status ? *status : fail(status.error());
+  return status ? *status : fail_ctl(status.error());
 }
 
 }  // namespace nsrun

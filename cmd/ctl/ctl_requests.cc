@@ -38,7 +38,7 @@ constexpr std::array forms = {
     Form{"capture", "stop", "capture.stop", no_value, "", "ends that"},
 };
 
-Error usage(std::string what) {
+Error ctl_usage(std::string what) {
   return {std::move(what), {}, "nsrun ctl --help lists the commands", ExitCode::usage};
 }
 
@@ -57,18 +57,18 @@ bool fits(const Form& form, const std::vector<std::string>& words) {
 }  // namespace
 
 Result<object> ctl_request(const std::vector<std::string>& words) {
-  if (words.empty()) return usage("there is no command");
+  if (words.empty()) return ctl_usage("there is no command");
   for (const auto& form : forms) {
     if (!fits(form, words)) continue;
     const std::size_t named = form.second ? 2 : 1;
-    if (words.size() != named + (form.field ? 1 : 0)) return usage("write it as: " + in_words(form));
+    if (words.size() != named + (form.field ? 1 : 0)) return ctl_usage("write it as: " + in_words(form));
     object request{{"request", form.request}};
     if (!form.field) return request;
     const std::string& value = words.back();
     const std::string field = form.field;
     if (field == "flow") {
       if (value.empty() || value.size() > 18 || value.find_first_not_of("0123456789") != value.npos)
-        return usage("'" + value + "' is not the number of a flow");
+        return ctl_usage("'" + value + "' is not the number of a flow");
       request[field] = std::stoull(value);
     } else {
       // The one who writes the file may be in another directory.
@@ -76,7 +76,7 @@ Result<object> ctl_request(const std::vector<std::string>& words) {
     }
     return request;
   }
-  return usage("there is no command '" + words[0] + (words.size() > 1 ? " " + words[1] : "") + "'");
+  return ctl_usage("there is no command '" + words[0] + (words.size() > 1 ? " " + words[1] : "") + "'");
 }
 
 std::vector<CtlCommand> ctl_commands() {

@@ -12,7 +12,7 @@ namespace {
 namespace json = boost::json;
 using Side = TextTable::Side;
 
-std::string joined(const std::vector<std::string>& lines) {
+std::string joined_lines(const std::vector<std::string>& lines) {
   std::string text;
   for (const auto& line : lines) text.append(line).append("\n");
   return text;
@@ -32,7 +32,7 @@ std::string flows_in_words(const json::array& flows) {
                std::to_string(number(flow, "duration_ms") / 1000),
                pending ? "(pending)" : cell(flow, "rule")});
   }
-  return joined(table.lines());
+  return joined_lines(table.lines());
 }
 
 std::string ports_in_words(const json::array& ports) {
@@ -43,7 +43,7 @@ std::string ports_in_words(const json::array& ports) {
     table.add(
         {cell(port, "protocol"), cell(port, "address"), cell(port, "host_port"), cell(port, "guest_port")});
   }
-  return joined(table.lines());
+  return joined_lines(table.lines());
 }
 
 std::string faults_in_words(const json::array& faults) {
@@ -53,7 +53,7 @@ std::string faults_in_words(const json::array& faults) {
     const auto& fault = value.as_object();
     table.add({cell(fault, "fault"), cell(fault, "match"), cell(fault, "where")});
   }
-  return joined(table.lines());
+  return joined_lines(table.lines());
 }
 
 std::string policy_in_words(const json::object& policy) {
@@ -64,7 +64,7 @@ std::string policy_in_words(const json::object& policy) {
   const auto rest = number(policy, "count") - rules.size();
   if (rest > 0) table.add({"and " + std::to_string(rest) + " more", ""});
   table.add({"default " + cell(policy, "default"), ""});
-  return joined(table.lines());
+  return joined_lines(table.lines());
 }
 
 void fields_in_words(const json::object& object, const std::string& prefix, std::string& text) {

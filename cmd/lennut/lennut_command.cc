@@ -10,7 +10,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto help = R"(nsrun lennut is a plain reverse tunnel; either end may be the original lennut.
+constexpr auto lennut_text = R"(nsrun lennut is a plain reverse tunnel; either end may be the original lennut.
 
   nsrun lennut server [--bind-proxy HOST:PORT] [--bind-client HOST:PORT]
   nsrun lennut client [--server-addr HOST:PORT] [--proxy-to HOST:PORT]
@@ -36,7 +36,7 @@ constexpr auto help = R"(nsrun lennut is a plain reverse tunnel; either end may 
 
 constexpr auto as_lennut = static_cast<ExitCode>(1);  // what the original ends with when it cannot bind
 
-struct Options {
+struct LennutOptions {
   ServiceOptions service;
   std::string role;
   bool is_server = false;
@@ -74,9 +74,9 @@ class ServingServer final : public Serving {
   const std::unique_ptr<LennutServer> server_;
 };
 
-class ServingClient final : public Serving {
+class ServingLennutClient final : public Serving {
  public:
-  explicit ServingClient(std::unique_ptr<LennutClient> client) : client_(std::move(client)) {}
+  explicit ServingLennutClient(std::unique_ptr<LennutClient> client) : client_(std::move(client)) {}
   Task<Result<void>> begin() override {
     client_->begin();
     co_await client_->connected();
@@ -87,7 +87,7 @@ class ServingClient final : public Serving {
   const std::unique_ptr<LennutClient> client_;
 };
 
-Result<std::unique_ptr<Serving>> make_server(Service& service, const Options& options) {
+Result<std::unique_ptr<Serving>> make_server(Service& service, const LennutOptions& options) {
   const auto proxy = listened_endpoint(options.bind_proxy);
   const auto clients = listened_endpoint(options.bind_client);
   if (!proxy) return proxy.error();
@@ -109,24 +109,24 @@ Result<std::unique_ptr<Serving>> make_server(Service& service, const Options& op
   return std::make_unique<ServingServer>(std::move(*server));
 }
 
-Result<std::unique_ptr<Serving>> make_client(Service& service, const Options& options) {
+Result<std::unique_ptr<Serving>> make_client(Service& service, const LennutOptions& options) {
   auto server = dialled_endpoint(options.server_addr), to = dialled_endpoint(options.proxy_to);
   if (!server) return server.error();
   if (!to) return to.error();
   auto client = LennutClient::make(service, {.server = *server, .to = *to, .idle = options.idle});
   if (!client) return client.error();
-  return std::make_unique<ServingClient>(std::move(*client));
+  return std::make_unique<ServingLennutClient>(std::move(*client));
 }
 
 }  // namespace
 
-const char* lennut_help() { return help; }
+const char* lennut_help() { return lennut_text; }
 
 int lennut_command(int argc, char** argv) {
   CLI::App app;
-  Options options;
+  LennutOptions options;
   options.declare(app);
-  if (const auto status = parse_words(app, argc, argv, help)) return *status;
+  if (const auto status = parse_words(app, argc, argv, lennut_text)) return *status;
   const bool is_known = options.role == "server" || options.role == "client" || options.role.empty();
   if (!is_known || (options.is_server && options.role == "client"))
     return fail({"lennut is a server or a client, not '" + options.role + "'",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cmd/policy/policy_timing.h"
+#include "cmd/reporter.h"
 #include "host/policy/explain.h"
 #include "host/policy/policy_sources.h"
 
@@ -29,12 +30,7 @@ Status: 0 valid, allowed; 1 not allowed; 2 invalid. See nsrun-policy(5).
 
 constexpr int refused = 1;
 
-int fail(const Error& error) {
-  std::fprintf(stderr, "nsrun: %s\n", error.message().c_str());
-  return static_cast<int>(error.exit);
-}
-
-int misused(std::string what) {
+int misused_policy(std::string what) {
   return fail({std::move(what), {}, "nsrun policy --help says how", ExitCode::usage});
 }
 
@@ -46,7 +42,7 @@ Result<std::shared_ptr<const RuleSet>> load(const std::vector<std::string>& path
 
 int check(std::vector<std::string> paths) {
   const bool timed = std::erase(paths, "--time") > 0;
-  if (paths.empty()) return misused("policy check takes one or more files");
+  if (paths.empty()) return misused_policy("policy check takes one or more files");
   const auto began = std::chrono::steady_clock::now();
   const auto rules = load(paths);
   const auto loaded = std::chrono::steady_clock::now() - began;
@@ -90,7 +86,7 @@ void print_json(const Explanation& explanation) {
 
 int explain_command(std::vector<std::string> words) {
   const bool as_json = std::erase(words, "--json") > 0;
-  if (words.size() < 2) return misused("policy explain takes one or more files, and what to explain");
+  if (words.size() < 2) return misused_policy("policy explain takes one or more files, and what to explain");
   const std::string subject = std::move(words.back());
   words.pop_back();
   const auto rules = load(words);
@@ -111,12 +107,12 @@ int policy_command(int argc, char** argv) {
     if (word == "-h" || word == "--help") return std::fputs(usage_text, stdout) < 0;
   for (const auto& word : words)
     if (word.starts_with("-") && word != "--json" && word != "--time")
-      return misused("policy has no option '" + word + "': it looks at files alone");
-  if (words.empty()) return misused("policy check, or policy explain?");
+      return misused_policy("policy has no option '" + word + "': it looks at files alone");
+  if (words.empty()) return misused_policy("policy check, or policy explain?");
   const std::string what = std::move(words.front());
   words.erase(words.begin());
   if (what == "explain") return explain_command(std::move(words));
-  if (what != "check") return misused("there is no policy " + what);
+  if (what != "check") return misused_policy("there is no policy " + what);
   return check(std::move(words));
 }
 

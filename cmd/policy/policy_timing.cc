@@ -10,7 +10,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_hosts = SyntheticNames::max_names / 2;  // of each kind
+constexpr std::size_t max_hosts = SyntheticNames::max_names / 2;  // of each kind
 constexpr std::size_t rounds = 4;
 
 // By this thread: others at work on the machine do not count.
@@ -38,7 +38,7 @@ std::chrono::nanoseconds time_to_judge(const std::shared_ptr<const RuleSet>& rul
   for (const Rule& rule : rules->rules())
     if (rule.match.host != Match::Host::any) chosen.push_back(&rule);
   std::shuffle(chosen.begin(), chosen.end(), random);
-  chosen.resize(std::min(chosen.size(), most_hosts));
+  chosen.resize(std::min(chosen.size(), max_hosts));
   for (const Rule* rule : chosen) add(rule->match);
   for (std::size_t i = 0; i < std::max<std::size_t>(chosen.size(), 1); ++i) {
     Match other;

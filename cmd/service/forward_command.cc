@@ -7,7 +7,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto help = R"(nsrun forward connects clients of one endpoint to another.
+constexpr auto forward_text = R"(nsrun forward connects clients of one endpoint to another.
 
   nsrun forward [OPTIONS] LISTEN=DIAL...
 
@@ -40,7 +40,7 @@ class Forwarding final : public Serving {
 
 }  // namespace
 
-const char* forward_help() { return help; }
+const char* forward_help() { return forward_text; }
 
 int forward_command(int argc, char** argv) {
   CLI::App app;
@@ -48,7 +48,7 @@ int forward_command(int argc, char** argv) {
   std::vector<std::string> words;
   options.declare(app);
   app.add_option("forward", words);
-  if (const auto status = parse_words(app, argc, argv, help)) return *status;
+  if (const auto status = parse_words(app, argc, argv, forward_text)) return *status;
   if (words.empty())
     return fail({"there is nothing to forward",
                  {},

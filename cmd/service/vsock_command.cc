@@ -8,7 +8,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto help = R"(nsrun vsock carries streams out of a virtual machine to servers of its host.
+constexpr auto vsock_text = R"(nsrun vsock carries streams out of a virtual machine to servers of its host.
 
   nsrun vsock peer --config-path FILE [OPTIONS]     in the machine: takes TCP
   nsrun vsock host --config-path FILE [OPTIONS]     on the host: dials servers
@@ -82,7 +82,7 @@ class PeerTunnels final : public Tunnels {
 
 }  // namespace
 
-const char* vsock_help() { return help; }
+const char* vsock_help() { return vsock_text; }
 
 int vsock_command(int argc, char** argv) {
   CLI::App app;
@@ -94,7 +94,7 @@ int vsock_command(int argc, char** argv) {
   app.add_option("--config-path", config)->take_last();
   app.add_option("--cid", places.cids)->delimiter(',')->allow_extra_args(false);
   app.add_option("--hvsock", places.hybrid)->take_last();
-  if (const auto status = parse_words(app, argc, argv, help)) return *status;
+  if (const auto status = parse_words(app, argc, argv, vsock_text)) return *status;
   const auto misuse = [](std::string what) {
     return fail({std::move(what), {}, "nsrun vsock host|peer --config-path FILE", ExitCode::usage});
   };

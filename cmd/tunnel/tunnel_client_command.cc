@@ -10,7 +10,8 @@
 namespace nsrun {
 namespace {
 
-constexpr auto help = R"(nsrun tunnel client lets a server listen, and connects the clients there from
+constexpr auto tunnel_client_text =
+    R"(nsrun tunnel client lets a server listen, and connects the clients there from
 this machine; the server may be the original vtunnel.
 
   nsrun tunnel client --server URL --forward PORT=ADDR [--forward …]
@@ -39,7 +40,7 @@ this machine; the server may be the original vtunnel.
 
 )" SERVICE_HELP;
 
-struct Options {
+struct ClientOptions {
   ServiceOptions service;
   PolicyOptions policy;
   std::string server, token_file, authority, certificate, key, ping_interval = "30s", stall_limit = "20s";
@@ -84,7 +85,7 @@ Result<std::pair<std::string, std::string>> parse_header(const std::string& text
   return std::pair(text.substr(0, colon), value);
 }
 
-Result<TunnelAccess> access_of(const Options& options) {
+Result<TunnelAccess> access_of(const ClientOptions& options) {
   TunnelAccess access;
   for (const auto& text : options.headers) {
     auto header = parse_header(text);
@@ -105,7 +106,7 @@ Result<TunnelAccess> access_of(const Options& options) {
   return access;
 }
 
-Result<std::vector<TunnelForward>> forwards_of(const Options& options) {
+Result<std::vector<TunnelForward>> forwards_of(const ClientOptions& options) {
   std::vector<TunnelForward> forwards;
   for (const auto& text : options.forwards) {
     auto forward = TunnelForward::parse(text);
@@ -126,9 +127,9 @@ Result<Clock::duration> interval_of(const std::string& text) {
                ExitCode::usage};
 }
 
-class ServingClient final : public Serving {
+class ServingTunnelClient final : public Serving {
  public:
-  ServingClient(std::unique_ptr<TunnelClient> client, std::vector<TunnelForward> forwards, bool quiet)
+  ServingTunnelClient(std::unique_ptr<TunnelClient> client, std::vector<TunnelForward> forwards, bool quiet)
       : client_(std::move(client)), forwards_(std::move(forwards)), quiet_(quiet) {}
 
   Task<Result<void>> begin() override {
@@ -163,22 +164,22 @@ class ServingClient final : public Serving {
   std::optional<Error> misuse_;  // of a forward that can never be
 };
 
-Error misused(std::string what) {
+Error misused_client(std::string what) {
   return {
       std::move(what), {}, "nsrun tunnel client --server ws://HOST:PORT/ --forward PORT=ADDR", as_vtunnel};
 }
 
 }  // namespace
 
-const char* tunnel_client_help() { return help; }
+const char* tunnel_client_help() { return tunnel_client_text; }
 
 int tunnel_client_command(int argc, char** argv) {
   CLI::App app;
-  Options options;
+  ClientOptions options;
   options.declare(app);
-  if (const auto status = parse_words(app, argc, argv, help)) return *status;
-  if (options.server.empty()) return fail(misused("there is no server"));
-  if (options.forwards.empty()) return fail(misused("there is nothing to forward"));
+  if (const auto status = parse_words(app, argc, argv, tunnel_client_text)) return *status;
+  if (options.server.empty()) return fail(misused_client("there is no server"));
+  if (options.forwards.empty()) return fail(misused_client("there is nothing to forward"));
   auto address = TunnelAddress::parse(options.server);
   if (!address) return fail(address.error());
   auto access = access_of(options);
@@ -196,7 +197,8 @@ int tunnel_client_command(int argc, char** argv) {
         service, std::move(*address), std::move(*access),
         {.ping_interval = *interval, .reconnects = true, .stall_limit = *stall_limit}, std::move(*rules));
     if (!client) return client.error();
-    return std::make_unique<ServingClient>(std::move(*client), std::move(*forwards), options.service.quiet);
+    return std::make_unique<ServingTunnelClient>(std::move(*client), std::move(*forwards),
+                                                 options.service.quiet);
   });
 }
 

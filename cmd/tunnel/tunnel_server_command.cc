@@ -12,7 +12,8 @@
 namespace nsrun {
 namespace {
 
-constexpr auto help = R"(nsrun tunnel server listens on this machine's loopback for the clients that
+constexpr auto tunnel_server_text =
+    R"(nsrun tunnel server listens on this machine's loopback for the clients that
 connect to it; the original vtunnel's may, too.
 
   nsrun tunnel server [OPTIONS]
@@ -38,7 +39,7 @@ connect to it; the original vtunnel's may, too.
 
 )" SERVICE_HELP;
 
-struct Options {
+struct ServerOptions {
   ServiceOptions service;
   PolicyOptions policy;
   std::string host, token_file, certificate, key, client_authority, stall_limit = "20s";
@@ -80,7 +81,7 @@ Result<TunnelServer::Ports> parse_ports(const std::string& text) {
                ExitCode::usage};
 }
 
-Result<EndpointUrl> endpoint_of(const Options& options) {
+Result<EndpointUrl> endpoint_of(const ServerOptions& options) {
   const bool tls = !options.certificate.empty() || !options.key.empty();
   if (tls && (options.certificate.empty() || options.key.empty()))
     return Error{"of --tls-cert and --tls-key one was given alone", {}, "give both", ExitCode::usage};
@@ -96,7 +97,7 @@ Result<EndpointUrl> endpoint_of(const Options& options) {
   return endpoint;
 }
 
-Result<TunnelServer::Options> server_options(const Options& options, const CLI::App& app) {
+Result<TunnelServer::Options> server_options(const ServerOptions& options, const CLI::App& app) {
   TunnelServer::Options made;
   auto token = read_token(options.token_file);
   if (!token) return token.error();
@@ -152,13 +153,13 @@ class ServingTunnel final : public Serving {
 
 }  // namespace
 
-const char* tunnel_server_help() { return help; }
+const char* tunnel_server_help() { return tunnel_server_text; }
 
 int tunnel_server_command(int argc, char** argv) {
   CLI::App app;
-  Options options;
+  ServerOptions options;
   options.declare(app);
-  if (const auto status = parse_words(app, argc, argv, help)) return *status;
+  if (const auto status = parse_words(app, argc, argv, tunnel_server_text)) return *status;
   auto where = endpoint_of(options);
   if (!where) return fail(where.error());
   auto made = server_options(options, app);

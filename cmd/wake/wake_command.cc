@@ -13,7 +13,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto help = R"(nsrun wake starts a server when a client connects, and stops it when it is idle.
+constexpr auto wake_text = R"(nsrun wake starts a server when a client connects, and stops it when it is idle.
 
   nsrun wake --port PORT --host HOST:PORT --group GROUP [OPTIONS]
   nsrun wake --listen LISTEN=DIAL... --exec COMMAND|--systemd UNIT|--group GROUP
@@ -82,7 +82,7 @@ WakeLevel log_level() {
 
 }  // namespace
 
-const char* wake_help() { return help; }
+const char* wake_help() { return wake_text; }
 
 int wake_command(int argc, char** argv) {
   CLI::App app;
@@ -92,7 +92,7 @@ int wake_command(int argc, char** argv) {
   wanted.declare(app);
   const auto rest = std::find(argv, argv + argc, std::string_view("--sandbox"));
   if (rest != argv + argc) wanted.sandbox.assign(rest + 1, argv + argc);
-  if (const auto status = parse_words(app, static_cast<int>(rest - argv), argv, help)) return *status;
+  if (const auto status = parse_words(app, static_cast<int>(rest - argv), argv, wake_text)) return *status;
   hide_passwords(argc, argv);
   if (rest != argv + argc && wanted.sandbox.empty())
     return fail({"--sandbox has no command", {}, "write --sandbox -- COMMAND", ExitCode::usage});

@@ -11,7 +11,7 @@
 namespace nsrun {
 namespace {
 
-Error misused(std::string what, std::string advice) {
+Error misused_wake(std::string what, std::string advice) {
   return {std::move(what), {}, std::move(advice), ExitCode::usage};
 }
 
@@ -24,7 +24,7 @@ std::string command_of(const std::vector<std::string>& words) {
   return line;
 }
 
-std::string joined(const std::vector<std::string>& words) {
+std::string joined_words(const std::vector<std::string>& words) {
   std::string line;
   for (const auto& word : words) line += (line.empty() ? "" : ",") + word;
   return line;
@@ -84,13 +84,13 @@ Result<std::vector<WakeSpec>> WakeOptions::groups() const {
 Result<void> WakeOptions::check_alone(const std::string& source) const {
   const auto given = std::ranges::find_if(of_group_, [](const auto* option) { return option->count() > 0; });
   if (given == of_group_.end() && sandbox.empty()) return {};
-  return misused((sandbox.empty() ? (*given)->get_name() : "--sandbox") + " beside " + source,
-                 "write it there, for the group it is meant for");
+  return misused_wake((sandbox.empty() ? (*given)->get_name() : "--sandbox") + " beside " + source,
+                      "write it there, for the group it is meant for");
 }
 
 // A container's host name is the beginning of its id, where nothing else is asked for.
 Result<std::vector<WakeSpec>> WakeOptions::groups_of_labels() const {
-  if (!config.empty()) return misused("--from-labels beside --config", "give one of them");
+  if (!config.empty()) return misused_wake("--from-labels beside --config", "give one of them");
   if (auto checked = check_alone("--from-labels"); !checked) return checked.error();
   if (!labels.front().empty()) return read_wake_labels(docker, labels.front());
   char own[HOST_NAME_MAX + 1] = {};
@@ -105,22 +105,24 @@ Result<WakeSpec> WakeOptions::group_of_words() const {
   if (auto taken = take_times(spec); !taken) return taken.error();
   if (auto taken = take_use(spec); !taken) return taken.error();
   spec.probe = probe;
-  spec.options.name = name.empty() ? short_name(exec + systemd + joined(group) + command_of(sandbox)) : name;
+  spec.options.name =
+      name.empty() ? short_name(exec + systemd + joined_words(group) + command_of(sandbox)) : name;
   return spec;
 }
 
 Result<void> WakeOptions::take_what_starts(WakeSpec& spec) const {
   const int count = !exec.empty() + !systemd.empty() + !group.empty() + !sandbox.empty();
   if (count != 1)
-    return misused(
+    return misused_wake(
         count == 0 ? "there is nothing to start" : "there is more than one thing to start",
         "give one of --group GROUP, --exec COMMAND, --systemd UNIT, --sandbox -- COMMAND, --config FILE and "
         "--from-labels");
-  if (user && systemd.empty()) return misused("--user without --systemd", "leave it out");
+  if (user && systemd.empty()) return misused_wake("--user without --systemd", "leave it out");
   for (const auto* option : of_containers_)
     if (group.empty() && option->count() > 0)
-      return misused(option->get_name() + " without --group", "it is for containers; leave it out");
-  if (sleep != "stop" && sleep != "pause") return misused("--sleep '" + sleep + "'", "it is stop or pause");
+      return misused_wake(option->get_name() + " without --group", "it is for containers; leave it out");
+  if (sleep != "stop" && sleep != "pause")
+    return misused_wake("--sleep '" + sleep + "'", "it is stop or pause");
   spec.exec = exec;
   spec.sandbox = sandbox;
   spec.systemd = systemd;
@@ -138,18 +140,19 @@ Result<void> WakeOptions::take_what_starts(WakeSpec& spec) const {
 Result<void> WakeOptions::take_forwards(WakeSpec& spec) const {
   auto all = listen;
   if (port.empty() != host.empty())
-    return misused(port.empty() ? "--host needs --port" : "--port needs --host",
-                   "for instance --port 5001 --host localhost:5000");
+    return misused_wake(port.empty() ? "--host needs --port" : "--port needs --host",
+                        "for instance --port 5001 --host localhost:5000");
   if (!port.empty()) {
-    if (!parse_port(port)) return misused("--port '" + port + "' is not a valid port", "it is 1 to 65535");
+    if (!parse_port(port))
+      return misused_wake("--port '" + port + "' is not a valid port", "it is 1 to 65535");
     if (!EndpointUrl::parse("tcp://" + host))
-      return misused("--host '" + host + "' is not a valid HOST:PORT", "for instance localhost:5000");
+      return misused_wake("--host '" + host + "' is not a valid HOST:PORT", "for instance localhost:5000");
     all.push_back("tcp://:" + port + "=tcp://" + host);
   }
   if (all.empty())
-    return misused("there is nowhere to listen",
-                   "give --port 5001 --host localhost:5000, or --listen "
-                   "tcp://:5001=tcp://localhost:5000");
+    return misused_wake("there is nowhere to listen",
+                        "give --port 5001 --host localhost:5000, or --listen "
+                        "tcp://:5001=tcp://localhost:5000");
   for (const auto& text : all) {
     auto forward = Forward::parse(text);
     if (!forward) return forward.error();

@@ -1,6 +1,6 @@
 // What a network namespace leaves open: unix sockets that have a path, and memory that is shared by name.
 //
-//   /run/user, /dev/shm …    an empty tmpfs over each (side_doors.h)
+//   /run/user, /dev/shm …    an empty tmpfs over each (socket_directories.h)
 //   each bound socket        /dev/null over it, wherever it is: connect(2) says ECONNREFUSED
 //   --allow-unix PATH        left alone, or where its directory was covered bound into the empty one
 //
@@ -20,7 +20,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "container/closed/side_doors.h"
+#include "container/closed/socket_directories.h"
 #include "container/closed/unix_sockets.h"
 #include "runtime/fd.h"
 #include "runtime/namespace_error.h"
@@ -73,7 +73,7 @@ Result<void> cover_socket(const std::string& path, const std::vector<AllowedSock
   return {};
 }
 
-Result<void> cover_directory(const DoorDirectory& directory) {
+Result<void> cover_directory(const SocketDirectory& directory) {
   struct stat found {};
   if (::stat(directory.path.c_str(), &found) < 0 || !S_ISDIR(found.st_mode)) return {};
   const auto options = std::string("mode=") + directory.mode + tmpfs_size;
@@ -118,7 +118,7 @@ bool leaves_unix_open(const std::vector<std::string>& allowed) {
   return std::find(allowed.begin(), allowed.end(), every_unix_socket) != allowed.end();
 }
 
-Result<std::vector<FileIdentity>> cover_side_doors(const std::vector<std::string>& allowed) {
+Result<std::vector<FileIdentity>> cover_socket_directories(const std::vector<std::string>& allowed) {
   const UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   std::vector<AllowedSocket> held;
   std::vector<FileIdentity> reachable;

@@ -17,6 +17,6 @@ bool leaves_unix_open(const std::vector<std::string>& allowed);
 // reachable; each must be there now, and means the socket that is there now. Nothing that runs in this mount
 // namespace with CAP_SYS_ADMIN may be the guest's: lock_mounts comes next. The result: the sockets that stay
 // reachable.
-Result<std::vector<FileIdentity>> cover_side_doors(const std::vector<std::string>& allowed);
+Result<std::vector<FileIdentity>> cover_socket_directories(const std::vector<std::string>& allowed);
 
 }  // namespace nsrun

@@ -1,7 +1,7 @@
 // A bind mount of a file over itself can be read-only, and the kernel neither renames nor unlinks a mount
 // point (EBUSY; is_local_mountpoint in fs/namei.c). A hard link cannot be made across mounts (EXDEV).
 // Directories above can still be renamed, and another file put where the path leads then: the host knows its
-// file by more than the path (host/policy/held_file.h).
+// file by more than the path (host/policy/reloaded_file.h).
 
 #include "container/closed/guarded_files.h"
 
@@ -14,7 +14,7 @@
 
 #include "container/closed/mount_table.h"
 #include "container/closed/proc_text.h"
-#include "container/closed/side_doors.h"
+#include "container/closed/socket_directories.h"
 #include "runtime/namespace_error.h"
 
 namespace nsrun {

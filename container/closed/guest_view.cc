@@ -15,7 +15,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto doing = "cannot see files as a process of the sandbox does";
+constexpr auto cannot_see = "cannot see files as a process of the sandbox does";
 
 std::vector<unsigned> numbers(const std::string& text) {
   std::istringstream words(text);
@@ -47,7 +47,7 @@ std::string GuestThread::link(const char* name) const { return proc_link(proc_, 
 Result<int> GuestThread::other_network() const {
   if (link("/ns/net") == proc_link(proc_, "self/ns/net")) return -1;
   const int network = ::openat(proc_, (path_ + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC);
-  if (network < 0) return errno_error(doing);
+  if (network < 0) return errno_error(cannot_see);
   return network;
 }
 
@@ -58,7 +58,7 @@ Result<void> GuestThread::share_view() const {
   };
   const UniqueFd root = open("/root"), working = open("/cwd");
   if (!root || !working || ::fchdir(root.get()) < 0 || ::chroot(".") < 0 || ::fchdir(working.get()) < 0)
-    return errno_error(doing);
+    return errno_error(cannot_see);
   if (auto taken = take_ids(); !taken) return taken;
   return take_capabilities(same_user_namespace);
 }
@@ -67,14 +67,14 @@ Result<void> GuestThread::share_view() const {
 // ours.
 Result<void> GuestThread::take_ids() const {
   const auto uids = numbers(field("Uid")), gids = numbers(field("Gid")), groups = numbers(field("Groups"));
-  if (uids.size() != 4 || gids.size() != 4) return Error{doing, errno_code(ESRCH)};
+  if (uids.size() != 4 || gids.size() != 4) return Error{cannot_see, errno_code(ESRCH)};
   const uid_t uid = uids[3];
   const gid_t gid = gids[3];
   if (uid == ::geteuid() && gid == ::getegid()) return {};
   const std::vector<gid_t> supplementary(groups.begin(), groups.end());
   if (::setgroups(supplementary.size(), supplementary.data()) < 0 || ::setresgid(gid, gid, gid) < 0 ||
       ::setresuid(uid, uid, uid) < 0)
-    return errno_error(doing);
+    return errno_error(cannot_see);
   return {};
 }
 
@@ -82,14 +82,14 @@ Result<void> GuestThread::take_ids() const {
 Result<void> GuestThread::take_capabilities(bool same_user_namespace) const {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct own[_LINUX_CAPABILITY_U32S_3] = {};
-  if (::syscall(SYS_capget, &header, own) < 0) return errno_error(doing);
+  if (::syscall(SYS_capget, &header, own) < 0) return errno_error(cannot_see);
   const auto theirs = same_user_namespace ? std::strtoull(field("CapEff").c_str(), nullptr, 16) : 0;
   for (unsigned half = 0; half < _LINUX_CAPABILITY_U32S_3; ++half) {
     own[half].permitted &= static_cast<std::uint32_t>(theirs >> (32 * half));
     own[half].effective = own[half].permitted;
     own[half].inheritable = 0;
   }
-  if (::syscall(SYS_capset, &header, own) < 0) return errno_error(doing);
+  if (::syscall(SYS_capset, &header, own) < 0) return errno_error(cannot_see);
   return {};
 }
 

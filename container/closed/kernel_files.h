@@ -8,7 +8,7 @@
 namespace nsrun {
 
 // Takes from the current, private mount and user namespaces what acts by a file of the kernel on processes
-// outside, or speaks to them. Like cover_side_doors it is undone by a process with CAP_SYS_ADMIN here, and
+// outside, or speaks to them. Like cover_socket_directories it is undone by a process with CAP_SYS_ADMIN here, and
 // lock_mounts comes next. /proc is that of the sandbox's pid namespace already.
 Result<void> close_kernel_files();
 

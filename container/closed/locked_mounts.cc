@@ -29,6 +29,7 @@
 #include "runtime/fd.h"
 #include "runtime/id_map.h"
 #include "runtime/namespace_error.h"
+#include "runtime/pipe.h"
 
 namespace nsrun {
 namespace {
@@ -40,19 +41,9 @@ std::string read_to_end(int pipe) {
   return text;
 }
 
-struct Pipe {
-  UniqueFd reading, writing;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("cannot make a pipe");
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
-
 // The helper: waits until its parent is in the new namespace, or gone. What it has to complain of goes into
 // `answer`.
-[[noreturn]] void write_maps_when_told(Pipe& start, Pipe& answer, const IdMaps& ids) {
+[[noreturn]] void write_maps_when_told(PipeEnds& start, PipeEnds& answer, const IdMaps& ids) {
   start.writing.reset();
   char word;
   if (::read(start.reading.get(), &word, 1) != 1) ::_exit(1);
@@ -64,7 +55,7 @@ Result<Pipe> make_pipe() {
   ::_exit(written ? 0 : 1);
 }
 
-Result<void> hear_helper(pid_t helper, Pipe& answer) {
+Result<void> hear_helper(pid_t helper, PipeEnds& answer) {
   answer.writing.reset();
   const auto complaint = read_to_end(answer.reading.get());
   int status = 0;

@@ -14,12 +14,12 @@
 namespace nsrun {
 namespace {
 
-constexpr auto doing = "cannot list unix sockets";
+constexpr auto cannot_list = "cannot list unix sockets";
 
-constexpr int most_looks = 3;  // for one socket; then it is not there
+constexpr int max_looks = 3;  // for one socket; then it is not there
 
 Error failed(int number) {
-  auto error = netlink_error(doing, number);
+  auto error = netlink_error(cannot_list, number);
   error.advice = "the kernel needs CONFIG_UNIX_DIAG: as root, modprobe unix_diag";
   return error;
 }
@@ -56,7 +56,7 @@ int compare_file(nl_msg* message, void* into) {
 
 Result<UnixSockets> UnixSockets::open() {
   NetlinkSocket socket(::nl_socket_alloc());
-  if (!socket) return Error{doing, errno_code(ENOMEM)};
+  if (!socket) return Error{cannot_list, errno_code(ENOMEM)};
   if (const int number = ::nl_connect(socket.get(), NETLINK_SOCK_DIAG); number < 0) return failed(number);
   return UnixSockets(std::move(socket));
 }
@@ -90,7 +90,7 @@ Result<std::vector<std::string>> UnixSockets::paths() const {
 Result<bool> UnixSockets::has(const FileIdentity& file) const {
   Sought sought{file};
   // The kernel counts its way through a list that changes meanwhile, and may pass one over.
-  for (int look = 0; look < most_looks && !sought.found; ++look)
+  for (int look = 0; look < max_looks && !sought.found; ++look)
     if (auto asked = ask(UDIAG_SHOW_VFS, compare_file, &sought); !asked) return asked.error();
   return sought.found;
 }

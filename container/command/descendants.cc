@@ -22,7 +22,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto longest_wait = std::chrono::seconds(1);  // for the next one of those killed to end
+constexpr auto max_wait = std::chrono::seconds(1);  // for the next one of those killed to end
 
 // The fourth field of /proc/PID/stat; the second, in brackets, may hold anything.
 pid_t parent_of(const std::string& stat) {
@@ -69,7 +69,7 @@ void Descendants::end() const {
   ::sigaddset(&ends, SIGCHLD);
   ::sigprocmask(SIG_BLOCK, &ends, nullptr);
   auto last_end = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - last_end < longest_wait) {
+  while (std::chrono::steady_clock::now() - last_end < max_wait) {
     if (::getpid() == 1)
       ::kill(-1, SIGKILL);
     else

@@ -13,6 +13,7 @@
 
 #include "container/command/capabilities.h"
 #include "runtime/fd.h"
+#include "runtime/pipe.h"
 
 // The forked child tells why it could not become the command through a pipe that closes on exec: nothing
 // arriving means that it did.
@@ -116,10 +117,9 @@ Result<pid_t> start_guest_command(const GuestCommand& command) {
   for (const auto& word : command.argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
 
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("cannot make a pipe");
-  const UniqueFd reading(ends[0]);
-  UniqueFd writing(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  auto& [reading, writing] = *pipe;
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("cannot start a process in the sandbox");
   if (pid == 0) become(command, argv, writing.get());

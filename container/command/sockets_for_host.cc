@@ -5,7 +5,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::int32_t most_sockets = max_message_fds;
+constexpr std::int32_t max_sockets = max_message_fds;
 
 bool is_wanted(int family, int type) {
   return (family == AF_INET || family == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM);
@@ -15,7 +15,7 @@ bool is_wanted(int family, int type) {
 
 void make_sockets_for(int host, const Message& request) {
   Message answer{MessageType::sockets, request.number, request.body};
-  const bool valid = request.body.size() == 2 && request.number >= 1 && request.number <= most_sockets &&
+  const bool valid = request.body.size() == 2 && request.number >= 1 && request.number <= max_sockets &&
                      is_wanted(request.body[0], request.body[1]);
   for (int i = 0; valid && i < request.number; ++i) {
     UniqueFd made(::socket(request.body[0], request.body[1] | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -10,7 +10,7 @@
 #include "runtime/command.h"
 
 // One thread, two sources: the host's socket and SIGCHLD; in a closed sandbox also what the host asks of the
-// doorkeeper. Everything that ends below us ends up as our child
+// broker. Everything that ends below us ends up as our child
 // (descendants.h), so waitpid's ECHILD means that the sandbox is empty. Signals are all blocked, so that
 // nothing from the terminal, which host, agent and command share as one foreground process group, can end
 // or stop the agent; the command hears the terminal directly, and what came to nsrun alone from the host.
@@ -54,7 +54,7 @@ Result<Supervisor> Supervisor::open(int host, bool linger) {
   return Supervisor(host, linger, std::move(signals), std::move(events));
 }
 
-std::optional<int> Supervisor::run(pid_t command, Doorkeeper* doors, EtcCovers* covers) {
+std::optional<int> Supervisor::run(pid_t command, UnixConnectBroker* doors, EtcCovers* covers) {
   command_ = command;
   doors_ = doors;
   covers_ = covers;

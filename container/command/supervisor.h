@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "container/closed/doorkeeper.h"
+#include "container/closed/unix_connect_broker.h"
 #include "container/command/descendants.h"
 #include "container/files/etc_covers.h"
 #include "runtime/handshake.h"
@@ -24,7 +24,7 @@ class Supervisor {
   // The command's status (128 + n for signal n) when no process is left. Nothing when the host went away: all
   // have been killed then. `doors` is a closed sandbox's; it and `covers` are borrowed, and null where
   // there is none.
-  std::optional<int> run(pid_t command, Doorkeeper* doors = nullptr, EtcCovers* covers = nullptr);
+  std::optional<int> run(pid_t command, UnixConnectBroker* doors = nullptr, EtcCovers* covers = nullptr);
 
   std::vector<int> descriptors() const { return {signals_.get(), events_.get(), descendants_.list()}; }
 
@@ -45,7 +45,7 @@ class Supervisor {
   UniqueFd signals_, events_;  // SIGCHLD; an epoll set of all that is waited for
   Descendants descendants_;
   pid_t command_ = -1;
-  Doorkeeper* doors_ = nullptr;  // null: none, or nobody sends it requests any more
+  UnixConnectBroker* doors_ = nullptr;  // null: none, or nobody sends it requests any more
   EtcCovers* covers_ = nullptr;
   std::optional<int> status_;  // the command's, once it ended
   unsigned stops_ = 0;         // how often the command was stopped

@@ -12,8 +12,8 @@
 namespace nsrun {
 namespace {
 
-using LinkAddress = std::unique_ptr<rtnl_addr, Releases<rtnl_addr_put>>;
-using Route = std::unique_ptr<rtnl_route, Releases<rtnl_route_put>>;
+using LinkAddress = std::unique_ptr<rtnl_addr, CDeleter<rtnl_addr_put>>;
+using Route = std::unique_ptr<rtnl_route, CDeleter<rtnl_route_put>>;
 
 // Packets that wait at the device while nsrun is not scheduled, 500 by default. A TUN device takes each off
 // its sender's account (skb_orphan in tun_net_xmit, drivers/net/tun.c), so a program that sends datagrams is

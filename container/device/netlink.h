@@ -6,14 +6,14 @@
 #include <memory>
 #include <string>
 
-#include "runtime/releases.h"
+#include "runtime/c_deleter.h"
 #include "runtime/result.h"
 
 namespace nsrun {
 
-using NetlinkSocket = std::unique_ptr<nl_sock, Releases<nl_socket_free>>;
-using NetlinkAddress = std::unique_ptr<nl_addr, Releases<nl_addr_put>>;
-using Link = std::unique_ptr<rtnl_link, Releases<rtnl_link_put>>;
+using NetlinkSocket = std::unique_ptr<nl_sock, CDeleter<nl_socket_free>>;
+using NetlinkAddress = std::unique_ptr<nl_addr, CDeleter<nl_addr_put>>;
+using Link = std::unique_ptr<rtnl_link, CDeleter<rtnl_link_put>>;
 
 // `number` is libnl's own (-NLE_*), not an errno.
 Error netlink_error(std::string doing, int number);

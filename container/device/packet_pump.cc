@@ -9,8 +9,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t largest_packet =
-    65535;  // bytes: what an IPv4 header can say, and above any MTU of ours
+constexpr std::size_t max_packet = 65535;  // bytes: what an IPv4 header can say, and above any MTU of ours
 
 bool transient(int number) { return number == EINTR || number == EAGAIN; }
 bool peer_gone(int number) { return number == EPIPE || number == ECONNRESET; }
@@ -24,7 +23,7 @@ Result<void> wait(pollfd* first, nfds_t count) {
 }  // namespace
 
 Result<void> pump_from_host(int channel, int device) {
-  std::vector<char> packet(largest_packet);
+  std::vector<char> packet(max_packet);
   for (;;) {
     const ssize_t size = ::recv(channel, packet.data(), packet.size(), 0);
     if (size == 0 || (size < 0 && peer_gone(errno))) return {};
@@ -42,7 +41,7 @@ Result<void> pump_from_host(int channel, int device) {
 }
 
 Result<void> pump_to_host(int channel, int device) {
-  std::vector<char> packet(largest_packet);
+  std::vector<char> packet(max_packet);
   for (;;) {
     const ssize_t size = ::read(device, packet.data(), packet.size());
     if (size < 0 && transient(errno)) {

@@ -54,7 +54,7 @@ constexpr int far_index = 4096;          // see make_pair()
 constexpr int socket_buffer = 16 << 20;  // bytes of both queues; the kernel caps it at net.core.{r,w}mem_max
 // What one TCP connection of the guest may fill of the socket's queue, which is shared by all: a fraction,
 // and at least so many bytes, some five packets of 64 KiB, with all that the kernel charges for them.
-constexpr int sharers = 16, least_share = 360 << 10;
+constexpr int sharers = 16, min_share = 360 << 10;
 
 Error veth_error(const std::string& doing, const char* advice) {
   return errno_error(doing, advice, ExitCode::no_tun);
@@ -146,7 +146,7 @@ void fit_send_buffers(int socket) {
   long least = 0, usual = 0, most = 0;
   const auto present = read_net_setting("ipv4/tcp_wmem");
   if (std::sscanf(present.c_str(), "%ld %ld %ld", &least, &usual, &most) != 3) return;
-  most = std::min<long>(most, std::max(queue / sharers, least_share));
+  most = std::min<long>(most, std::max(queue / sharers, min_share));
   write_net_setting("ipv4/tcp_wmem",
                     std::to_string(least) + " " + std::to_string(usual) + " " + std::to_string(most));
 }

@@ -58,9 +58,9 @@ constexpr std::uint64_t connect_tcp = 1 << 1;  // LANDLOCK_ACCESS_NET_CONNECT_TC
 constexpr int first_abi_with_tcp = 4;
 constexpr std::uint64_t fast_open = MSG_FASTOPEN;
 
-const char* const doing = "the command runs without acceleration";
+const char* const without_acceleration = "the command runs without acceleration";
 
-Error unsupported(const char* what) { return {doing, errno_code(EOPNOTSUPP), what}; }
+Error unsupported(const char* what) { return {without_acceleration, errno_code(EOPNOTSUPP), what}; }
 
 // A ruleset without a rule: no TCP connect or bind at all.
 Result<UniqueFd> no_tcp() {
@@ -105,7 +105,8 @@ Result<UniqueFd> install_filter() {
   UniqueFd listener = put_on_with_listener(filter.get());
   if (listener) return listener;
   if (errno == EBUSY)
-    return Error{doing, errno_code(EBUSY), "it does not work inside another sandbox that traps calls"};
+    return Error{without_acceleration, errno_code(EBUSY),
+                 "it does not work inside another sandbox that traps calls"};
   return unsupported("its kernel takes no filter that notifies");
 }
 
@@ -121,7 +122,7 @@ Result<UniqueFd> trap_connects() {
   auto listener = install_filter();
   if (!listener) return listener;
   if (::syscall(SYS_landlock_restrict_self, ruleset->get(), 0) < 0) {
-    auto error = errno_error(doing);
+    auto error = errno_error(without_acceleration);
     if (is_untrapped(error)) error.code = errno_code(EPERM);  // the filter is on
     return error;
   }
@@ -131,9 +132,9 @@ Result<UniqueFd> trap_connects() {
 Result<void> offer_connects(int host, UniqueFd listener, int doors, bool to_accelerate) {
   Message message{MessageType::accelerate, to_accelerate ? 0 : 1};
   if (doors >= 0) {
-    Message to_doorkeeper{MessageType::accelerate};
-    to_doorkeeper.fds.emplace_back(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 3));
-    if (auto sent = send_message(doors, to_doorkeeper); !sent) return sent;
+    Message to_broker{MessageType::accelerate};
+    to_broker.fds.emplace_back(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 3));
+    if (auto sent = send_message(doors, to_broker); !sent) return sent;
     message.fds.emplace_back(::fcntl(doors, F_DUPFD_CLOEXEC, 3));
   }
   message.fds.insert(message.fds.begin(), std::move(listener));

@@ -17,7 +17,7 @@ Result<UniqueFd> trap_connects();
 bool is_untrapped(const Error& error);
 
 // Sends the listener to `host` as `accelerate`, and a copy to whoever reads at the other end of `doors`
-// (closed/doorkeeper.h), which goes to the host too; -1 where there is none. `to_accelerate`: the listener is
+// (closed/unix_connect_broker.h), which goes to the host too; -1 where there is none. `to_accelerate`: the listener is
 // trap_connects', else closed/door_trap.h's.
 Result<void> offer_connects(int host, UniqueFd listener, int doors, bool to_accelerate);
 

@@ -2,7 +2,7 @@
 //
 //   example_refuse PORT COMMAND...
 //
-//   guest ─► Host ─► Doorkeeper ─► DirectDialer ─► world
+//   guest ─► Host ─► UnixConnectBroker ─► DirectDialer ─► world
 //                        └─► "refuse tcp/…": the guest's connect() fails with ECONNREFUSED
 //
 // A dialer is wrapped to change what it does; nothing else knows. Nothing is accepted for the guest before
@@ -22,9 +22,10 @@ namespace {
 
 using nsrun::Connection, nsrun::Dialer, nsrun::Result, nsrun::Target, nsrun::Task;
 
-class Doorkeeper final : public Dialer {
+class UnixConnectBroker final : public Dialer {
  public:
-  Doorkeeper(std::unique_ptr<Dialer> inner, std::uint16_t port) : inner_(std::move(inner)), port_(port) {}
+  UnixConnectBroker(std::unique_ptr<Dialer> inner, std::uint16_t port)
+      : inner_(std::move(inner)), port_(port) {}
 
   Task<Result<std::unique_ptr<Connection>>> dial(const Target& target) override {
     const bool allowed = target.endpoint.port == port_;
@@ -64,7 +65,7 @@ nsrun::HostOptions options_for(std::uint16_t port, nsrun::SandboxListener& liste
   nsrun::HostOptions options;
   options.listener = &listener;
   options.dialer = [port](nsrun::Executor executor) {
-    return std::make_unique<Doorkeeper>(std::make_unique<nsrun::DirectDialer>(executor), port);
+    return std::make_unique<UnixConnectBroker>(std::make_unique<nsrun::DirectDialer>(executor), port);
   };
   return options;
 }

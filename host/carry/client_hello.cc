@@ -20,7 +20,7 @@ enum : unsigned { change_cipher_spec = 20, alert = 21, handshake = 22, applicati
 enum : unsigned { client_hello = 1, server_hello = 2 };
 
 constexpr std::size_t record_header = 5, message_header = 4;  // bytes
-constexpr std::size_t longest_record = 16'384;                // bytes of content; RFC 8446 5.1
+constexpr std::size_t max_record = 16'384;                    // bytes of content; RFC 8446 5.1
 constexpr unsigned encrypted_client_hello = 0xfe0d;           // draft-ietf-tls-esni, "ech"
 constexpr unsigned encrypted_server_name = 0xffce;            // its draft 2, "esni"
 
@@ -38,8 +38,8 @@ std::size_t number(Bytes bytes, std::size_t at, std::size_t size) {
 
 Error no_hello(const char* why) { return {std::string("its TLS cannot be read: ") + why}; }
 
-using Context = tls::SslContext;
-using Connection = tls::Ssl;
+using SslContext = tls::SslContext;
+using SslConnection = tls::Ssl;
 
 struct Seen {
   bool whole = false;
@@ -79,8 +79,8 @@ int take_extension(SSL*, unsigned, unsigned, const unsigned char*, std::size_t, 
   return 1;
 }
 
-Context make_context() {
-  Context context(SSL_CTX_new(TLS_server_method()));
+SslContext make_context() {
+  SslContext context(SSL_CTX_new(TLS_server_method()));
   SSL_CTX_set_client_hello_cb(context.get(), on_hello, nullptr);
   for (const unsigned type : {encrypted_client_hello, encrypted_server_name})
     SSL_CTX_add_custom_ext(context.get(), type, SSL_EXT_CLIENT_HELLO, nullptr, nullptr, nullptr,
@@ -154,26 +154,26 @@ Result<std::size_t> hello_size(Bytes records) {
   for (std::size_t at = 0; records.size() - at >= record_header;) {
     const std::size_t size = number(records, at + 3, 2);
     if (octet(records, at) != handshake) return no_hello("it does not begin with a ClientHello");
-    if (size == 0 || size > longest_record) return no_hello("a record has an impossible length");
+    if (size == 0 || size > max_record) return no_hello("a record has an impossible length");
     at += record_header;
     const auto content = records.subspan(at, std::min(size, records.size() - at));
     for (std::size_t i = 0; i < content.size() && have + i < message_header; ++i) head[have + i] = content[i];
     have += content.size();
     if (have > 0 && octet(head, 0) != client_hello) return no_hello("it does not begin with a ClientHello");
     if (have >= message_header) needed = message_header + number(head, 1, 3);
-    if (needed > longest_hello) return no_hello("its ClientHello is too long");
+    if (needed > max_hello) return no_hello("its ClientHello is too long");
     if (content.size() < size) break;
     at += size;
     if (have > needed) return no_hello("more follows its ClientHello in one record");
-    if (have == needed && at <= longest_hello) return at;
+    if (have == needed && at <= max_hello) return at;
   }
-  if (records.size() >= longest_hello) return no_hello("its ClientHello is too long");
+  if (records.size() >= max_hello) return no_hello("its ClientHello is too long");
   return std::size_t{0};
 }
 
 Result<ClientHello> parse_client_hello(Bytes records) {
-  static const Context context = make_context();
-  const Connection ssl(SSL_new(context.get()));
+  static const SslContext context = make_context();
+  const SslConnection ssl(SSL_new(context.get()));
   BIO* from_client = BIO_new_mem_buf(records.data(), static_cast<int>(records.size()));
   BIO* to_client = BIO_new(BIO_s_mem());
   if (!ssl || !from_client || !to_client) {

@@ -12,7 +12,7 @@
 
 namespace nsrun {
 
-constexpr std::size_t longest_hello = 16'384;  // bytes, record headers included; a longer one is refused
+constexpr std::size_t max_hello = 16'384;  // bytes, record headers included; a longer one is refused
 
 struct ClientHello {
   std::string server_name;  // as it was sent (RFC 6066 3); empty: there is none

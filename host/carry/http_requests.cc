@@ -5,18 +5,21 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 
-#include "host/carry/body_beginning.h"
+#include "host/carry/request_line_detector.h"
 #include "host/http/absolute_target.h"
 #include "host/http/authority.h"
 #include "host/http/message_parser.h"
 #include "host/text/canonical_name.h"
+#include "host/text/words.h"
 
 namespace nsrun {
 namespace {
 
 namespace http = boost::beast::http;
 
-Error disagrees(std::string why) { return {"its HTTP does not agree", errno_code(EACCES), std::move(why)}; }
+Error http_disagrees(std::string why) {
+  return {"its HTTP does not agree", errno_code(EACCES), std::move(why)};
+}
 
 // What can be shown of what the guest wrote.
 std::string shown(std::string_view text) {
@@ -33,20 +36,18 @@ std::string canonical_host(std::string_view text) {
   return name ? *name : std::string{};
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // Fields that say where a request ends or whom it is for, as some servers write them for programs behind them
 // (RFC 3875 4.1.18): those take "Content_Length" for one.
 bool is_called(std::string_view name, std::string_view field) {
-  const auto same = [](char a, char b) { return lower(a) == lower(b) || (a == '_' && b == '-'); };
+  const auto same = [](char a, char b) { return to_lower(a) == to_lower(b) || (a == '_' && b == '-'); };
   return std::ranges::equal(name, field, same);
 }
 
-constexpr std::array of_the_message = {std::string_view("Host"), std::string_view("Content-Length"),
+constexpr std::array message_fields = {std::string_view("Host"), std::string_view("Content-Length"),
                                        std::string_view("Transfer-Encoding")};
 
 bool is_of_the_message(std::string_view name) {
-  return std::ranges::any_of(of_the_message, [&](auto field) { return is_called(name, field); });
+  return std::ranges::any_of(message_fields, [&](auto field) { return is_called(name, field); });
 }
 
 }  // namespace
@@ -57,15 +58,16 @@ class HttpRequests::Parser final : public RequestParser {
 
   // After the head, and after each part of the body; `head`: the head's bytes, or nothing.
   Result<void> check(std::string_view head) const {
-    if (!wrong_.empty()) return disagrees(wrong_);
+    if (!wrong_.empty()) return http_disagrees(wrong_);
     if (head.find("\n ") != head.npos || head.find("\n\t") != head.npos)
-      return disagrees("a header is folded over two lines");
-    if (hosts_ != 1) return disagrees(hosts_ == 0 ? "a request names no host" : "a request names two hosts");
-    if (lengths_ + codings_ > 1) return disagrees("a request tells its length twice");
-    if (codings_ > 0 && is_old_) return disagrees("a request has chunks, which HTTP/1.0 does not know");
+      return http_disagrees("a header is folded over two lines");
+    if (hosts_ != 1)
+      return http_disagrees(hosts_ == 0 ? "a request names no host" : "a request names two hosts");
+    if (lengths_ + codings_ > 1) return http_disagrees("a request tells its length twice");
+    if (codings_ > 0 && is_old_) return http_disagrees("a request has chunks, which HTTP/1.0 does not know");
     // A server that does not read the body (of a GET, or where it refuses what Expect announces) takes it for
     // the next request.
-    if (body_.is_request()) return disagrees("a request's body is a request");
+    if (body_.is_request()) return http_disagrees("a request's body is a request");
     return {};
   }
 
@@ -132,7 +134,7 @@ class HttpRequests::Parser final : public RequestParser {
   std::string wrong_;  // what does not agree; empty: nothing so far
   int hosts_ = 0, lengths_ = 0, codings_ = 0;
   bool is_old_ = false;  // HTTP/1.0
-  BodyBeginning body_;
+  RequestLineDetector body_;
 };
 
 HttpRequests::HttpRequests(std::string host, std::uint16_t port) : host_(canonical_host(host)), port_(port) {}
@@ -146,7 +148,7 @@ Result<std::size_t> HttpRequests::agreed(Bytes bytes) {
     if (!parser_ || parser_->is_done()) parser_ = std::make_unique<Parser>(host_, port_);
     const auto rest = text.substr(taken);
     const auto part = parser_->take(rest);
-    if (!part) return disagrees(part.error().doing);
+    if (!part) return http_disagrees(part.error().doing);
     if (part->size == 0) break;
     // A trailer may hold fields that some would take for the head's.
     if (auto checked = parser_->check(rest.substr(0, part->is_head ? part->size : 0)); !checked)

@@ -19,7 +19,7 @@ namespace nsrun {
 namespace {
 
 // Bytes, each way: what a connection costs on which nothing is said. A ClientHello takes a read or two.
-constexpr std::size_t buffer_size = 4096;
+constexpr std::size_t inspection_buffer = 4096;
 
 class Beginning {
  public:
@@ -80,7 +80,7 @@ void Beginning::heed(const Result<void>& judged) {
 }
 
 Task<> Beginning::from_guest() {
-  std::vector<std::byte> buffer(buffer_size);
+  std::vector<std::byte> buffer(inspection_buffer);
   for (;;) {
     reading_guest_ = true;
     if (stops()) co_return;
@@ -102,7 +102,7 @@ Task<> Beginning::from_guest() {
 }
 
 Task<> Beginning::from_far() {
-  down_.resize(buffer_size);
+  down_.resize(inspection_buffer);
   for (;;) {
     reading_far_ = true;
     if (stops()) co_return;

@@ -25,7 +25,9 @@ namespace {
 
 constexpr std::size_t telling = 64;  // bytes of an answer that are looked at
 
-Error disagrees(std::string why) { return {"its TLS does not agree", errno_code(EACCES), std::move(why)}; }
+Error tls_disagrees(std::string why) {
+  return {"its TLS does not agree", errno_code(EACCES), std::move(why)};
+}
 
 }  // namespace
 
@@ -75,7 +77,7 @@ Result<void> TlsOpening::read_beginning() {
   const auto is_tls = starts_tls(held());
   if (is_tls == true) return read_hello(State::answer);
   if (!is_tls && !guest_ended_) return {};
-  if (expected_.only_tls && !held().empty()) return disagrees("it is not TLS, and the rule says tls/");
+  if (expected_.only_tls && !held().empty()) return tls_disagrees("it is not TLS, and the rule says tls/");
   state_ = State::agreed;
   return {};
 }
@@ -109,19 +111,19 @@ Result<void> TlsOpening::check(const ClientHello& hello) {
   server_name_.clear();
   if (!hello.server_name.empty()) {
     auto name = canonical_name(hello.server_name);
-    if (!name) return disagrees(name.error().message());
+    if (!name) return tls_disagrees(name.error().message());
     server_name_ = std::move(*name);
   }
   if (expected_.name.empty()) {
     if (server_name_.empty() || !expected_.permits || expected_.permits(server_name_)) return {};
-    return disagrees("its ClientHello names " + server_name_ + ", which a rule refuses");
+    return tls_disagrees("its ClientHello names " + server_name_ + ", which a rule refuses");
   }
   if (hello.encrypted)
-    return disagrees(
+    return tls_disagrees(
         "its ClientHello has ECH, which hides the server's name: switch that off in the program");
-  if (server_name_.empty()) return disagrees("its ClientHello names no server");
+  if (server_name_.empty()) return tls_disagrees("its ClientHello names no server");
   if (server_name_ == expected_.name) return {};
-  return disagrees("its ClientHello names " + server_name_ + " and the flow is to " + expected_.name);
+  return tls_disagrees("its ClientHello names " + server_name_ + " and the flow is to " + expected_.name);
 }
 
 }  // namespace nsrun

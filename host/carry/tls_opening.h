@@ -32,7 +32,7 @@ class TlsOpening {
   // Whatever comes from now on may go on: it is not inspected any more.
   bool agreed() const { return state_ == State::agreed; }
   // More from the guest can be held. If not, the far side is to answer first.
-  bool has_room() const { return agreed() || held_.size() < longest_hello; }
+  bool has_room() const { return agreed() || held_.size() < max_hello; }
   // Bytes of the guest's that may go on, and are not held any more.
   std::vector<std::byte> take();
   // The server name that was seen last.

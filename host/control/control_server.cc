@@ -15,8 +15,6 @@
 namespace nsrun {
 namespace {
 
-constexpr auto pause_without_descriptors = 100ms;
-
 boost::json::object refusal(const Error& error) { return {{"ok", false}, {"error", error.message()}}; }
 
 // For one who is turned away: what fits is sent, without waiting.
@@ -31,9 +29,9 @@ UniqueFd accept_client(int listening) {
   return UniqueFd(::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
-struct Counted {
-  explicit Counted(std::size_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
+struct CountGuard {
+  explicit CountGuard(std::size_t& count) : count_(count) { ++count_; }
+  ~CountGuard() { --count_; }
   std::size_t& count_;
 };
 
@@ -65,7 +63,7 @@ Task<> ControlServer::accept() {
     UniqueFd client = accept_client(socket_.fd());
     if (client) {
       ask_for_senders(client.get());
-      if (clients_ < most_clients)
+      if (clients_ < max_clients)
         tasks_.spawn(serve(std::move(client)));
       else
         send_at_once(client.get(), {"too many are connected to the control socket", {}, "end one of them"});
@@ -90,7 +88,7 @@ Task<> ControlServer::accept() {
 // Who connected is looked at once, and whose words they are each time they come: the first tells a stranger
 // at once that it is one, the second is what counts.
 Task<> ControlServer::serve(UniqueFd socket) {
-  const Counted counted(clients_);
+  const CountGuard counted(clients_);
   if (auto known = check_peer(socket.get()); !known) {
     send_at_once(socket.get(), known.error());
     co_return;
@@ -124,7 +122,7 @@ Task<bool> ControlServer::answer_lines(Descriptor& client, std::string& received
     const bool taken = co_await send(client, std::move(answer));
     if (!taken) co_return false;
   }
-  if (received.size() <= longest_request) co_return true;
+  if (received.size() <= max_request) co_return true;
   send_at_once(client.native_handle(), {"the request is longer than 64 KiB"});
   co_return false;
 }

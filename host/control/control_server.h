@@ -12,9 +12,9 @@ Result<UnixSocket> bind_control(const std::string& path);
 // a client that does not read its answers waits alone.
 class ControlServer {
  public:
-  static constexpr std::size_t longest_request = 64 << 10;  // bytes; a longer line ends the connection
-  static constexpr std::size_t most_clients = 16;           // at once; more are turned away
-  static constexpr auto patience = 30s;  // for a client to take its answer; then it is left
+  static constexpr std::size_t max_request = 64 << 10;  // bytes; a longer line ends the connection
+  static constexpr std::size_t max_clients = 16;        // at once; more are turned away
+  static constexpr auto patience = 30s;                 // for a client to take its answer; then it is left
 
   // `tasks` end before this does.
   ControlServer(UnixSocket socket, ControlCommands commands, Scope& tasks)

@@ -18,7 +18,7 @@ Task<> collect(LiveFlows& flows, std::uint64_t after, Found& found) {
   while (FlowRecord* flow = walk.next()) {
     if (flow->id <= after || flow->end != FlowEnd::open) continue;
     found[flow->id] = describe(*flow);
-    if (++taken > most_flows_told) break;
+    if (++taken > max_flows_told) break;
   }
   co_return;
 }
@@ -41,10 +41,10 @@ Task<boost::json::object> list_flows(std::vector<FlowLoop> loops, std::uint64_t 
   for (const auto& loop : loops) co_await run_on(loop.context, collect(loop.flows, after, found));
   boost::json::array flows;
   for (auto& [number, flow] : found) {
-    if (flows.size() == most_flows_told) break;
+    if (flows.size() == max_flows_told) break;
     flows.push_back(std::move(flow));
   }
-  co_return boost::json::object{{"flows", std::move(flows)}, {"more", found.size() > most_flows_told}};
+  co_return boost::json::object{{"flows", std::move(flows)}, {"more", found.size() > max_flows_told}};
 }
 
 Task<bool> cut_flow(std::vector<FlowLoop> loops, std::uint64_t number) {

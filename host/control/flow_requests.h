@@ -7,7 +7,7 @@
 
 namespace nsrun {
 
-constexpr std::size_t most_flows_told = 256;  // in one answer: a fraction of a millisecond of each loop
+constexpr std::size_t max_flows_told = 256;  // in one answer: a fraction of a millisecond of each loop
 
 // {"flows": […], "more": true|false}: those with a number above `after`, in the order of their numbers.
 Task<boost::json::object> list_flows(std::vector<FlowLoop> loops, std::uint64_t after);

@@ -25,7 +25,7 @@ namespace {
 
 // include/uapi/asm-generic/socket.h, include/linux/socket.h; not in every libc's headers.
 constexpr int so_pass_pidfd = 76, so_peer_pidfd = 77, scm_pidfd = 4;
-constexpr std::size_t most_descriptors = 253;  // of one message (SCM_MAX_FD)
+constexpr std::size_t max_message_descriptors = 253;  // of one message (SCM_MAX_FD)
 
 Error refused(std::string why) {
   return {"the control socket refuses this process: " + std::move(why),
@@ -83,7 +83,7 @@ void ask_for_senders(int socket) {
 Received receive_from_sender(int socket, void* into, std::size_t size) {
   Received received;
   constexpr std::size_t room =
-      CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(most_descriptors * sizeof(int));
+      CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(max_message_descriptors * sizeof(int));
   alignas(cmsghdr) std::array<char, room> control;
   iovec part{into, size};
   msghdr message{};

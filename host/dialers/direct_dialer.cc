@@ -9,7 +9,8 @@
 #include "host/dialers/connect_socket.h"
 #include "host/flow/keepalive.h"
 #include "host/flow/socket_connection.h"
-#include "runtime/undelivered.h"
+#include "host/flow/socket_option.h"
+#include "runtime/delivery_error.h"
 
 namespace nsrun {
 namespace {
@@ -19,12 +20,8 @@ using Dialled = Result<std::unique_ptr<Connection>>;
 constexpr int datagram_buffer = 1 << 20;  // bytes; the kernel caps it at net.core.{r,w}mem_max
 // An echo has no port, but getpeername(2) knows no peer without one (inet_getname in the kernel's
 // net/ipv4/af_inet.c).
-constexpr std::uint16_t any_port = 7;
+constexpr std::uint16_t echo_port = 7;
 constexpr std::string_view loopback_congestion_control = "reno";
-
-void set_option(int socket, int level, int name, int value) {
-  ::setsockopt(socket, level, name, &value, sizeof value);  // none of ours is worth failing a dial for
-}
 
 bool is_ipv6_on() {
   static const bool on = static_cast<bool>(UniqueFd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
@@ -93,7 +90,7 @@ Dialled connect_datagram(Executor executor, const Target& target, UniqueFd socke
   set_option(socket.get(), SOL_SOCKET, SO_SNDBUF, datagram_buffer);
   keep_errors(socket.get(), !target.endpoint.address.is_v4());
   Endpoint peer = target.endpoint;
-  if (target.protocol == Protocol::icmp) peer.port = any_port;
+  if (target.protocol == Protocol::icmp) peer.port = echo_port;
   const SocketAddress address(peer);
   int error = 0;
   if (mappings)

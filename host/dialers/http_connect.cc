@@ -3,16 +3,15 @@
 #include <algorithm>
 
 #include "host/text/base64.h"
+#include "host/text/words.h"
 
 namespace nsrun::http_connect {
 namespace {
 
-constexpr std::size_t longest_reason = 128;  // characters, for the log
+constexpr std::size_t max_status_reason = 128;  // characters, for the log
 
 // What would end a line or a word of the request's head.
 bool is_unsafe(char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 Error malformed() { return {"its answer is not HTTP/1", errno_code(EPROTO), "is it an HTTP proxy?"}; }
 
@@ -52,7 +51,7 @@ Result<Response> parse_head(std::string_view head) {
   if (!fits) return malformed();
   Response response;
   response.status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
-  if (line.size() > 13) response.reason = line.substr(13, longest_reason);
+  if (line.size() > 13) response.reason = line.substr(13, max_status_reason);
   std::erase_if(response.reason, [](char c) { return c < ' ' || c > '~'; });
   return response;
 }

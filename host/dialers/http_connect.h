@@ -10,7 +10,7 @@
 
 namespace nsrun::http_connect {
 
-constexpr std::size_t longest_head = 16 * 1024;  // bytes of a response's head, interim responses included
+constexpr std::size_t max_head = 16 * 1024;  // bytes of a response's head, interim responses included
 
 // The request for a tunnel to a tcp target.
 Result<std::string> request(const Target& to, const std::optional<Credentials>& credentials);

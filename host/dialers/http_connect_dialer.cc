@@ -9,7 +9,7 @@ namespace {
 
 using Dialled = Result<std::unique_ptr<Connection>>;
 
-// One response's head; `left` is what remains of longest_head.
+// One response's head; `left` is what remains of max_head.
 Task<Result<http_connect::Response>> read_response(Connection& proxy, std::size_t& left) {
   std::string head;
   while (const auto step = http_connect::bytes_to_read(head)) {
@@ -25,7 +25,7 @@ Task<Result<http_connect::Response>> read_response(Connection& proxy, std::size_
 
 Task<Result<void>> negotiate(Connection& proxy, std::string request) {
   if (auto sent = co_await proxy.write(as_bytes(request)); !sent) co_return sent;
-  auto left = http_connect::longest_head;
+  auto left = http_connect::max_head;
   while (true) {
     const auto response = co_await read_response(proxy, left);
     if (!response) co_return response.error();

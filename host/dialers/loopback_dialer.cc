@@ -3,15 +3,14 @@
 namespace nsrun {
 namespace {
 
-const IpAddress loopback4 = IpAddress::v4(127, 0, 0, 1), loopback6 = *IpAddress::parse("::1");
-
 // The other family's address, where the target may be dialled there, too.
 std::optional<IpAddress> other_address(const Target& target) {
   const IpAddress& address = target.endpoint.address;
-  const bool is_ours = address == loopback4 || address == loopback6;
+  const bool is_ours = address == IpAddress::loopback4() || address == IpAddress::loopback6();
   if (target.protocol != Protocol::tcp || !target.name.empty() || !target.permits || !is_ours)
     return std::nullopt;
-  const IpAddress& other = address == loopback4 ? loopback6 : loopback4;
+  const IpAddress& other =
+      address == IpAddress::loopback4() ? IpAddress::loopback6() : IpAddress::loopback4();
   return target.permits(other) ? std::optional(other) : std::nullopt;
 }
 

@@ -37,7 +37,7 @@ Result<Address> parse_reply(Bytes reply);
 
 // What goes in front of a datagram to the proxy's relay (RFC 1928 7).
 Result<std::string> datagram_header(const Address& to);
-constexpr std::size_t longest_datagram_header = 4 + 1 + 255 + 2;
+constexpr std::size_t max_datagram_header = 4 + 1 + 255 + 2;
 struct Datagram {
   Address from;
   Bytes payload;

@@ -16,7 +16,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t longest_datagram = 65535;  // bytes
+constexpr std::size_t max_relayed_datagram = 65535;  // bytes
 
 Error association_ended() { return {"the SOCKS5 proxy ended the association", errno_code(ECONNRESET)}; }
 
@@ -30,7 +30,7 @@ Socks5Association::Socks5Association(std::unique_ptr<Connection> control, std::u
       header_(std::move(header)) {}
 
 Task<Result<Chunk>> Socks5Association::read(MutableBytes into) {
-  incoming_.resize(longest_datagram);
+  incoming_.resize(max_relayed_datagram);
   while (!ended_) {
     received_.reset();
     co_await either(receive(), control_end());

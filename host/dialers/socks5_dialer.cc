@@ -13,7 +13,7 @@ using Dialled = Result<std::unique_ptr<Connection>>;
 
 // Exactly the reply's bytes: the next one is the target's already.
 Task<Result<socks5::Address>> read_reply(Connection& proxy) {
-  std::array<std::byte, socks5::longest_datagram_header> reply;  // a reply is no longer than such a header
+  std::array<std::byte, socks5::max_datagram_header> reply;  // a reply is no longer than such a header
   const auto start = MutableBytes(reply).first(socks5::reply_start_length);
   if (auto read = co_await read_exactly(proxy, start); !read) co_return read.error();
   const auto length = socks5::reply_length(start);

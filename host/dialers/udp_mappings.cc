@@ -8,14 +8,14 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 
-#include "runtime/drop_all.h"
+#include "runtime/drop_all_filter.h"
 #include "runtime/fd.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t largest_datagram = 65'535;  // bytes
-constexpr int datagrams_a_turn = 16;              // of one mapping
+constexpr std::size_t max_datagram = 65'535;  // bytes
+constexpr int datagrams_a_turn = 16;          // of one mapping
 // Bytes of a mapping with its task, and of each address that it knows.
 constexpr std::size_t mapping_cost = 4096, peer_cost = 128;
 
@@ -65,7 +65,7 @@ UdpMappings::UdpMappings(Executor executor, Scope& tasks, LiveFlows& flows, Hear
       flows_(flows),
       heard_(std::move(heard)),
       memory_(memory),
-      room_(largest_datagram) {}
+      room_(max_datagram) {}
 
 int UdpMappings::connect(int socket, const Endpoint& source, const Endpoint& peer) {
   const Key key{source, !peer.address.is_v4()};
@@ -82,7 +82,7 @@ bool UdpMappings::join(Mapping& mapping, int socket, const Endpoint& peer) {
   // Two flows to one peer (of two addresses for it inside) would take each other's datagrams. The new one is
   // among those that live.
   if (mapping.peers.contains(peer) && flows_to(mapping.guest, peer) > 1) return false;
-  const DropAll until_connected(socket);
+  const DropAllFilter until_connected(socket);
   if (!share_port(socket) || !bind_to(socket, mapping.port, !peer.address.is_v4())) return false;
   if (connect_to(socket, peer) != 0) return false;
   mapping.know(peer);

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "host/endpoints/endpoint_url.h"
-#include "host/listen/fair_places.h"
+#include "host/listen/client_quota.h"
 #include "host/listen/listener.h"
 #include "host/listen/unix_socket.h"
 #include "host/tls/tls_context.h"
@@ -42,10 +42,10 @@ class EndpointListener {
 
   EndpointUrl where_;
   UniqueFd socket_;
-  std::optional<UnixSocket> file_;                     // in place of socket_
-  std::unique_ptr<TlsContext> tls_;                    // null: plain
-  static constexpr std::size_t most_handshakes = 256;  // at once; then the oldest give way
-  FairPlaces handshakes_{most_handshakes};
+  std::optional<UnixSocket> file_;                    // in place of socket_
+  std::unique_ptr<TlsContext> tls_;                   // null: plain
+  static constexpr std::size_t max_handshakes = 256;  // at once; then the oldest give way
+  ClientQuota handshakes_{max_handshakes};
 };
 
 }  // namespace nsrun

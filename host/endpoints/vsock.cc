@@ -14,7 +14,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t longest_answer = 32;  // bytes: "OK 4294967295\n" and some
+constexpr std::size_t max_handshake_answer = 32;  // bytes: "OK 4294967295\n" and some
 
 SocketAddress vsock_address(std::uint32_t cid, std::uint32_t port) {
   SocketAddress address;
@@ -62,7 +62,7 @@ Task<Result<void>> shake_hands(Connection& monitor, std::uint32_t port, const st
     // One at a time: what follows the line is the stream's.
     std::byte next;
     const auto chunk = co_await monitor.read({&next, 1});
-    if (!chunk || chunk->end || answer.size() == longest_answer) co_return refused;
+    if (!chunk || chunk->end || answer.size() == max_handshake_answer) co_return refused;
     answer.push_back(static_cast<char>(next));
   }
   if (!answer.starts_with("OK ")) co_return refused;

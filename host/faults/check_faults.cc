@@ -22,7 +22,7 @@ struct Kinds {
   bool packets, answers, flows, any, streams, datagrams = false;
 };
 
-Error wrong(const FaultSpec& spec, const char* why, const char* advice) {
+Error wrong_faults(const FaultSpec& spec, const char* why, const char* advice) {
   return {"'" + spec.text + "' " + why, {}, advice, ExitCode::usage};
 }
 
@@ -33,30 +33,33 @@ Result<void> check_faults(const FaultSpec& spec, FaultTarget target) {
   if (target == FaultTarget::packets) {
     const bool has_others = has.answers || has.flows || has.any || has.streams || has.datagrams;
     if (has_others && has.packets)
-      return wrong(spec, "has faults of packets and of flows",
-                   "each of packets begins so: packets:loss=1%,packets:reorder=1%; those of flows go apart: "
-                   "FAULTS @ MATCH");
+      return wrong_faults(
+          spec, "has faults of packets and of flows",
+          "each of packets begins so: packets:loss=1%,packets:reorder=1%; those of flows go apart: "
+          "FAULTS @ MATCH");
     if (has_others)
-      return wrong(spec, "does not say which flows",
-                   "write it as FAULTS @ MATCH, for instance latency=200ms @ *; in a file with match: HOST");
+      return wrong_faults(
+          spec, "does not say which flows",
+          "write it as FAULTS @ MATCH, for instance latency=200ms @ *; in a file with match: HOST");
     return {};
   }
   if (has.packets)
-    return wrong(spec, "has faults of packets, which belong to no flow",
-                 "give packets: faults alone, without @ MATCH");
+    return wrong_faults(spec, "has faults of packets, which belong to no flow",
+                        "give packets: faults alone, without @ MATCH");
   if (target == FaultTarget::name) {
     if (!has.streams && !has.flows) return {};
-    return wrong(
+    return wrong_faults(
         spec, "has faults that no answer can have",
         "dns/ takes latency, jitter, loss, duplicate, reorder, corrupt, blackhole, nxdomain, servfail "
         "and answer");
   }
-  if (has.answers) return wrong(spec, "is about the name server's answers", "match queries: @ dns/NAME");
+  if (has.answers)
+    return wrong_faults(spec, "is about the name server's answers", "match queries: @ dns/NAME");
   if (target == FaultTarget::stream && has.datagrams)
-    return wrong(spec, "loses or changes datagrams, which a stream has none of",
-                 "lose its packets: --fault packets:loss=1%");
+    return wrong_faults(spec, "loses or changes datagrams, which a stream has none of",
+                        "lose its packets: --fault packets:loss=1%");
   if (target == FaultTarget::datagram && has.streams)
-    return wrong(spec, "has faults that only streams can have", "match tcp/, or any protocol");
+    return wrong_faults(spec, "has faults that only streams can have", "match tcp/, or any protocol");
   return {};
 }
 

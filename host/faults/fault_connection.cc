@@ -14,17 +14,17 @@
 
 #include <algorithm>
 
-#include "runtime/undelivered.h"
+#include "runtime/delivery_error.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram
-constexpr std::size_t entering = 16'384;     // bytes of a stream that enter at once
-constexpr auto longest_farewell = 60s;       // for what is under way once the asker has gone
+constexpr std::size_t fault_buffer = 65'536;  // bytes: the largest datagram
+constexpr std::size_t entering = 16'384;      // bytes of a stream that enter at once
+constexpr auto max_farewell = 60s;            // for what is under way once the asker has gone
 
 Error broke() { return {"a fault broke the connection", errno_code(ECONNRESET)}; }
-Error closed() { return {"a fault closed the connection", errno_code(EPIPE)}; }
+Error closed_by_fault() { return {"a fault closed the connection", errno_code(EPIPE)}; }
 
 bool is_news(const Error& error) { return undelivered_for(error.code.value()).has_value(); }
 
@@ -45,7 +45,7 @@ class FaultConnection final : public Connection {
   void reset() override {
     if (transport() == Transport::datagram) return;
     flow_->up_.enter_failure(broke());
-    flow_->down_.cut({.kind = Travelling::Kind::failure, .error = broke()});
+    flow_->down_.cut({.kind = InTransit::Kind::failure, .error = broke()});
   }
 
  private:
@@ -55,8 +55,8 @@ class FaultConnection final : public Connection {
 Task<Result<Chunk>> FaultConnection::read(MutableBytes into) {
   auto travelled = co_await flow_->down_.leave(into.size());
   flow_->check();
-  if (travelled.kind == Travelling::Kind::end) co_return Chunk{0, true};
-  if (travelled.kind == Travelling::Kind::failure) co_return std::move(travelled.error);
+  if (travelled.kind == InTransit::Kind::end) co_return Chunk{0, true};
+  if (travelled.kind == InTransit::Kind::failure) co_return std::move(travelled.error);
   const auto size = std::min(into.size(), travelled.bytes.size());
   std::copy_n(travelled.bytes.begin(), size, into.begin());
   co_return Chunk{size, false};
@@ -69,7 +69,7 @@ Task<Result<void>> FaultConnection::write(Bytes bytes) {
   }
   while (!bytes.empty()) {
     co_await flow_->up_.room();
-    if (flow_->up_.is_broken()) co_return closed();
+    if (flow_->up_.is_broken()) co_return closed_by_fault();
     const auto piece = bytes.first(std::min(bytes.size(), entering));
     flow_->up_.enter(piece);
     bytes = bytes.subspan(piece.size());
@@ -78,14 +78,14 @@ Task<Result<void>> FaultConnection::write(Bytes bytes) {
 }
 
 FaultFlow::FaultFlow(Executor executor, Transport transport, std::shared_ptr<Faults> faults,
-                     std::uint64_t number, UnderWay& under_way)
+                     std::uint64_t number, TransitBudget& under_way)
     : transport_(transport),
       faults_(std::move(faults)),
-      up_(executor, transport, *faults_, &FaultSpec::up, faults_->chance(number, Chance::Part::up),
+      up_(executor, transport, *faults_, &FaultSpec::up, faults_->chance(number, SeededRandom::Part::up),
           under_way),
-      down_(executor, transport, *faults_, &FaultSpec::down, faults_->chance(number, Chance::Part::down),
-            under_way),
-      alarm_(executor),
+      down_(executor, transport, *faults_, &FaultSpec::down,
+            faults_->chance(number, SeededRandom::Part::down), under_way),
+      timer_(executor),
       watch_(*faults_, executor, [this] { look_again(); }) {}
 
 std::unique_ptr<Connection> FaultFlow::near_end(std::shared_ptr<FaultFlow> flow) {
@@ -123,9 +123,9 @@ Task<> FaultFlow::carry(std::shared_ptr<FaultFlow> flow, std::unique_ptr<Connect
 // To the very end of the flow: after the stream's end there may still be a reset.
 Task<> FaultFlow::pass_up(Connection& far) {
   for (;;) {
-    const auto travelled = co_await up_.leave(buffer_size);
-    if (travelled.kind == Travelling::Kind::failure) co_return end(End::reset);
-    if (travelled.kind == Travelling::Kind::end) {
+    const auto travelled = co_await up_.leave(fault_buffer);
+    if (travelled.kind == InTransit::Kind::failure) co_return end(End::reset);
+    if (travelled.kind == InTransit::Kind::end) {
       far.finish();
       up_is_done();
       end_if_done();
@@ -143,7 +143,7 @@ Task<> FaultFlow::pass_up(Connection& far) {
 }
 
 Task<> FaultFlow::fill_down(Connection& far) {
-  std::vector<std::byte> buffer(buffer_size);
+  std::vector<std::byte> buffer(fault_buffer);
   for (;;) {
     if (transport_ == Transport::stream) co_await down_.room();
     const auto chunk = co_await far.read(buffer);
@@ -164,7 +164,7 @@ Task<> FaultFlow::fill_down(Connection& far) {
 Task<> FaultFlow::until_end() {
   while (end_ == End::none) {
     const auto next = next_look();
-    if (end_ == End::none) co_await alarm_.wait_until(next);
+    if (end_ == End::none) co_await timer_.wait_until(next);
   }
 }
 
@@ -178,7 +178,7 @@ Clock::time_point FaultFlow::next_look() {
     }
   }
   if (!near_gone_) return next;
-  const auto farewell = near_gone_at_ + longest_farewell + spec->up.latency;
+  const auto farewell = near_gone_at_ + max_farewell + spec->up.latency;
   if (farewell <= Clock::now()) end(End::over);
   return std::min(next, farewell);
 }
@@ -195,7 +195,7 @@ void FaultFlow::check() {
 }
 
 void FaultFlow::look_again() {
-  alarm_.ring();
+  timer_.ring();
   up_.look_again();
   down_.look_again();
 }
@@ -204,13 +204,13 @@ void FaultFlow::end(End how) {
   if (end_ != End::none) return;
   end_ = how;
   if (how == End::closed) {
-    up_.cut({.kind = Travelling::Kind::failure, .error = closed()});
-    down_.cut({.kind = Travelling::Kind::end});
+    up_.cut({.kind = InTransit::Kind::failure, .error = closed_by_fault()});
+    down_.cut({.kind = InTransit::Kind::end});
   } else if (how == End::reset) {
-    up_.cut({.kind = Travelling::Kind::failure, .error = broke()});
-    down_.cut({.kind = Travelling::Kind::failure, .error = broke()});
+    up_.cut({.kind = InTransit::Kind::failure, .error = broke()});
+    down_.cut({.kind = InTransit::Kind::failure, .error = broke()});
   }
-  alarm_.ring();
+  timer_.ring();
 }
 
 // What the guest sent is not waited for any longer.
@@ -228,7 +228,7 @@ void FaultFlow::near_goes() {
   near_gone_at_ = Clock::now();
   up_.enter_end();
   end_if_done();
-  alarm_.ring();
+  timer_.ring();
 }
 
 }  // namespace nsrun

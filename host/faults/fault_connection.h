@@ -13,7 +13,7 @@ class FaultFlow {
  public:
   // `number`: of the flow among those with these faults (Faults::next_flow).
   FaultFlow(Executor executor, Transport transport, std::shared_ptr<Faults> faults, std::uint64_t number,
-            UnderWay& under_way);
+            TransitBudget& under_way);
 
   // Until the flow is over, for both. `totals` are of the loop's thread.
   static Task<> carry(std::shared_ptr<FaultFlow> flow, std::unique_ptr<Connection> far, Counters& totals);
@@ -45,7 +45,7 @@ class FaultFlow {
   Clock::time_point near_gone_at_{};
   End end_ = End::none;
   Counter* undelivered_ = nullptr;  // counts this flow, as long as something of the guest's is under way
-  Alarm alarm_;
+  AsyncTimer timer_;
   Faults::Watch watch_;
 };
 

@@ -8,7 +8,7 @@ Task<Result<std::unique_ptr<Connection>>> FaultDialer::dial_with_faults(const Ta
   const auto faults = target.faults;
   const auto number = faults->next_flow();
   const auto spec = faults->spec();
-  auto chance = faults->chance(number, Chance::Part::dial);
+  auto chance = faults->chance(number, SeededRandom::Part::dial);
   const bool refused = chance.happens(spec->refuse), lost = chance.happens(spec->blackhole);
   const bool is_stream = target.protocol == Protocol::tcp;
 
@@ -28,9 +28,9 @@ Task<Result<std::unique_ptr<Connection>>> FaultDialer::dial_with_faults(const Ta
 }
 
 Task<bool> FaultDialer::emerge(Faults& faults) {
-  Alarm alarm(flows_.executor());
+  AsyncTimer alarm(flows_.executor());
   const Faults::Watch watch(faults, flows_.executor(), [&alarm] { alarm.ring(); });
-  const auto limit = Clock::now() + longest_silence;
+  const auto limit = Clock::now() + max_silence;
   while (faults.spec()->blackhole > 0 && Clock::now() < limit) co_await alarm.wait_until(limit);
   co_return faults.spec()->blackhole == 0;
 }

@@ -10,8 +10,7 @@ namespace nsrun {
 class FaultDialer final : public Dialer {
  public:
   // A dial that goes into a black hole is given up after so long, or goes on when the faults say so.
-  static constexpr auto longest_silence =
-      130s;  // a little more than Linux's last SYN (tcp(7), tcp_syn_retries)
+  static constexpr auto max_silence = 130s;  // a little more than Linux's last SYN (tcp(7), tcp_syn_retries)
 
   // `flows` owns the tasks of connections with faults; `totals` are of its loop. All outlive the dialer.
   FaultDialer(Scope& flows, Dialer& inner, Counters& totals)
@@ -28,7 +27,7 @@ class FaultDialer final : public Dialer {
   Scope& flows_;
   Dialer& inner_;
   Counters& totals_;
-  UnderWay under_way_;
+  TransitBudget under_way_;
 };
 
 }  // namespace nsrun

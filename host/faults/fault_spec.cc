@@ -4,6 +4,7 @@
 #include <span>
 
 #include "host/text/units.h"
+#include "host/text/words.h"
 
 namespace nsrun {
 namespace {
@@ -107,19 +108,13 @@ struct Said {
   int ways() const { return up + down; }
 };
 
-Error wrong(std::string_view what, std::string_view why, std::string advice) {
+Error wrong_fault(std::string_view what, std::string_view why, std::string advice) {
   return {"'" + std::string(what) + "' " + std::string(why), {}, std::move(advice), ExitCode::usage};
 }
 
 Error wrong_value(const Said& said, const char* expected) {
-  return wrong(said.whole, said.has_value ? "has a value that nsrun cannot read" : "has no value",
-               std::string(said.name) + " takes " + expected);
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
+  return wrong_fault(said.whole, said.has_value ? "has a value that nsrun cannot read" : "has no value",
+                     std::string(said.name) + " takes " + expected);
 }
 
 bool take_prefix(std::string_view& text, std::string_view prefix) {
@@ -151,7 +146,7 @@ Result<void> take_packets(const Said& said, PacketFaultSpec& packets) {
     if (said.down) packets.down.*key.share = *share;
     return {};
   }
-  return wrong(said.whole, "is not a fault of packets", "these are loss, duplicate and reorder");
+  return wrong_fault(said.whole, "is not a fault of packets", "these are loss, duplicate and reorder");
 }
 
 // Faults of a flow as a whole, or of an answer; false: it is none of these.
@@ -161,7 +156,8 @@ Result<bool> take_whole(const Said& said, FaultSpec& spec) {
   const bool is_share = share != std::end(flow_keys);
   if (!is_share && said.name != "syn_delay" && said.name != "answer") return false;
   if (!said.up || !said.down)
-    return wrong(said.whole, "names a way", std::string(said.name) + " has none: leave up: or down: out");
+    return wrong_fault(said.whole, "names a way",
+                       std::string(said.name) + " has none: leave up: or down: out");
   if (is_share) {
     const auto value = said.has_value ? parse_share(said.value) : 1;
     if (!value) return wrong_value(said, "a share: 10%, or nothing for all");
@@ -188,10 +184,11 @@ Result<void> take(const Said& said, FaultSpec& spec) {
     if (!taken) return wrong_value(said, key.expected);
     return {};
   }
-  return wrong(said.whole, "is not a known fault",
-               "there are latency, jitter, bandwidth, slice, slice_delay, stall, reset_after, close_after, "
-               "close_delay, loss, duplicate, reorder, corrupt, refuse, blackhole, syn_delay, nxdomain, "
-               "servfail and answer");
+  return wrong_fault(
+      said.whole, "is not a known fault",
+      "there are latency, jitter, bandwidth, slice, slice_delay, stall, reset_after, close_after, "
+      "close_delay, loss, duplicate, reorder, corrupt, refuse, blackhole, syn_delay, nxdomain, "
+      "servfail and answer");
 }
 
 }  // namespace

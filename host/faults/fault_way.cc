@@ -24,11 +24,11 @@
 namespace nsrun {
 namespace {
 
-constexpr auto queue_time = 100ms;          // of a slow link's rate, held beside what latency holds
-constexpr auto late_limit = 100ms;          // a datagram that nobody overtakes goes on after so long
-constexpr auto quantum = 5ms;               // of a rate, that passes at once
-constexpr std::size_t least_quantum = 256;  // bytes: below it, headers outweigh what they carry
-constexpr std::size_t piece_cost = 64;      // bytes that an empty datagram counts for
+constexpr auto queue_time = 100ms;            // of a slow link's rate, held beside what latency holds
+constexpr auto late_limit = 100ms;            // a datagram that nobody overtakes goes on after so long
+constexpr auto quantum = 5ms;                 // of a rate, that passes at once
+constexpr std::size_t min_quantum = 256;      // bytes: below it, headers outweigh what they carry
+constexpr std::size_t fault_piece_cost = 64;  // bytes that an empty datagram counts for
 
 std::size_t bytes_within(std::chrono::nanoseconds time, std::uint64_t rate) {
   return static_cast<std::size_t>(static_cast<double>(time.count()) * 1e-9 * static_cast<double>(rate) / 8);
@@ -37,7 +37,7 @@ std::size_t bytes_within(std::chrono::nanoseconds time, std::uint64_t rate) {
 }  // namespace
 
 FaultWay::FaultWay(Executor executor, Transport transport, const Faults& faults, WayFaults FaultSpec::*which,
-                   Chance chance, UnderWay& under_way)
+                   SeededRandom chance, TransitBudget& under_way)
     : transport_(transport),
       faults_(faults),
       which_(which),
@@ -51,7 +51,7 @@ FaultWay::~FaultWay() { under_way_.bytes -= held_; }
 // ---- where it begins
 
 std::size_t FaultWay::limit(const WayFaults& way) const {
-  if (under_way_.bytes >= UnderWay::ample) return least;
+  if (under_way_.bytes >= TransitBudget::ample) return least;
   const bool travels = way.latency.count() || way.jitter.count() || transport_ == Transport::datagram;
   if (way.bandwidth == 0) return travels ? most : least;
   return std::clamp(bytes_within(way.latency + way.jitter + queue_time, way.bandwidth), least, most);
@@ -70,9 +70,9 @@ Clock::time_point FaultWay::due(const WayFaults& way) {
   return when;
 }
 
-FaultWay::Line::iterator FaultWay::insert(Clock::time_point when, Travelling what) {
-  held_ += what.bytes.size() + piece_cost;
-  under_way_.bytes += what.bytes.size() + piece_cost;
+FaultWay::Line::iterator FaultWay::insert(Clock::time_point when, InTransit what) {
+  held_ += what.bytes.size() + fault_piece_cost;
+  under_way_.bytes += what.bytes.size() + fault_piece_cost;
   const auto place = line_.emplace(when, std::move(what));
   if (place == line_.begin()) leave_.ring();
   return place;
@@ -93,7 +93,7 @@ void FaultWay::enter_datagram(const WayFaults& way, Bytes bytes, bool swallowed)
   const double where = chance_.unit();
   const auto when = due(way);
   if (lost || swallowed || held_ + bytes.size() > limit(way)) return;
-  Travelling datagram{.bytes = {bytes.begin(), bytes.end()}};
+  InTransit datagram{.bytes = {bytes.begin(), bytes.end()}};
   if (changed) flip_bit(datagram.bytes, where);
   if (const auto waiting = std::exchange(late_, std::nullopt)) overtake(*waiting, when);
   if (twice) insert(when, datagram);
@@ -112,24 +112,24 @@ void FaultWay::enter_end() {
   if (std::exchange(ended_, true)) return;
   const auto spec = faults_.spec();
   const WayFaults& way = (*spec).*which_;
-  insert(std::max(due(way) + way.close_delay, last_due_), {.kind = Travelling::Kind::end});
+  insert(std::max(due(way) + way.close_delay, last_due_), {.kind = InTransit::Kind::end});
 }
 
 void FaultWay::enter_failure(Error error) {
   const auto spec = faults_.spec();
   if (transport_ == Transport::stream) ended_ = broken_ = true;
   room_.ring();
-  insert(due((*spec).*which_), {.kind = Travelling::Kind::failure, .error = std::move(error)});
+  insert(due((*spec).*which_), {.kind = InTransit::Kind::failure, .error = std::move(error)});
 }
 
 // ---- where it ends
 
-Task<Travelling> FaultWay::leave(std::size_t size) {
+Task<InTransit> FaultWay::leave(std::size_t size) {
   for (;;) {
     co_await arrived();
     co_await may_pass();
     if (last_) co_return *last_;
-    if (current_->kind != Travelling::Kind::bytes) co_return take(0);
+    if (current_->kind != InTransit::Kind::bytes) co_return take(0);
     const auto now = piece(size);
     co_await shape(now);
     if (!last_) co_return take(now);
@@ -188,7 +188,7 @@ std::size_t FaultWay::piece(std::size_t size) {
   const auto spec = faults_.spec();
   const WayFaults& way = (*spec).*which_;
   size = std::min(size, rest);
-  if (way.bandwidth) size = std::min(size, std::max(bytes_within(quantum, way.bandwidth), least_quantum));
+  if (way.bandwidth) size = std::min(size, std::max(bytes_within(quantum, way.bandwidth), min_quantum));
   if (way.slice_most) size = std::min<std::size_t>(size, chance_.between(way.slice_least, way.slice_most));
   const auto up_to = [&](const FaultPoint& point) {
     if (point.bytes && *point.bytes > passed_) size = std::min<std::size_t>(size, *point.bytes - passed_);
@@ -208,17 +208,17 @@ Task<> FaultWay::shape(std::size_t size) {
   last_slice_ = Clock::now();
 }
 
-Travelling FaultWay::take(std::size_t size) {
+InTransit FaultWay::take(std::size_t size) {
   passed_ += size;
   gone_ += size;
-  if (current_->kind == Travelling::Kind::bytes && gone_ < current_->bytes.size()) {
+  if (current_->kind == InTransit::Kind::bytes && gone_ < current_->bytes.size()) {
     const auto from = current_->bytes.begin() + static_cast<std::ptrdiff_t>(gone_ - size);
     return {.bytes = {from, from + static_cast<std::ptrdiff_t>(size)}};
   }
-  Travelling whole = std::move(*current_);
+  InTransit whole = std::move(*current_);
   current_.reset();
-  held_ -= whole.bytes.size() + piece_cost;
-  under_way_.bytes -= whole.bytes.size() + piece_cost;
+  held_ -= whole.bytes.size() + fault_piece_cost;
+  under_way_.bytes -= whole.bytes.size() + fault_piece_cost;
   whole.bytes.erase(whole.bytes.begin(), whole.bytes.begin() + static_cast<std::ptrdiff_t>(gone_ - size));
   room_.ring();
   return whole;
@@ -226,7 +226,7 @@ Travelling FaultWay::take(std::size_t size) {
 
 // ---- from outside
 
-void FaultWay::cut(Travelling last) {
+void FaultWay::cut(InTransit last) {
   if (last_) return;
   last_ = std::move(last);
   line_.clear();

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "host/faults/fault_spec.h"
-#include "runtime/chance.h"
 #include "runtime/replaceable.h"
+#include "runtime/seeded_random.h"
 #include "runtime/task.h"
 
 namespace nsrun {
@@ -26,7 +26,9 @@ class Faults {
   void replace(FaultSpec spec);
 
   std::uint64_t next_flow() { return flows_++; }
-  Chance chance(std::uint64_t flow, Chance::Part part) const { return {seed_, rule_, flow, part}; }
+  SeededRandom chance(std::uint64_t flow, SeededRandom::Part part) const {
+    return {seed_, rule_, flow, part};
+  }
   // Null where no packet had any fault at the start.
   const std::shared_ptr<PacketFaults>& packets() const { return packets_; }
 

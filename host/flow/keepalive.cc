@@ -2,24 +2,15 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
+
+#include "host/flow/socket_option.h"
 
 namespace nsrun {
-namespace {
-
-constexpr int idle = 60;      // seconds of silence, then the peer is asked
-constexpr int interval = 30;  // seconds between further questions; after tcp_keepalive_probes it is gone
-
-void set(int socket, int level, int name, int value) {
-  ::setsockopt(socket, level, name, &value, sizeof value);  // not worth failing a connection for
-}
-
-}  // namespace
-
-void set_keepalive(int socket) {
-  set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set(socket, IPPROTO_TCP, TCP_KEEPIDLE, idle);
-  set(socket, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+void set_keepalive(int socket, const KeepAlive& how) {
+  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, how.idle);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, how.interval);
+  if (how.count > 0) set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, how.count);
 }
 
 }  // namespace nsrun

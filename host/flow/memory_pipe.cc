@@ -21,19 +21,21 @@ namespace nsrun {
 namespace {
 
 // What an empty datagram counts for, so that they are bounded too.
-constexpr std::size_t piece_cost = 64;  // bytes
+constexpr std::size_t pipe_piece_cost = 64;  // bytes
 
 struct Lane {
   Lane(Executor executor, std::size_t capacity_) : capacity(capacity_), filled(executor), drained(executor) {}
 
-  bool has_room(std::size_t bytes) const { return pieces.empty() || held + bytes + piece_cost <= capacity; }
+  bool has_room(std::size_t bytes) const {
+    return pieces.empty() || held + bytes + pipe_piece_cost <= capacity;
+  }
   void push(Bytes bytes) {
-    held += bytes.size() + piece_cost;
+    held += bytes.size() + pipe_piece_cost;
     pieces.emplace_back(bytes.begin(), bytes.end());
     filled.raise();
   }
   void pop() {
-    held -= pieces.front().size() + piece_cost;
+    held -= pieces.front().size() + pipe_piece_cost;
     pieces.pop_front();
     front_read = 0;
     drained.raise();
@@ -45,9 +47,9 @@ struct Lane {
     drained.raise();
   }
 
-  const std::size_t capacity;  // bytes, piece_cost included
+  const std::size_t capacity;  // bytes, pipe_piece_cost included
   std::deque<std::vector<std::byte>> pieces;
-  std::size_t held = 0;        // bytes, piece_cost included
+  std::size_t held = 0;        // bytes, pipe_piece_cost included
   std::size_t front_read = 0;  // bytes of the first piece already read (streams)
   bool finished = false, gone = false, broken = false;
   Signal filled, drained;

@@ -2,20 +2,22 @@
 
 #include <fcntl.h>
 
+#include "runtime/pipe.h"
+
 namespace nsrun {
 namespace {
 
 constexpr int wanted_size = 1 << 20;            // bytes; the kernel's default limit for users (pipe(7))
-constexpr int least_size = 256 << 10;           // bytes; with smaller ones splicing is no faster than copying
+constexpr int min_size = 256 << 10;             // bytes; with smaller ones splicing is no faster than copying
 constexpr unsigned turns_after_refusal = 64;    // of all flows; then the kernel is asked again
-constexpr std::size_t buffer_size = 256 << 10;  // bytes; larger ones leave the cache
+constexpr std::size_t pool_buffer = 256 << 10;  // bytes; larger ones leave the cache
 
-std::optional<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) return std::nullopt;
-  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  int size = ::fcntl(ends[1], F_SETPIPE_SZ, wanted_size);
-  if (size < 0) size = ::fcntl(ends[1], F_SETPIPE_SZ, least_size);
+std::optional<Pipe> make_large_pipe() {
+  auto ends = make_pipe({}, O_NONBLOCK);
+  if (!ends) return std::nullopt;
+  Pipe pipe{std::move(ends->reading), std::move(ends->writing)};
+  int size = ::fcntl(pipe.write.get(), F_SETPIPE_SZ, wanted_size);
+  if (size < 0) size = ::fcntl(pipe.write.get(), F_SETPIPE_SZ, min_size);
   if (size < 0) return std::nullopt;
   pipe.size = static_cast<std::size_t>(size);
   return pipe;
@@ -23,14 +25,14 @@ std::optional<Pipe> make_pipe() {
 
 }  // namespace
 
-LentPipe::LentPipe(PipePool& pool) : pool_(pool), pipe_(pool.lend()) {}
+PipeLease::PipeLease(PipePool& pool) : pool_(pool), pipe_(pool.lend()) {}
 
-LentPipe::~LentPipe() {
+PipeLease::~PipeLease() {
   if (pipe_) pool_.give_back(std::move(*pipe_), filled == 0);
 }
 
 std::optional<Pipe> PipePool::lend() {
-  if (lent_ >= most_lent) return std::nullopt;
+  if (lent_ >= max_lent) return std::nullopt;
   std::optional<Pipe> pipe;
   if (!free_.empty()) {
     pipe = std::move(free_.back());
@@ -38,7 +40,7 @@ std::optional<Pipe> PipePool::lend() {
   } else if (not_tried_ > 0) {
     --not_tried_;
   } else {
-    pipe = make_pipe();
+    pipe = make_large_pipe();
     if (!pipe) not_tried_ = turns_after_refusal;
   }
   if (pipe) ++lent_;
@@ -47,11 +49,11 @@ std::optional<Pipe> PipePool::lend() {
 
 void PipePool::give_back(Pipe pipe, bool is_empty) {
   --lent_;
-  if (is_empty && free_.size() < most_kept) free_.push_back(std::move(pipe));
+  if (is_empty && free_.size() < max_kept) free_.push_back(std::move(pipe));
 }
 
 MutableBytes PipePool::buffer() {
-  if (buffer_.empty()) buffer_.resize(buffer_size);
+  if (buffer_.empty()) buffer_.resize(pool_buffer);
   return buffer_;
 }
 

@@ -18,11 +18,11 @@ struct Pipe {
 class PipePool;
 
 // A pipe for one turn of a relay: from reading its source until all of that has reached its target.
-class LentPipe {
+class PipeLease {
  public:
-  explicit LentPipe(PipePool& pool);
-  ~LentPipe();  // back to the pool; closed if anything is left in it
-  LentPipe(const LentPipe&) = delete;
+  explicit PipeLease(PipePool& pool);
+  ~PipeLease();  // back to the pool; closed if anything is left in it
+  PipeLease(const PipeLease&) = delete;
 
   explicit operator bool() const { return pipe_.has_value(); }
   const Pipe& operator*() const { return *pipe_; }
@@ -42,8 +42,8 @@ class PipePool final : public asio::execution_context::service {
   static inline asio::execution_context::id id;
   explicit PipePool(asio::execution_context& context) : service(context) {}
 
-  static constexpr std::size_t most_lent = 16;  // then flows copy: slow readers hold theirs, 16 MiB at most
-  static constexpr std::size_t most_kept = 4;   // free ones that stay open
+  static constexpr std::size_t max_lent = 16;  // then flows copy: slow readers hold theirs, 16 MiB at most
+  static constexpr std::size_t max_kept = 4;   // free ones that stay open
 
   std::optional<Pipe> lend();
   void give_back(Pipe pipe, bool is_empty);

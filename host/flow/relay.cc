@@ -6,18 +6,18 @@
 #include "host/flow/socket_connection.h"
 #include "host/flow/socket_relay.h"
 #include "runtime/datagram_source.h"
-#include "runtime/undelivered.h"
+#include "runtime/delivery_error.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t buffer_size = 65'536;  // bytes: the largest datagram, and a good part of a stream
+constexpr std::size_t relay_buffer = 65'536;  // bytes: the largest datagram, and a good part of a stream
 // A stream's, at first: most connections of many say little and wait.
 constexpr std::size_t first_buffer = 4096, buffer_growth = 4;
 // At most: with what a tunnel wraps around it (up to 22 bytes) still one segment of the loopback device,
 // whose MTU is 65,536. The few bytes beyond it would be a packet of their own, and beyond 64 KiB, which is
 // what Asio gives the kernel at once, a system call too.
-constexpr std::size_t largest_buffer = buffer_size - 128;
+constexpr std::size_t max_relay_buffer = relay_buffer - 128;
 
 // Of the tasks that relay datagrams both ways, and of the timer beside them.
 constexpr std::size_t datagram_tasks = 4096;  // bytes
@@ -53,7 +53,7 @@ Task<> pump(Direction way, FlowRecord& record, MemoryShare* memory) {
       break;
     }
     (record.*way.moved)(chunk->size, 1);
-    const auto larger = std::min(buffer.size() * buffer_growth, largest_buffer);
+    const auto larger = std::min(buffer.size() * buffer_growth, max_relay_buffer);
     if (chunk->size == buffer.size() && larger > buffer.size() &&
         charge.add(larger - buffer.size(), MemoryUse::ahead))
       buffer = std::vector<std::byte>(larger);
@@ -79,7 +79,7 @@ struct ResetUnfinished {
 bool report_lost(Connection& other, Connection& sender, const Error& error) {
   auto* const knows = dynamic_cast<DatagramEnd*>(&other);
   auto* const hears = dynamic_cast<DatagramEnd*>(&sender);
-  const auto report = [&](const Undelivered& undelivered) {
+  const auto report = [&](const DeliveryError& undelivered) {
     if (hears)
       hears->report(undelivered);
     else if (undelivered.why == IcmpError::port_unreachable)
@@ -100,8 +100,8 @@ bool report_lost(Connection& other, Connection& sender, const Error& error) {
 class DatagramRoom {
  public:
   explicit DatagramRoom(MemoryShare* memory) : charge_(memory) {
-    if (charge_.add(buffer_size, MemoryUse::progress))
-      room_ = std::make_unique_for_overwrite<std::byte[]>(buffer_size);
+    if (charge_.add(relay_buffer, MemoryUse::progress))
+      room_ = std::make_unique_for_overwrite<std::byte[]>(relay_buffer);
   }
   // Empty where there is no memory: the datagram that is read into it is lost.
   MutableBytes bytes() { return {room_.get(), charge_.bytes()}; }
@@ -137,9 +137,9 @@ Task<> pump_datagrams(Direction way, FlowRecord& record, Clock::time_point& last
 }
 
 // Two sockets know no end, so this is theirs. One timer that is set anew when it is due, whatever is sent.
-Task<> until_idle(const Clock::time_point& last_seen, Clock::duration most_idle) {
+Task<> until_idle(const Clock::time_point& last_seen, Clock::duration max_idle) {
   for (;;) {
-    const auto left = last_seen + most_idle - Clock::now();
+    const auto left = last_seen + max_idle - Clock::now();
     if (left <= Clock::duration{}) co_return;
     co_await sleep_for(left);
   }
@@ -151,13 +151,13 @@ Task<> pump_both(Direction up, Direction down, FlowRecord& record, Clock::time_p
                   pump_datagrams(down, record, last_seen, memory));
 }
 
-Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record, Clock::duration most_idle,
+Task<> relay_datagrams(Direction up, Direction down, FlowRecord& record, Clock::duration max_idle,
                        MemoryShare* memory) {
   MemoryCharge charge(memory);
   charge.add_always(datagram_tasks);
   auto last_seen = Clock::now();
   const bool ended =
-      co_await either(pump_both(up, down, record, last_seen, memory), until_idle(last_seen, most_idle));
+      co_await either(pump_both(up, down, record, last_seen, memory), until_idle(last_seen, max_idle));
   if (!ended) record.ended(FlowEnd::idle);
 }
 
@@ -178,7 +178,7 @@ bool hand_over(std::unique_ptr<Connection>& near, std::unique_ptr<Connection>& f
 }  // namespace
 
 Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
-             std::unique_ptr<FlowRecord> record, Clock::duration most_idle, MemoryShare* memory) {
+             std::unique_ptr<FlowRecord> record, Clock::duration max_idle, MemoryShare* memory) {
   const Executor executor = co_await asio::this_coro::executor;
   if (hand_over(near, far, record, executor)) co_return;
   const bool datagrams = near->transport() == Transport::datagram;
@@ -203,7 +203,7 @@ Task<> relay(std::unique_ptr<Connection> near, std::unique_ptr<Connection> far,
                        FlowEnd::reset_by_target,
                        FlowEnd::reset_by_source};
   if (datagrams)
-    co_await relay_datagrams(up, down, *record, most_idle, memory);
+    co_await relay_datagrams(up, down, *record, max_idle, memory);
   else
     co_await both(pump(up, *record, memory), pump(down, *record, memory));
   record->ended(FlowEnd::closed);

@@ -98,7 +98,7 @@ Error SocketConnection::failed(int error, const char* doing) {
   return {doing, errno_code(error)};
 }
 
-std::optional<Undelivered> SocketConnection::next_undelivered() {
+std::optional<DeliveryError> SocketConnection::next_undelivered() {
   if (lost_.empty()) return std::nullopt;
   const auto first = lost_.front();
   lost_.erase(lost_.begin());

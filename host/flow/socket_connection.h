@@ -5,7 +5,7 @@
 #include "runtime/connection.h"
 #include "runtime/datagram_route.h"
 #include "runtime/datagram_source.h"
-#include "runtime/undelivered.h"
+#include "runtime/delivery_error.h"
 
 namespace nsrun {
 
@@ -27,7 +27,7 @@ class SocketConnection final : public Connection, public DatagramEnd, public Dat
 
   int socket() const override { return socket_.get(); }
   UniqueFd release_socket() override;
-  std::optional<Undelivered> next_undelivered() override;
+  std::optional<DeliveryError> next_undelivered() override;
 
  private:
   Task<> give_way();
@@ -41,7 +41,7 @@ class SocketConnection final : public Connection, public DatagramEnd, public Dat
   const Transport transport_;
   std::optional<Descriptor> waiter_;      // borrows socket_
   std::unique_ptr<DatagramRoute> route_;  // of datagrams that are written here
-  std::vector<Undelivered> lost_;         // since the last read or write that failed
+  std::vector<DeliveryError> lost_;       // since the last read or write that failed
   int error_ = 0;                         // that datagram_ready() took from the socket
   unsigned calls_ = 0;                    // since the last turn was given
 };

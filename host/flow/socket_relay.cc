@@ -42,7 +42,7 @@ Turn outcome_of_reading(ssize_t got) {
 }
 
 // Empties the pipe into the socket. False: the socket broke.
-Task<bool> drain(LentPipe& pipe, const Way& way, FlowRecord& record) {
+Task<bool> drain(PipeLease& pipe, const Way& way, FlowRecord& record) {
   while (pipe.filled > 0) {
     const ssize_t sent = ::splice((*pipe).read.get(), nullptr, way.to.native_handle(), nullptr, pipe.filled,
                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -57,7 +57,7 @@ Task<bool> drain(LentPipe& pipe, const Way& way, FlowRecord& record) {
   co_return true;
 }
 
-Task<Turn> splice_turn(LentPipe& pipe, const Way& way, FlowRecord& record) {
+Task<Turn> splice_turn(PipeLease& pipe, const Way& way, FlowRecord& record) {
   const ssize_t got = ::splice(way.from.native_handle(), nullptr, (*pipe).write.get(), nullptr, (*pipe).size,
                                SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (got <= 0) co_return outcome_of_reading(got);
@@ -92,7 +92,7 @@ Task<Turn> copy_turn(MutableBytes buffer, const Way& way, FlowRecord& record) {
 }
 
 Task<Turn> one_turn(PipePool& pool, const Way& way, FlowRecord& record) {
-  LentPipe pipe(pool);
+  PipeLease pipe(pool);
   if (pipe) co_return co_await splice_turn(pipe, way, record);
   co_return co_await copy_turn(pool.buffer(), way, record);
 }
@@ -110,11 +110,11 @@ void break_both(Way& way) {
 }
 
 // A stream that is cut off, by our own end for instance, must not look whole to who reads it.
-struct ResetUnfinished {
+struct ResetUnfinishedSockets {
   Descriptor& near;
   Descriptor& far;
   bool up = false, down = false;  // finished
-  ~ResetUnfinished() {
+  ~ResetUnfinishedSockets() {
     if (!down) reset(near);
     if (!up) reset(far);
   }
@@ -152,7 +152,7 @@ Task<> pump(PipePool& pool, Way way, FlowRecord& record) {
 
 Task<> relay_sockets(Executor executor, UniqueFd near, UniqueFd far, FlowRecord& record) {
   Descriptor a(executor, near.release()), b(executor, far.release());
-  ResetUnfinished state{a, b};
+  ResetUnfinishedSockets state{a, b};
   auto& pool = asio::use_service<PipePool>(executor.context());
   co_await both(pump(pool,
                      {a, b, state.up, is_guest(record.asker), &FlowRecord::moved_up, FlowEnd::reset_by_source,

@@ -30,7 +30,7 @@ bool leads_to(const EndpointUrl& dial, const EndpointUrl& listen) {
 }
 
 // A flow takes two descriptors.
-std::size_t max_flows() {
+std::size_t max_flows_of() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, 1 << 30)) / 2;
@@ -43,7 +43,7 @@ Error has_its_share(const FlowKey& key) {
           "raise the limit of open files (ulimit -n) if it is to have more"};
 }
 
-Task<> carry_in_place(Carrier& carrier, std::unique_ptr<Request> request, FairPlaces::Place,
+Task<> carry_in_place(Carrier& carrier, std::unique_ptr<Request> request, ClientQuota::Place,
                       asio::cancellation_signal& cancel) {
   co_await carrier.carry(std::move(request), cancel);
 }
@@ -51,7 +51,7 @@ Task<> carry_in_place(Carrier& carrier, std::unique_ptr<Request> request, FairPl
 }  // namespace
 
 Forwarder::Forwarder(Executor executor, bool has_sandbox)
-    : executor_(executor), has_sandbox_(has_sandbox), flows_(max_flows()) {}
+    : executor_(executor), has_sandbox_(has_sandbox), flows_(max_flows_of()) {}
 
 Result<void> Forwarder::add(const Forward& forward, Admits admits) {
   const bool dials_inside = has_sandbox_ && forward.dial.is_guest();

@@ -9,7 +9,7 @@
 #include "host/carry/carrier.h"
 #include "host/endpoints/endpoint_listener.h"
 #include "host/forward/forward.h"
-#include "host/listen/fair_places.h"
+#include "host/listen/client_quota.h"
 
 namespace nsrun {
 
@@ -62,7 +62,7 @@ class Forwarder {
   const Executor executor_;
   const bool has_sandbox_;
   std::list<One> forwards_;
-  FairPlaces flows_;  // of stream clients from outside, over all forwards
+  ClientQuota flows_;  // of stream clients from outside, over all forwards
 };
 
 }  // namespace nsrun

@@ -5,6 +5,8 @@
 #include <boost/beast/core/string.hpp>
 #include <unordered_set>
 
+#include "host/text/words.h"
+
 namespace nsrun {
 namespace {
 
@@ -13,23 +15,10 @@ using boost::beast::iequals;
 constexpr std::array of_one_hop = {"Connection",         "Proxy-Connection",    "Keep-Alive", "Upgrade",
                                    "Proxy-Authenticate", "Proxy-Authorization", "TE",         "Trailer"};
 // Whatever Connection says of them.
-constexpr std::array of_the_message = {"Content-Length", "Transfer-Encoding", "Host"};
+constexpr std::array framing_fields = {"Content-Length", "Transfer-Encoding", "Host"};
 
 std::string field_line(std::string_view name, std::string_view value) {
   return std::string(name) + ": " + std::string(value);
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t\r\n");
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return result;
 }
 
 }  // namespace
@@ -41,7 +30,7 @@ HttpHead::HttpHead(std::string_view text) {
     if (is_first)
       first_line = line;
     else if ((line.starts_with(' ') || line.starts_with('\t')) && !fields_.empty())
-      fields_.back().line += " " + std::string(trimmed(line));  // obs-fold
+      fields_.back().line += " " + std::string(trimmed(line, " \t\r\n"));  // obs-fold
     else if (!line.empty())
       fields_.push_back({std::string(line.substr(0, line.find(':'))), std::string(line)});
   }
@@ -76,10 +65,10 @@ bool HttpHead::has_token(std::string_view name, std::string_view token) const {
 // One pass over the fields, however many Connection names: a head may have 30,000 of its tokens.
 void HttpHead::remove_hop_by_hop() {
   std::unordered_set<std::string> leaving;
-  for (const auto& named : tokens("Connection")) leaving.insert(lower(named));
-  for (const auto* name : of_the_message) leaving.erase(lower(name));
-  for (const auto* name : of_one_hop) leaving.insert(lower(name));
-  std::erase_if(fields_, [&](const Field& field) { return leaving.contains(lower(field.name)); });
+  for (const auto& named : tokens("Connection")) leaving.insert(lowered(named));
+  for (const auto* name : framing_fields) leaving.erase(lowered(name));
+  for (const auto* name : of_one_hop) leaving.insert(lowered(name));
+  std::erase_if(fields_, [&](const Field& field) { return leaving.contains(lowered(field.name)); });
 }
 
 bool HttpHead::has(std::string_view name) const {

@@ -26,7 +26,7 @@ bool is_folded(std::string_view lines) {
 
 template <bool is_request>
 MessageParser<is_request>::MessageParser() {
-  this->header_limit(longest_head);
+  this->header_limit(max_head);
   this->body_limit(boost::none);
 }
 
@@ -40,7 +40,7 @@ Result<MessagePart> MessageParser<is_request>::take(std::string_view bytes) {
   if (error_) return *error_;
   if (this->is_done()) return failed("it goes on after its end");
   auto part = this->is_header_done() ? take_body(bytes) : take_head(bytes);
-  if (part && part->size == 0 && bytes.size() > longest_head) return failed("a line of it is too long");
+  if (part && part->size == 0 && bytes.size() > max_head) return failed("a line of it is too long");
   return part;
 }
 

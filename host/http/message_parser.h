@@ -22,7 +22,7 @@ struct MessagePart {
 template <bool is_request>
 class MessageParser : public boost::beast::http::basic_parser<is_request> {
  public:
-  static constexpr std::size_t longest_head = 65'536;  // bytes; also of a chunk's first line, and the trailer
+  static constexpr std::size_t max_head = 65'536;  // bytes; also of a chunk's first line, and the trailer
 
   MessageParser();
   // The next part of these bytes, which begin where the last part ended: what was not taken is given again,

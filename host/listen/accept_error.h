@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 namespace nsrun {
 
 // What a failed accept(2) says about the next one.
@@ -10,5 +12,8 @@ enum class AcceptError {
   not_listening,      // the socket was shut down: every call will fail
 };
 AcceptError accept_error(int number);
+
+// Before the next accept(2) without resources, which fails at once as long as none is free.
+inline constexpr std::chrono::milliseconds pause_without_descriptors(100);
 
 }  // namespace nsrun

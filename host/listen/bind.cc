@@ -3,12 +3,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "host/flow/socket_option.h"
+
 namespace nsrun {
 namespace {
-
-void set(int socket, int level, int option, int value) {
-  ::setsockopt(socket, level, option, &value, sizeof value);
-}
 
 Result<UniqueFd> bind_family(Protocol protocol, const Endpoint& where, const std::string& doing,
                              const std::string& if_in_use, bool both_families = false) {
@@ -24,14 +22,14 @@ Result<UniqueFd> bind_made(UniqueFd socket, Protocol protocol, const Endpoint& w
                            const std::string& doing, const std::string& if_in_use, bool both_families) {
   const bool tcp = protocol == Protocol::tcp;
   SocketAddress address(where);
-  if (tcp) set(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (tcp) set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.family() == AF_INET6) {
-    set(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, both_families ? 0 : 1);
-    if (!tcp) set(socket.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    set_option(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, both_families ? 0 : 1);
+    if (!tcp) set_option(socket.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
   } else if (!tcp) {
-    set(socket.get(), IPPROTO_IP, IP_PKTINFO, 1);
+    set_option(socket.get(), IPPROTO_IP, IP_PKTINFO, 1);
   }
-  if (!tcp) set(socket.get(), SOL_SOCKET, SO_RCVBUF, 4 << 20);
+  if (!tcp) set_option(socket.get(), SOL_SOCKET, SO_RCVBUF, 4 << 20);
   if (::bind(socket.get(), address.get(), address.length) < 0 ||
       (tcp && ::listen(socket.get(), listen_backlog) < 0)) {
     const bool in_use = errno == EADDRINUSE;

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "host/listen/fair_places.h"
+#include "host/listen/client_quota.h"
 #include "host/listen/listener.h"
 
 // A bound datagram socket; its clients are told apart by their addresses. Each client is one flow, which ends
@@ -23,11 +23,11 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_new_clients = 4096, most_known_clients = 4096;
-constexpr std::size_t most_flows = 12'288;  // with those that were displaced and have not ended yet
+constexpr std::size_t max_new_clients = 4096, max_known_clients = 4096;
+constexpr std::size_t max_flows = 12'288;  // with those that were displaced and have not ended yet
 // Datagrams that nobody has read yet, in bytes with what keeping each costs: of one client, and of all
 // clients of a port. Newer ones are lost.
-constexpr std::size_t most_waiting = 256 << 10, most_waiting_at_port = 16 << 20;
+constexpr std::size_t max_waiting = 256 << 10, max_waiting_at_port = 16 << 20;
 constexpr std::size_t keeping = 64;
 constexpr std::size_t datagram_size = 65'536;
 constexpr int datagrams_per_turn = 64;  // then other tasks run, however fast the clients send
@@ -41,7 +41,7 @@ struct Clients {
   std::unordered_map<std::string, ClientConnection*> by_address =
       {};                   // the client's sockaddr and ours, as bytes
   std::size_t waiting = 0;  // bytes, of all
-  FairPlaces new_places{most_new_clients}, known_places{most_known_clients};
+  ClientQuota new_places{max_new_clients}, known_places{max_known_clients};
   std::shared_ptr<std::size_t> flows = std::make_shared<std::size_t>(0);
 };
 
@@ -95,7 +95,7 @@ class ClientConnection final : public Connection {
     used_ = true;
     if (answered_ && !known_) become_known();
     const std::size_t cost = datagram.size() + keeping;
-    if (waiting_bytes_ + cost > most_waiting || clients_->waiting + cost > most_waiting_at_port) return;
+    if (waiting_bytes_ + cost > max_waiting || clients_->waiting + cost > max_waiting_at_port) return;
     count(static_cast<std::ptrdiff_t>(cost));
     waiting_.emplace_back(datagram.begin(), datagram.end());
     readable_.raise();
@@ -172,7 +172,7 @@ class ClientConnection final : public Connection {
   bool answered_ = false, known_ = false;
   bool used_ = false;  // since we were last asked to give way
   Signal readable_;
-  FairPlaces::Place place_;
+  ClientQuota::Place place_;
 };
 
 // "unix:/run/client.sock"; one without an address has none to be told by.
@@ -231,7 +231,7 @@ Task<> receive_datagrams(Executor executor, int socket, ClientSink sink) {
       known->second->push(datagram);
       continue;
     }
-    if (*clients.flows >= most_flows) continue;
+    if (*clients.flows >= max_flows) continue;
     auto connection = std::make_unique<ClientConnection>(clients, id, from, local);
     if (!connection->take_place()) continue;
     connection->push(datagram);

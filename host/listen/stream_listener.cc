@@ -14,7 +14,6 @@
 namespace nsrun {
 namespace {
 
-constexpr auto pause_without_descriptors = 100ms;  // accept(2) fails at once as long as none is free
 // So long clients wait for descriptors, then those that wait are reset. Without that, a connection that leads
 // back to its own listener would keep all descriptors: each of its links waits for the next to answer, and
 // the last one waits here.

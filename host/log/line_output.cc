@@ -19,7 +19,7 @@ using Steady = std::chrono::steady_clock;
 
 // For room in a pipe or socket. The loop stands still meanwhile; after one wait in vain lines are lost at
 // once, until there is room again.
-constexpr auto longest_wait = std::chrono::milliseconds(500);
+constexpr auto max_wait = std::chrono::milliseconds(500);
 
 // A file has a place to write at for each of its descriptions, so that the others' would be over our lines,
 // unless that is its end (2>FILE is opened without O_APPEND).
@@ -64,7 +64,7 @@ ssize_t LineOutput::put_some(std::string_view text) {
 
 bool LineOutput::wait_for_room() {
   pollfd room{file_.get(), POLLOUT, 0};
-  const auto until = Steady::now() + (is_stalled_ ? std::chrono::milliseconds(0) : longest_wait);
+  const auto until = Steady::now() + (is_stalled_ ? std::chrono::milliseconds(0) : max_wait);
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Steady::now());
     const int ready =
@@ -79,7 +79,7 @@ bool LineOutput::wait_for_room() {
 
 // `done`: bytes that were written.
 bool LineOutput::put(std::string_view text, std::size_t& done) {
-  const auto until = Steady::now() + longest_wait;
+  const auto until = Steady::now() + max_wait;
   while (done < text.size()) {
     // One that is shared may be blocking, and would keep us for as long as it is full.
     if (!is_own_ && !is_socket_ && !wait_for_room()) return false;

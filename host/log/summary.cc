@@ -31,7 +31,7 @@ void Summary::add(const FlowRecord& record) {
   Key key{
       fate, std::string(verdict_of(record)),
       is_forward ? record.dialled() : std::string(to_string(record.key.protocol)) + "/" + peer_of(record)};
-  if (sums_.size() >= most_lines && !sums_.contains(key)) key.peer = "others";
+  if (sums_.size() >= max_lines && !sums_.contains(key)) key.peer = "others";
   Sum& sum = sums_[key];
   sum.flows += 1;
   sum.bytes_up += record.bytes_up;

@@ -12,7 +12,7 @@ namespace nsrun {
 // that were refused first. Called by one thread at a time, as Events are.
 class Summary {
  public:
-  static constexpr std::size_t most_lines = 1000;  // of different peers; further ones are summed up
+  static constexpr std::size_t max_lines = 1000;  // of different peers; further ones are summed up
 
   void add(const FlowRecord& record);
   // "7 flows, 2 refused", and a line for each verdict and name; ends with a newline.

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <memory>
 
-#include "runtime/releases.h"
+#include "runtime/c_deleter.h"
 
 // The one file that knows ldns. Its objects are trees of malloc'd nodes; each is owned here by a unique_ptr
 // whose deleter frees the tree, and none leaves this file.
@@ -14,11 +14,11 @@
 namespace nsrun {
 namespace {
 
-using Packet = std::unique_ptr<ldns_pkt, Releases<ldns_pkt_free>>;
-using Record = std::unique_ptr<ldns_rr, Releases<ldns_rr_free>>;
-using Name = std::unique_ptr<ldns_rdf, Releases<ldns_rdf_deep_free>>;
+using Packet = std::unique_ptr<ldns_pkt, CDeleter<ldns_pkt_free>>;
+using Record = std::unique_ptr<ldns_rr, CDeleter<ldns_rr_free>>;
+using Name = std::unique_ptr<ldns_rdf, CDeleter<ldns_rdf_deep_free>>;
 template <class T>
-using Malloced = std::unique_ptr<T, Releases<std::free>>;
+using Malloced = std::unique_ptr<T, CDeleter<std::free>>;
 
 constexpr std::uint16_t edns_size_of_ours = 1232;  // bytes; what DNS Flag Day 2020 recommends
 

@@ -26,9 +26,7 @@ namespace {
 
 constexpr std::size_t max_nsswitch = 65536;  // bytes
 
-bool is_localhost(std::string_view name) { return name == "localhost" || name.ends_with(".localhost"); }
-
-std::vector<IpAddress> loopback() { return {*IpAddress::parse("::1"), IpAddress::v4(127, 0, 0, 1)}; }
+std::vector<IpAddress> loopback_addresses() { return {IpAddress::loopback6(), IpAddress::loopback4()}; }
 
 // The names to ask for, in their order.
 std::vector<std::string> candidates(const std::string& name, bool rooted, const ResolverConfig& config) {
@@ -93,7 +91,8 @@ Task<HostResolver::Answer> HostResolver::look_up(std::string name, bool rooted) 
     answer = co_await ask_dns(name, rooted);
     if (answer.outcome == Outcome::found) break;
   }
-  if (answer.outcome != Outcome::found && is_localhost(name)) co_return Answer{Outcome::found, loopback()};
+  if (answer.outcome != Outcome::found && is_localhost(name))
+    co_return Answer{Outcome::found, loopback_addresses()};
   co_return answer;
 }
 

@@ -42,7 +42,7 @@ class HostResolver {
   Executor executor_;
   Resolvers resolvers_;
   HostsFile hosts_;
-  FollowedFile nsswitch_;
+  WatchedFile nsswitch_;
   std::vector<NameSource> sources_ = parse_nsswitch({});
   Upstream upstream_;
 };

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 
+#include "host/text/words.h"
+
 namespace nsrun {
 namespace {
-
-constexpr std::string_view blanks = " \t\r";
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool ends_word(std::string_view text, std::size_t at) {
   return at >= text.size() || text[at] == '\n' || text[at] == '#' || blanks.find(text[at]) != blanks.npos;
@@ -45,7 +43,7 @@ std::vector<IpAddress> addresses_in_hosts(std::string_view text, std::string_vie
 std::vector<IpAddress> HostsFile::addresses_of(std::string_view name) {
   if (auto text = file_.changed()) {
     text_ = std::move(*text);
-    std::transform(text_.begin(), text_.end(), text_.begin(), lower);
+    std::transform(text_.begin(), text_.end(), text_.begin(), to_lower);
   }
   return addresses_in_hosts(text_, name);
 }

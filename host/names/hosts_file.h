@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/names/followed_file.h"
+#include "host/names/watched_file.h"
 #include "runtime/address.h"
 
 namespace nsrun {
@@ -22,7 +22,7 @@ class HostsFile {
   std::vector<IpAddress> addresses_of(std::string_view name);
 
  private:
-  FollowedFile file_;
+  WatchedFile file_;
   std::string text_;  // lower case
 };
 

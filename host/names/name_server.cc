@@ -37,8 +37,6 @@ DnsReply address_reply(DnsType type, const std::optional<IpAddress>& v4, const s
   return reply;
 }
 
-bool is_localhost(std::string_view name) { return name == "localhost" || name.ends_with(".localhost"); }
-
 // For a name that has no canonical form: the names that it is below, behind a label that is no rule's.
 std::string stand_in(std::string_view name) {
   std::size_t plain = 0;  // where the part without escapes begins (RFC 1035 5.1: \DDD, \X)

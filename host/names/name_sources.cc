@@ -3,17 +3,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "host/text/words.h"
+
 namespace nsrun {
 namespace {
-
-constexpr std::string_view blanks = " \t\r";
-
-std::string_view next_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
-  const auto word = line.substr(0, line.find_first_of(" \t\r["));
-  line.remove_prefix(word.size());
-  return word;
-}
 
 void skip_actions(std::string_view& line) {
   line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
@@ -31,7 +24,7 @@ std::vector<NameSource> sources_of(std::string_view line) {
   std::vector<NameSource> sources;
   while (true) {
     skip_actions(line);
-    const auto word = next_word(line);
+    const auto word = next_word(line, " \t\r[");
     if (word.empty() && line.empty()) return sources;
     const auto source = source_named(word);
     if (source && std::find(sources.begin(), sources.end(), *source) == sources.end())

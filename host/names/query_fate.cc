@@ -8,7 +8,7 @@ namespace {
 constexpr std::chrono::seconds ttl{60};  // of answers that a fault gives
 constexpr auto late = 100ms;             // reordered: behind what is asked within this time
 
-std::chrono::nanoseconds delay_on(const WayFaults& way, Chance& chance) {
+std::chrono::nanoseconds delay_on(const WayFaults& way, SeededRandom& chance) {
   const auto extra = std::chrono::nanoseconds(
       static_cast<std::int64_t>(chance.balanced() * static_cast<double>(way.jitter.count())));
   const bool reordered = chance.happens(way.reorder);
@@ -28,12 +28,12 @@ DnsReply wrong_addresses(const std::vector<IpAddress>& addresses, DnsType type) 
 QueryFate fate_of_query(Faults& faults, const DnsQuestion& question) {
   const auto spec = faults.spec();
   const auto number = faults.next_flow();
-  auto dial = faults.chance(number, Chance::Part::dial);
+  auto dial = faults.chance(number, SeededRandom::Part::dial);
   const bool swallowed = dial.happens(spec->blackhole), no_name = dial.happens(spec->nxdomain),
              failed = dial.happens(spec->servfail);
   QueryFate fate{.lost = swallowed, .delay = {}, .reply = {}, .flips = {}};
   for (const auto& [way, part] :
-       {std::pair(&spec->up, Chance::Part::up), std::pair(&spec->down, Chance::Part::down)}) {
+       {std::pair(&spec->up, SeededRandom::Part::up), std::pair(&spec->down, SeededRandom::Part::down)}) {
     auto chance = faults.chance(number, part);
     fate.lost |= chance.happens(way->loss);
     fate.copies += chance.happens(way->duplicate);

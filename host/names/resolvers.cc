@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "host/text/canonical_name.h"
+#include "host/text/words.h"
 
 namespace nsrun {
 namespace {
@@ -17,15 +18,9 @@ constexpr int max_attempts = 5;          // resolv.h: RES_MAXRETRY
 constexpr int max_ndots = 15;            // resolv.h: RES_MAXNDOTS
 constexpr std::size_t max_search = 32;   // domains; the C library has no limit
 constexpr std::size_t max_file = 65536;  // bytes read; what follows is ignored
-constexpr std::string_view blanks = " \t\r";
 
 // The next word of `line`, taken off it; empty at the end or at a comment.
-std::string_view next_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
-  const auto word = line.substr(0, line.find_first_of(" \t\r#;"));
-  line.remove_prefix(word.size());
-  return word;
-}
+std::string_view next_setting(std::string_view& line) { return next_word(line, " \t\r#;"); }
 
 // "timeout:3" gives 3 for "timeout:", at least `floor` (the C library rounds up) and at most `cap`.
 std::optional<int> option_value(std::string_view option, std::string_view key, int floor, int cap) {
@@ -61,19 +56,20 @@ void add_option(ResolverConfig& config, std::string_view word) {
 // A domain that is no host name, or the root, is not tried.
 void set_search(ResolverConfig& config, std::string_view line, std::size_t most) {
   config.search.clear();
-  for (auto word = next_word(line); !word.empty() && config.search.size() < most; word = next_word(line))
+  for (auto word = next_setting(line); !word.empty() && config.search.size() < most;
+       word = next_setting(line))
     if (auto domain = canonical_name(word)) config.search.push_back(std::move(*domain));
 }
 
 void read_line(ResolverConfig& config, std::string_view line) {
   // The keyword starts the line, resolv.conf(5).
   if (line.empty() || blanks.find(line.front()) != blanks.npos) return;
-  const auto keyword = next_word(line);
-  if (keyword == "nameserver") add_server(config, next_word(line));
+  const auto keyword = next_setting(line);
+  if (keyword == "nameserver") add_server(config, next_setting(line));
   if (keyword == "search") set_search(config, line, max_search);
   if (keyword == "domain") set_search(config, line, 1);
   if (keyword != "options") return;
-  for (auto word = next_word(line); !word.empty(); word = next_word(line)) add_option(config, word);
+  for (auto word = next_setting(line); !word.empty(); word = next_setting(line)) add_option(config, word);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/names/followed_file.h"
+#include "host/names/watched_file.h"
 #include "runtime/address.h"
 #include "runtime/task.h"
 
@@ -43,7 +43,7 @@ class Resolvers {
   const ResolverConfig& current();
 
  private:
-  std::optional<FollowedFile> file_;  // nothing: fixed
+  std::optional<WatchedFile> file_;  // nothing: fixed
   ResolverConfig config_ = parse_resolv_conf({});
 };
 

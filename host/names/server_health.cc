@@ -6,7 +6,7 @@ namespace nsrun {
 namespace {
 
 // resolv.conf(5) may name other servers over time: past so many entries all are forgotten.
-constexpr std::size_t max_remembered = 64;
+constexpr std::size_t max_remembered_servers = 64;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ std::vector<ServerHealth::Choice> ServerHealth::order(std::vector<Target> server
 }
 
 void ServerHealth::was_silent(const Target& server, Clock::time_point now) {
-  if (silent_.size() >= max_remembered) silent_.clear();
+  if (silent_.size() >= max_remembered_servers) silent_.clear();
   silent_[key(server)] = now + retry_after;
 }
 

@@ -148,7 +148,7 @@ Task<std::optional<DnsBytes>> Upstream::ask_round(Question& question) {
 }
 
 Task<std::optional<DnsBytes>> Upstream::ask(Bytes message, const DnsQuery& query, Transport transport,
-                                            TurnQueue::Asker asker) {
+                                            FairSemaphore::Asker asker) {
   auto place = places_.try_take();
   if (!place)
     if (auto granted = co_await within(max_wait, places_.take(asker))) place = std::move(*granted);

@@ -4,9 +4,9 @@
 
 #include "host/flow/dialer.h"
 #include "host/names/dns_message.h"
+#include "host/names/fair_semaphore.h"
 #include "host/names/resolvers.h"
 #include "host/names/server_health.h"
-#include "host/names/turn_queue.h"
 
 namespace nsrun {
 
@@ -29,7 +29,7 @@ class Upstream {
   // reports a failure; nothing when no server answered. `query` is what `message` says; both outlive the
   // call. Askers whose queries wait get their turns one after another.
   Task<std::optional<DnsBytes>> ask(Bytes message, const DnsQuery& query, Transport transport,
-                                    TurnQueue::Asker asker);
+                                    FairSemaphore::Asker asker);
 
  private:
   struct Question;
@@ -42,7 +42,7 @@ class Upstream {
   Resolvers& resolvers_;
   Dialer& dialer_;
   ServerHealth health_;
-  TurnQueue places_;
+  FairSemaphore places_;
 };
 
 }  // namespace nsrun

@@ -9,20 +9,22 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "runtime/pipe.h"
+
 // Theory of operation
 //
 // Questions come from any thread and are brought home, where a writer and a reader talk with the program over
-// two pipes that never block. Who asks waits with a limit of its own (Inquirer), so a question may stay here
+// two pipes that never block. Who asks waits with a limit of its own (ApprovalQueue), so a question may stay here
 // unanswered; their number is bounded, and the oldest go. When the program ends, or closes an end, all that
 // wait are denied.
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t longest_answer = 64 << 10;  // bytes; a longer line ends the conversation
-constexpr std::size_t most_unsent = 1 << 20;  // bytes; then the program reads too slowly, and is not asked
-constexpr std::size_t most_waiting = 4096;    // questions
-constexpr auto farewell = std::chrono::milliseconds(200);  // for the program to end by itself
+constexpr std::size_t max_answer_line = 64 << 10;  // bytes; a longer line ends the conversation
+constexpr std::size_t max_unsent = 1 << 20;  // bytes; then the program reads too slowly, and is not asked
+constexpr std::size_t max_waiting_questions = 4096;                // questions
+constexpr auto program_farewell = std::chrono::milliseconds(200);  // for the program to end by itself
 
 std::string line_of(std::uint64_t id, const Question& question) {
   boost::json::object line;
@@ -43,7 +45,7 @@ std::string_view text_of(const boost::json::object& object, std::string_view key
 
 }  // namespace
 
-AskingProgram::AskingProgram(Executor home, std::string command, Inquirer::Warn warn)
+AskingProgram::AskingProgram(Executor home, std::string command, ApprovalQueue::Warn warn)
     : home_(home), command_(std::move(command)), warn_(std::move(warn)), tasks_(home), more_(home) {}
 
 void AskingProgram::ask(const Question& question, Reply reply) {
@@ -53,19 +55,20 @@ void AskingProgram::ask(const Question& question, Reply reply) {
 void AskingProgram::take(const Question& question, Reply reply) {
   if (!std::exchange(started_, true))
     if (auto begun = start(); !begun) give_up(begun.error().message());
-  if (over_ || unsent_.size() > most_unsent) return reply({});
-  if (waiting_.size() >= most_waiting) waiting_.erase(waiting_.begin());
+  if (over_ || unsent_.size() > max_unsent) return reply({});
+  if (waiting_.size() >= max_waiting_questions) waiting_.erase(waiting_.begin());
   waiting_.emplace(++last_id_, std::move(reply));
   unsent_ += line_of(last_id_, question);
   more_.raise();
 }
 
 Result<void> AskingProgram::start() {
-  int to[2], from[2];
-  if (::pipe2(to, O_CLOEXEC) < 0) return errno_error("cannot make a pipe to the program of --ask");
-  UniqueFd its_input(to[0]), our_output(to[1]);
-  if (::pipe2(from, O_CLOEXEC) < 0) return errno_error("cannot make a pipe to the program of --ask");
-  UniqueFd our_input(from[0]), its_output(from[1]);
+  const std::string doing = "cannot make a pipe to the program of --ask";
+  auto to = make_pipe(doing), from = make_pipe(doing);
+  if (!to) return to.error();
+  if (!from) return from.error();
+  auto& [its_input, our_output] = *to;
+  auto& [our_input, its_output] = *from;
   for (const auto* ours : {&our_output, &our_input}) ::fcntl(ours->get(), F_SETFL, O_NONBLOCK);
 
   Command command;
@@ -115,7 +118,7 @@ Task<> AskingProgram::read_answers() {
       received_.erase(0, end + 1);
       if (!line.empty()) understand(line);
     }
-    if (received_.size() > longest_answer) co_return;
+    if (received_.size() > max_answer_line) co_return;
   }
 }
 
@@ -170,7 +173,7 @@ Task<> AskingProgram::end() {
   if (process_.pid() < 0) co_return;
   process_.kill(SIGTERM);
   Descriptor ended(home_, ::fcntl(process_.pidfd(), F_DUPFD_CLOEXEC, 3));
-  co_await within(farewell, readable(ended));
+  co_await within(program_farewell, readable(ended));
   process_ = Process();
 }
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "host/policy/inquirer.h"
+#include "host/policy/approval_queue.h"
 #include "runtime/command.h"
 
 namespace nsrun {
@@ -20,7 +20,7 @@ namespace nsrun {
 class AskingProgram {
  public:
   // `home`: the loop that talks with it. `warn` hears of each kind of trouble once.
-  AskingProgram(Executor home, std::string command, Inquirer::Warn warn);
+  AskingProgram(Executor home, std::string command, ApprovalQueue::Warn warn);
 
   void ask(const Question& question, Reply reply);  // from any thread
   Task<> end();                                     // at home; it has ended, and nobody asks any more
@@ -38,7 +38,7 @@ class AskingProgram {
 
   const Executor home_;
   const std::string command_;
-  const Inquirer::Warn warn_;
+  const ApprovalQueue::Warn warn_;
   Scope tasks_;
   Signal more_;  // to be written
   Process process_;

@@ -16,7 +16,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_listed = 8;  // rules that are passed over
+constexpr std::size_t max_listed = 8;  // rules that are passed over
 
 struct Reason {
   std::string_view rule, words;
@@ -163,7 +163,7 @@ class Explainer {
   void add_networks(Explanation& done, const Rule* rule) const {
     std::size_t listed = 0;
     for (const Rule& other : rules_.rules()) {
-      if (&other == rule || listed == most_listed) break;
+      if (&other == rule || listed == max_listed) break;
       if (!decides(other.action) || other.match.host != Match::Host::network) continue;
       if (other.action == Action::allow && RuleSet::demands_no_more({.rule = &other}, {.rule = rule}))
         continue;
@@ -183,7 +183,7 @@ class Explainer {
   void list_passed_over(Explanation& done, const Rule* decided) const {
     for (const Rule& rule : rules_.rules()) {
       if (&rule == decided || !decides(rule.action) || !is_about(rule.match, subject_)) continue;
-      if (done.passed_over.size() == most_listed) return;
+      if (done.passed_over.size() == max_listed) return;
       done.passed_over.push_back(said(rule) + " " + why_not(rule, decided));
     }
   }

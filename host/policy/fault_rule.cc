@@ -1,5 +1,7 @@
 #include "host/policy/fault_rule.h"
 
+#include "host/text/words.h"
+
 namespace nsrun {
 namespace {
 
@@ -7,12 +9,6 @@ FaultTarget target_of(const Match& match) {
   if (match.is_of_queries()) return FaultTarget::name;
   if (!match.protocol) return FaultTarget::any;
   return *match.protocol == Protocol::tcp ? FaultTarget::stream : FaultTarget::datagram;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(' ');
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
 }  // namespace

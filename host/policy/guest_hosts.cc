@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "host/text/canonical_name.h"
+#include "host/text/words.h"
 
 // Programs read /etc/hosts themselves and then dial an address, for which no rule by name holds. A name is
 // therefore removed when a rule by name is about it. These stay:
@@ -15,19 +16,6 @@
 
 namespace nsrun {
 namespace {
-
-constexpr std::string_view blanks = " \t\r";
-
-std::string_view take_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
-  const auto word = line.substr(0, line.find_first_of(blanks));
-  line.remove_prefix(word.size());
-  return word;
-}
-
-bool is_localhost(std::string_view name) { return name == "localhost" || name.ends_with(".localhost"); }
-
-bool opens(Action action) { return action != Action::deny && action != Action::reject && decides(action); }
 
 class Names {
  public:
@@ -65,11 +53,11 @@ class Names {
 // The line without the names that are removed; empty when none is left.
 std::string kept_line(std::string_view line, const Names& names) {
   auto words = line.substr(0, line.find('#'));
-  const auto first = take_word(words);
+  const auto first = next_word(words);
   const auto address = IpAddress::parse(first);
   std::string kept(first);
   bool is_whole = true;
-  for (auto word = take_word(words); !word.empty(); word = take_word(words)) {
+  for (auto word = next_word(words); !word.empty(); word = next_word(words)) {
     if (names.removes(word, address))
       is_whole = false;
     else

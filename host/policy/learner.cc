@@ -36,7 +36,7 @@ std::string quoted(const std::string& text) {
   return quoted + "'";
 }
 
-std::string in_one_line(std::string text) {
+std::string on_one_line(std::string text) {
   for (char& c : text)
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
   return text;
@@ -123,7 +123,7 @@ std::vector<Match> Learner::matches() const {
 
 std::string Learner::policy(const std::string& title) const {
   const std::lock_guard hold(lock_);
-  std::string text = "# " + in_one_line(title) + "\n";
+  std::string text = "# " + on_one_line(title) + "\n";
   if (is_full_) text += "# There was more than could be learnt: what is not here was allowed as well.\n";
   text += "version: 1\ndefault: reject\nrules:\n";
   for (const Match& match : matches()) text += "  - allow: " + quoted(match.to_string()) + "\n";

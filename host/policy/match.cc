@@ -8,18 +8,20 @@
 namespace nsrun {
 namespace {
 
-struct Kind {
+struct ProtocolKind {
   std::string_view name;
   std::optional<Protocol> protocol;
   Match::Content content;
 };
 
-constexpr std::array kinds = {
-    Kind{"tcp", Protocol::tcp, Match::Content::any},   Kind{"udp", Protocol::udp, Match::Content::any},
-    Kind{"icmp", Protocol::icmp, Match::Content::any}, Kind{"tls", Protocol::tcp, Match::Content::tls},
-    Kind{"http", Protocol::tcp, Match::Content::http}, Kind{"dns", std::nullopt, Match::Content::dns}};
+constexpr std::array kinds = {ProtocolKind{"tcp", Protocol::tcp, Match::Content::any},
+                              ProtocolKind{"udp", Protocol::udp, Match::Content::any},
+                              ProtocolKind{"icmp", Protocol::icmp, Match::Content::any},
+                              ProtocolKind{"tls", Protocol::tcp, Match::Content::tls},
+                              ProtocolKind{"http", Protocol::tcp, Match::Content::http},
+                              ProtocolKind{"dns", std::nullopt, Match::Content::dns}};
 
-Error wrong(std::string_view text, std::string_view why, std::string advice) {
+Error wrong_match(std::string_view text, std::string_view why, std::string advice) {
   return {"'" + std::string(text) + "' " + std::string(why), {}, std::move(advice), ExitCode::usage};
 }
 
@@ -48,32 +50,25 @@ Result<void> parse_host(Match& match, std::string_view host, std::string_view wh
     return {};
   }
   if (host.find_first_of("/:") != host.npos)
-    return wrong(whole, "has no host that nsrun knows", "write a network as 10.0.0.0/8 or fd00::/64");
+    return wrong_match(whole, "has no host that nsrun knows", "write a network as 10.0.0.0/8 or fd00::/64");
   const bool below = host.starts_with("*.");
   if (below) host.remove_prefix(2);
   if (host.find('*') != host.npos)
-    return wrong(whole, "has a * where none can be", "write *.example.org for all names below example.org");
+    return wrong_match(whole, "has a * where none can be",
+                       "write *.example.org for all names below example.org");
   auto name = canonical_name(host);
-  if (!name) return wrong(whole, "has no usable host name", name.error().advice);
+  if (!name) return wrong_match(whole, "has no usable host name", name.error().advice);
   if (reads_as_address(*name))
-    return wrong(whole, "is neither a name nor an address", "write addresses in full, as 127.0.0.1");
+    return wrong_match(whole, "is neither a name nor an address", "write addresses in full, as 127.0.0.1");
   if (!is_host_name(*name))
-    return wrong(whole, "has no usable host name",
-                 "names have letters, digits, hyphens and underscores; each takes a rule of its own");
+    return wrong_match(whole, "has no usable host name",
+                       "names have letters, digits, hyphens and underscores; each takes a rule of its own");
   match.host = below ? Match::Host::below : Match::Host::name;
   match.name = std::move(*name);
   return {};
 }
 
 }  // namespace
-
-std::optional<PortRange> parse_port_range(std::string_view text) {
-  const auto dash = text.find('-');
-  const auto first = parse_port(text.substr(0, dash));
-  const auto last = dash == text.npos ? first : parse_port(text.substr(dash + 1));
-  if (!first || !last || *first > *last) return std::nullopt;
-  return PortRange{*first, *last};
-}
 
 Result<Match> Match::parse(std::string_view text) {
   Match match;
@@ -86,20 +81,20 @@ Result<Match> Match::parse(std::string_view text) {
     break;
   }
   const auto [host, ports] = split_ports(rest);
-  if (host.empty()) return wrong(text, "names no host", form);
+  if (host.empty()) return wrong_match(text, "names no host", form);
   if (ports) {
-    const auto range = parse_port_range(*ports);
+    const auto range = PortRange::parse(*ports);
     if (!range)
-      return wrong(text, "has no port that nsrun knows", "a port is 1 to 65535, a range FIRST-LAST");
+      return wrong_match(text, "has no port that nsrun knows", "a port is 1 to 65535, a range FIRST-LAST");
     match.ports = *range;
   }
   if (match.protocol == Protocol::icmp && ports)
-    return wrong(text, "gives a port to a protocol without ports", "write it as icmp/HOST");
+    return wrong_match(text, "gives a port to a protocol without ports", "write it as icmp/HOST");
   if (match.is_of_queries() && ports)
-    return wrong(text, "gives a port to questions about a name", "write it as dns/NAME");
+    return wrong_match(text, "gives a port to questions about a name", "write it as dns/NAME");
   if (auto parsed = parse_host(match, host, text); !parsed) return parsed.error();
   if (match.is_of_queries() && match.host == Host::network)
-    return wrong(text, "is not a name to ask about", "write it as dns/NAME");
+    return wrong_match(text, "is not a name to ask about", "write it as dns/NAME");
   return match;
 }
 

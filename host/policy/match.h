@@ -4,18 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "host/text/port_range.h"
 #include "runtime/address.h"
 #include "runtime/flow.h"
 
 namespace nsrun {
-
-// An inclusive range of ports. An echo has port 0, which only the whole range contains.
-struct PortRange {
-  std::uint16_t first = 0, last = 65535;
-  bool contains(std::uint16_t port) const { return first <= port && port <= last; }
-  bool is_all() const { return first == 0 && last == 65535; }
-  bool operator==(const PortRange&) const = default;
-};
 
 // Which flows a rule is about: [PROTOCOL/]HOST[:PORTS].
 //
@@ -43,8 +36,5 @@ struct Match {
   bool is_by_name() const { return host == Host::name || host == Host::below; }
   bool operator==(const Match&) const = default;
 };
-
-// A port or FIRST-LAST, 1-65535; nothing for what is neither.
-std::optional<PortRange> parse_port_range(std::string_view text);
 
 }  // namespace nsrun

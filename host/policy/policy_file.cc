@@ -18,7 +18,7 @@
 namespace nsrun {
 namespace {
 
-using Kind = YamlEvents::Kind;
+using YamlKind = YamlEvents::Kind;
 using Event = YamlEvents::Event;
 
 using Text = YamlEvents::Text;
@@ -45,15 +45,15 @@ const char* companion_of(Action action) {
   return action == Action::via || action == Action::fault ? "match" : nullptr;
 }
 
-class Reader {
+class PolicyReader {
  public:
-  Reader(std::string_view text, const std::string& name) : events_(text, name), name_(name) {}
+  PolicyReader(std::string_view text, const std::string& name) : events_(text, name), name_(name) {}
 
   Result<PolicyFile> read() {
     auto first = events_.next();
     if (!first) return first.error();
-    if (first->kind == Kind::end || first->is_null()) return std::move(file_);
-    if (first->kind != Kind::mapping)
+    if (first->kind == YamlKind::end || first->is_null()) return std::move(file_);
+    if (first->kind != YamlKind::mapping)
       return events_.wrong(first->place, "a policy is a mapping", "its keys are version, default and rules");
     if (auto done = read_top(); !done) return done.error();
     if (auto last = events_.next(); !last) return last.error();
@@ -101,14 +101,14 @@ class Reader {
     auto event = events_.next();
     if (!event) return event.error();
     if (event->is_null()) return {};
-    if (event->kind != Kind::sequence)
+    if (event->kind != YamlKind::sequence)
       return events_.wrong(event->place, key.text + ": this is not a list",
                            "write each rule as - allow: HOST");
     for (;;) {
       event = events_.next();
       if (!event) return event.error();
-      if (event->kind == Kind::sequence_end) return {};
-      if (event->kind != Kind::mapping)
+      if (event->kind == YamlKind::sequence_end) return {};
+      if (event->kind != YamlKind::mapping)
         return events_.wrong(event->place, "rules: this is not a rule", "write each rule as - allow: HOST");
       if (auto done = read_rule(event->place); !done) return done;
     }
@@ -138,17 +138,17 @@ class Reader {
     auto event = events_.next();
     if (!event) return event.error();
     Field field{.key = std::move(key)};
-    if (event->kind == Kind::sequence) {
+    if (event->kind == YamlKind::sequence) {
       field.is_list = true;
       for (;;) {
         event = events_.next();
         if (!event) return event.error();
-        if (event->kind == Kind::sequence_end) return field;
-        if (event->kind != Kind::scalar || event->is_null()) return no_text(field, *event);
+        if (event->kind == YamlKind::sequence_end) return field;
+        if (event->kind != YamlKind::scalar || event->is_null()) return no_text(field, *event);
         field.values.push_back({std::move(event->text), event->place});
       }
     }
-    if (event->kind != Kind::scalar || event->is_null()) return no_text(field, *event);
+    if (event->kind != YamlKind::scalar || event->is_null()) return no_text(field, *event);
     field.values.push_back({std::move(event->text), event->place});
     return field;
   }
@@ -234,17 +234,17 @@ class Reader {
 }  // namespace
 
 Result<PolicyFile> parse_policy(std::string_view text, const std::string& name) {
-  return Reader(text, name).read();
+  return PolicyReader(text, name).read();
 }
 
 Result<PolicyFile> read_policy(const std::string& path) {
-  const auto text = read_settings("the policy", path, largest_policy);
+  const auto text = read_settings("the policy", path, max_policy);
   if (!text) return text.error();
   return parse_policy(*text, path);
 }
 
 Result<PolicyFile> read_policy(const std::string& path, UniqueFd file) {
-  const auto text = read_settings("the policy", path, largest_policy, std::move(file));
+  const auto text = read_settings("the policy", path, max_policy, std::move(file));
   if (!text) return text.error();
   return parse_policy(*text, path);
 }

@@ -22,7 +22,7 @@
 
 namespace nsrun {
 
-constexpr std::size_t largest_policy = 32 << 20;  // bytes; larger files are refused
+constexpr std::size_t max_policy = 32 << 20;  // bytes; larger files are refused
 
 struct PolicyFile {
   std::vector<Rule> rules;          // each with its "file:line"

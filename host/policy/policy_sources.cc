@@ -34,9 +34,9 @@ Result<void> PolicySources::hold_files() {
   for (auto& part : parts) {
     auto* const file = std::get_if<File>(&part);
     if (!file) continue;
-    auto held = HeldFile::hold(file->path);
+    auto held = ReloadedFile::hold(file->path);
     if (!held) return held.error();
-    file->held = std::make_shared<const HeldFile>(std::move(*held));
+    file->held = std::make_shared<const ReloadedFile>(std::move(*held));
   }
   return {};
 }

@@ -15,7 +15,7 @@ enum class Action : std::uint8_t {
   allow,
   deny,      // silence
   reject,    // RST; ICMP administratively prohibited for udp and icmp
-  ask,       // somebody else decides (host/policy/inquirer.h)
+  ask,       // somebody else decides (host/policy/approval_queue.h)
   redirect,  // allowed, to another place
   via,       // dialled by another dialer
   fault,     // made worse
@@ -23,6 +23,10 @@ enum class Action : std::uint8_t {
 };
 std::string_view to_string(Action action);
 constexpr bool decides(Action action) { return action <= Action::redirect; }
+// Whether it may let a flow pass.
+constexpr bool opens(Action action) {
+  return action == Action::allow || action == Action::ask || action == Action::redirect;
+}
 
 // Where a redirected flow goes: an address or a name, and a port (0: the flow's own).
 struct Place {

@@ -14,7 +14,7 @@ const SharedText name_service{name_service_rule}, loopback_of_host{"host-loopbac
 
 constexpr std::uint16_t name_service_port = 53;
 constexpr std::uint16_t quic_port = 443;
-constexpr std::uint16_t any_port = 0;  // only rules about all ports are about it
+constexpr std::uint16_t no_port = 0;  // only rules about all ports are about it
 
 // Port numbers mean nothing to an echo.
 bool is_name_service(const FlowKey& key) {
@@ -66,14 +66,12 @@ bool names_loopback(const Rule* rule, const IpAddress& gateway) {
   return host == Match::Host::network && (network.address == gateway || is_protected(network));
 }
 
-const IpAddress loopback4 = IpAddress::v4(127, 0, 0, 1), loopback6 = *IpAddress::parse("::1");
-
 // The host's loopback goes by three names: the gateway's address, that of its own, and host_name.
 RuleSet::Decision decide_loopback(const RuleSet& rules, const FlowKey& key) {
   const auto& [gateway, port] = key.target;
   const auto as_gateway = rules.decide({key.protocol, host_name, gateway, port});
-  const auto as_loopback =
-      rules.decide({key.protocol, host_name, gateway.is_v4() ? loopback4 : loopback6, port});
+  const auto as_loopback = rules.decide(
+      {key.protocol, host_name, gateway.is_v4() ? IpAddress::loopback4() : IpAddress::loopback6(), port});
   return as_loopback.position < as_gateway.position ? as_loopback : as_gateway;
 }
 
@@ -137,7 +135,7 @@ RulePolicy::RulePolicy(Options options, SyntheticNames& names, std::shared_ptr<c
 
 SharedText RulePolicy::rule_about(std::string_view name) const {
   const auto rules = this->rules();
-  return rules->text(rules->decide({Protocol::tcp, name, std::nullopt, any_port}));
+  return rules->text(rules->decide({Protocol::tcp, name, std::nullopt, no_port}));
 }
 
 Verdict RulePolicy::judge(const FlowKey& key) {
@@ -167,7 +165,7 @@ Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
   Question question{key.protocol, undecided.name, {}, key.target.port};
   if (undecided.name.empty()) question.address = key.target.address;
   Answer answer;
-  if (options_.inquirer) answer = co_await options_.inquirer->ask(std::move(question));
+  if (options_.approvals) answer = co_await options_.approvals->ask(std::move(question));
   undecided.rule = undecided.rule.str() + ": " + std::string(to_string(answer.action));
   if (answer.action == Action::allow) co_return undecided;
   undecided.allowed = false;
@@ -178,7 +176,7 @@ Task<Verdict> RulePolicy::ask(const FlowKey& key, Verdict undecided) {
 Verdict RulePolicy::judge_gateway(const FlowKey& key, std::shared_ptr<const RuleSet> shared) const {
   const RuleSet& rules = *shared;
   const auto& [gateway, port] = key.target;
-  const auto& loopback = gateway.is_v4() ? loopback4 : loopback6;
+  const auto& loopback = gateway.is_v4() ? IpAddress::loopback4() : IpAddress::loopback6();
   const Subject as_gateway{key.protocol, host_name, gateway, port};
   const auto decision = decide_loopback(rules, key);
   if (refuses(decision.action)) return refuse_by(decision, rules, as_gateway);

@@ -7,7 +7,7 @@
 #include "host/flow/policy.h"
 #include "host/names/name_policy.h"
 #include "host/names/synthetic_names.h"
-#include "host/policy/inquirer.h"
+#include "host/policy/approval_queue.h"
 #include "host/policy/rule_set.h"
 #include "runtime/network.h"
 #include "runtime/replaceable.h"
@@ -26,10 +26,10 @@ class RulePolicy final : public Policy, public NamePolicy {
     // The guest's network, of which the gateway's and the name server's addresses stand for something else.
     // Nothing: there is no guest, and every address is only itself.
     std::optional<NetworkOptions> network = NetworkOptions{};
-    bool host_loopback = false;    // the gateway's addresses lead to the host's own loopback
-    bool protects_own = false;     // this machine's own addresses are protected, too
-    bool always_names = false;     // a dialer wants names: flows are known by theirs, rules or not
-    Inquirer* inquirer = nullptr;  // decides what rules leave to it; null: that is denied
+    bool host_loopback = false;          // the gateway's addresses lead to the host's own loopback
+    bool protects_own = false;           // this machine's own addresses are protected, too
+    bool always_names = false;           // a dialer wants names: flows are known by theirs, rules or not
+    ApprovalQueue* approvals = nullptr;  // decides what rules leave to it; null: that is denied
     // A hosts(5) file whose names, where a rule opens exactly that name, lead to protected addresses, too.
     // Empty: none do.
     std::string hosts_file = {};

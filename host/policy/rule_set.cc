@@ -18,14 +18,6 @@
 // A flow to an address is decided by address alone: a rule about names never matches it.
 
 namespace nsrun {
-namespace {
-
-bool opens(Action action) {
-  return action == Action::allow || action == Action::ask || action == Action::redirect;
-}
-
-}  // namespace
-
 RuleSet::RuleSet(std::vector<Rule> rules, Action otherwise)
     : rules_(std::move(rules)),
       otherwise_(otherwise),

@@ -1,5 +1,7 @@
 #include "host/policy/sandbox_rules.h"
 
+#include "host/text/canonical_name.h"
+
 #include <algorithm>
 
 namespace nsrun {
@@ -7,9 +9,8 @@ namespace {
 
 bool opens_localhost(const Rule& rule) {
   const std::string& name = rule.match.name;
-  const bool is_localhost = name == "localhost" || name.ends_with(".localhost");
   const bool opens = rule.action != Action::deny && rule.action != Action::reject;
-  return opens && rule.match.is_by_name() && is_localhost;
+  return opens && rule.match.is_by_name() && is_localhost(name);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 #include "host/dialers/resolving_dialer.h"
 #include "host/forward/forward.h"
-#include "host/policy/inquirer.h"
+#include "host/policy/approval_queue.h"
 #include "host/policy/rule_set.h"
 #include "host/sandbox/published_port.h"
 #include "netstack/idle_spin.h"

@@ -16,7 +16,7 @@ namespace {
 
 // For what the guest sent last, once its command has ended; then connections that still hold some are reset.
 constexpr auto patience_without_progress = 2s;
-constexpr auto patience = 30s;
+constexpr auto drain_patience = 30s;
 constexpr auto patience_when_hurried =
     300ms;  // in all: whoever sends SIGTERM is promised our end in a second
 
@@ -137,7 +137,7 @@ Task<> HostCore::pass_on_the_rest() {
       so_far = by_now;
       last_step = now;
     }
-    if (now - last_step > patience_without_progress || now - began > patience) co_return;
+    if (now - last_step > patience_without_progress || now - began > drain_patience) co_return;
     if (is_hurried_ && now - began > patience_when_hurried) co_return;
   }
 }

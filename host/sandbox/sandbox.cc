@@ -3,7 +3,7 @@
 namespace nsrun {
 namespace {
 
-Inquirer::Warn warning_of(Ledger& ledger) {
+ApprovalQueue::Warn warning_of(Ledger& ledger) {
   return [&ledger](const std::string& what) { ledger.warning(what); };
 }
 
@@ -12,12 +12,13 @@ std::unique_ptr<AskingProgram> program_of(const HostOptions& options, Executor h
   return std::make_unique<AskingProgram>(home, options.ask_command, warning_of(ledger));
 }
 
-std::unique_ptr<Inquirer> inquirer_of(const HostOptions& options, AskingProgram* program, Ledger& ledger) {
+std::unique_ptr<ApprovalQueue> approvals_of(const HostOptions& options, AskingProgram* program,
+                                            Ledger& ledger) {
   AskFunction ask = options.ask;
   if (program)
     ask = [program](const Question& question, Reply reply) { program->ask(question, std::move(reply)); };
   if (!ask) return nullptr;
-  return std::make_unique<Inquirer>(std::move(ask), options.ask_limit, warning_of(ledger));
+  return std::make_unique<ApprovalQueue>(std::move(ask), options.ask_limit, warning_of(ledger));
 }
 
 }  // namespace
@@ -27,12 +28,12 @@ Sandbox::Sandbox(HostOptions given, Executor home)
       memory(options.memory),
       ledger(options.events ? *options.events : no_events),
       asked(program_of(options, home, ledger)),
-      inquirer(inquirer_of(options, asked.get(), ledger)),
+      approvals(approvals_of(options, asked.get(), ledger)),
       synthetic(SyntheticNames::max_names, &memory),
       policy({.network = options.network,
               .host_loopback = options.host_loopback,
               .always_names = options.dialer_resolves_names || options.learner,
-              .inquirer = inquirer.get(),
+              .approvals = approvals.get(),
               .hosts_file = options.hosts_file},
              synthetic, options.rules ? options.rules : std::make_shared<const RuleSet>()),
       capture([this](const IpAddress& address) { return name_of(address); }) {

@@ -29,8 +29,8 @@ struct Sandbox {
   MemoryBudget memory;  // for all that the guest makes us hold
   Events no_events;
   Ledger ledger;
-  std::unique_ptr<AskingProgram> asked;  // null: no program is asked
-  std::unique_ptr<Inquirer> inquirer;    // null: nobody is
+  std::unique_ptr<AskingProgram> asked;      // null: no program is asked
+  std::unique_ptr<ApprovalQueue> approvals;  // null: nobody is
   SyntheticNames synthetic;
   RulePolicy policy;
   std::unique_ptr<LearningPolicy> learning;  // in front of `policy`; null: nobody learns

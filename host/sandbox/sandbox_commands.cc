@@ -7,7 +7,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t most_rules_told = 1000;  // of a policy, in one answer
+constexpr std::size_t max_rules_told = 1000;  // of a policy, in one answer
 
 json::object in_words(const PublishedPort& port) {
   return {{"protocol", to_string(port.protocol)},
@@ -97,7 +97,7 @@ Task<SandboxCommands::Answer> SandboxCommands::policy_get(Request) {
   const auto rules = parts_.sandbox.policy.rules();
   json::array told;
   for (const auto& rule : rules->rules()) {
-    if (told.size() == most_rules_told) break;
+    if (told.size() == max_rules_told) break;
     told.push_back(json::object{{"rule", rule.to_string()}, {"where", rule.where}});
   }
   co_return json::value(json::object{{"generation", parts_.sandbox.policy.generation()},

@@ -7,9 +7,9 @@
 namespace nsrun {
 namespace {
 
-constexpr int batch = 8;        // sockets asked for at once
-constexpr int most_asked = 64;  // on their way: the kernel bounds them for each user (unix(7), ETOOMANYREFS)
-constexpr auto ask_again = 100ms;     // after an answer without sockets: somebody is out of descriptors
+constexpr int batch = 8;       // sockets asked for at once
+constexpr int max_asked = 64;  // on their way: the kernel bounds them for each user (unix(7), ETOOMANYREFS)
+constexpr auto retry_pause = 100ms;   // after an answer without sockets: somebody is out of descriptors
 constexpr std::size_t low_water = 4;  // fewer ready: ask for more
 constexpr auto answer_deadline = 5s;  // then the connection is given up
 
@@ -35,7 +35,7 @@ Task<bool> SandboxSockets::has_agent() {
 
 void SandboxSockets::refill(int family, int type) {
   Pool& p = pool(family, type);
-  if (p.asked >= most_asked ||
+  if (p.asked >= max_asked ||
       p.ready.size() + static_cast<std::size_t>(p.asked) >= low_water + p.waiting.size())
     return;
   p.asked += batch;
@@ -52,7 +52,7 @@ Task<Result<UniqueFd>> SandboxSockets::take(int family, int type) {
   refill(family, type);
   while (p.ready.empty()) {
     const auto left = deadline - Clock::now();
-    const bool raised = co_await either(came.wait(), sleep_for(std::min<Clock::duration>(left, ask_again)));
+    const bool raised = co_await either(came.wait(), sleep_for(std::min<Clock::duration>(left, retry_pause)));
     if (!raised && Clock::now() >= deadline) {
       p.asked = 0;  // given up: who comes next asks anew
       co_return Error{"the sandbox's agent makes no sockets", errno_code(ETIMEDOUT),

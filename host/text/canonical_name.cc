@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "host/text/words.h"
+
 namespace nsrun {
 namespace {
 
@@ -11,10 +13,6 @@ constexpr std::size_t max_name =
 
 // Printable ASCII without the space and the backslash. Not the locale's idea of it: <cctype> would have one.
 bool plain(char c) { return c > 0x20 && c < 0x7f && c != '\\'; }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // For the message only: what cannot be shown is left out.
 Error wrong_name(std::string_view text, std::string advice) {
@@ -41,7 +39,7 @@ Result<std::string> canonical_name(std::string_view text) {
     if (c == '.' && label == 0) return wrong_name(text, "it has an empty label");
     label = c == '.' ? 0 : label + 1;
     if (label > max_label) return wrong_name(text, "it has a label longer than 63 characters");
-    result.push_back(lower(c));
+    result.push_back(to_lower(c));
   }
   if (label == 0) return wrong_name(text, "it has an empty label");
   return {boost::system::in_place_value, std::move(result)};
@@ -52,6 +50,8 @@ bool reads_as_address(std::string_view name) {
   const auto last = dot == name.npos ? name : name.substr(dot + 1);
   return last.starts_with("0x") || std::ranges::all_of(last, is_digit);
 }
+
+bool is_localhost(std::string_view name) { return name == "localhost" || name.ends_with(".localhost"); }
 
 bool is_host_name(std::string_view name) {
   const auto fits = [](char c) {

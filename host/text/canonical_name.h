@@ -17,6 +17,9 @@ Result<std::string> canonical_name(std::string_view text);
 // is no name in anybody's DNS, since top level domains are not numeric (RFC 3696 2).
 bool reads_as_address(std::string_view name);
 
+// Whether a canonical name is localhost or below it: this machine, whatever a name server says (RFC 6761 6.3).
+bool is_localhost(std::string_view name);
+
 // Whether a canonical name can be a host's: letters, digits, hyphens and underscores, and no address. Whoever
 // is told another one by name, a proxy, may find an address in it, a port, or another host.
 bool is_host_name(std::string_view name);

@@ -3,7 +3,7 @@
 namespace nsrun {
 namespace {
 
-using Kind = YamlEvents::Kind;
+using YamlKind = YamlEvents::Kind;
 using ReadEntry = std::function<Result<void>(const TextPlace&)>;
 
 Result<void> read_entries(YamlEvents& events, const YamlList& list, const YamlEvents::Text& key,
@@ -11,14 +11,14 @@ Result<void> read_entries(YamlEvents& events, const YamlList& list, const YamlEv
   const std::string entry = list.entry;
   auto event = events.next();
   if (!event) return event.error();
-  if (event->kind != Kind::sequence)
+  if (event->kind != YamlKind::sequence)
     return events.wrong_key(key, "this is not a list", "write each " + entry + " as - name: NAME");
   for (bool any = false;; any = true) {
     event = events.next();
     if (!event) return event.error();
-    if (event->kind == Kind::sequence_end)
+    if (event->kind == YamlKind::sequence_end)
       return any ? Result<void>() : events.wrong_key(key, "the list is empty", list.known_keys);
-    if (event->kind != Kind::mapping)
+    if (event->kind != YamlKind::mapping)
       return events.wrong(event->place, key.text + ": this is not a valid " + entry, list.known_keys);
     if (auto done = read_entry(event->place); !done) return done;
   }
@@ -29,9 +29,9 @@ Result<void> read_entries(YamlEvents& events, const YamlList& list, const YamlEv
 Result<void> read_yaml_list(YamlEvents& events, const YamlList& list, const ReadEntry& read_entry) {
   auto first = events.next();
   if (!first) return first.error();
-  if (first->kind == Kind::end || first->is_null())
+  if (first->kind == YamlKind::end || first->is_null())
     return events.wrong(first->place, "the file is empty", list.known_top);
-  if (first->kind != Kind::mapping)
+  if (first->kind != YamlKind::mapping)
     return events.wrong(first->place, "this is not a mapping", list.known_top);
   bool found = false;
   for (;;) {

@@ -9,11 +9,11 @@
 namespace nsrun {
 namespace {
 
-constexpr long backdated = 24 * 3600;       // seconds: for guests whose clock is behind
-constexpr long lasts = 30 * 24 * 3600;      // seconds from now
-constexpr int serial_bytes = 16;            // RFC 5280 4.1.2.2: at most 20
-constexpr long version_3 = 2;               // RFC 5280 4.1.2.1
-constexpr std::size_t longest_common = 64;  // characters: ub-common-name, RFC 5280 A.1
+constexpr long backdated = 24 * 3600;   // seconds: for guests whose clock is behind
+constexpr long lasts = 30 * 24 * 3600;  // seconds from now
+constexpr int serial_bytes = 16;        // RFC 5280 4.1.2.2: at most 20
+constexpr long version_3 = 2;           // RFC 5280 4.1.2.1
+constexpr std::size_t max_common = 64;  // characters: ub-common-name, RFC 5280 A.1
 
 struct Extension {
   int id;  // NID_*
@@ -43,7 +43,7 @@ bool set_serial(X509* certificate) {
 }
 
 bool set_subject(X509* certificate, const std::string& name) {
-  const auto common = name.substr(0, longest_common);
+  const auto common = name.substr(0, max_common);
   return X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
                                     reinterpret_cast<const unsigned char*>(common.c_str()), -1, -1, 0) == 1;
 }
@@ -115,7 +115,7 @@ std::shared_ptr<const TlsIdentity> CertificateAuthority::identity_for(const std:
   if (const auto known = made_.find(host); known != made_.end()) return known->second;
   auto made = sign(host);
   if (!made) return nullptr;
-  if (made_.size() >= most_kept) made_.clear();
+  if (made_.size() >= max_kept) made_.clear();
   return made_[host] = std::make_shared<const TlsIdentity>(std::move(*made));
 }
 

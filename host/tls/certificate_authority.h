@@ -11,7 +11,7 @@ namespace nsrun {
 // A certificate authority that lives as long as this object: its key never leaves memory. For one thread.
 class CertificateAuthority {
  public:
-  static constexpr std::size_t most_kept = 1024;  // certificates; then those made so far are forgotten
+  static constexpr std::size_t max_kept = 1024;  // certificates; then those made so far are forgotten
 
   // `name`: as programs show it.
   static Result<CertificateAuthority> create(const std::string& name);

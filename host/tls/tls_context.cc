@@ -7,7 +7,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t longest_protocol = 255;  // bytes: RFC 7301 3.1
+constexpr std::size_t max_alpn_name = 255;  // bytes: RFC 7301 3.1
 
 tls::SslContext make(const SSL_METHOD* method) {
   tls::SslContext context(SSL_CTX_new(method));
@@ -43,7 +43,7 @@ Result<void> show(SSL_CTX* context, const TlsIdentity& identity) {
 Result<void> offer(SSL_CTX* context, const std::vector<std::string>& protocols) {
   std::string list;  // each with its length in front, RFC 7301 3.1
   for (const auto& protocol : protocols) {
-    if (protocol.empty() || protocol.size() > longest_protocol)
+    if (protocol.empty() || protocol.size() > max_alpn_name)
       return Error{"'" + protocol + "' is not a valid protocol (ALPN)", errno_code(EINVAL)};
     list += static_cast<char>(protocol.size());
     list += protocol;

@@ -1,13 +1,7 @@
 #include "host/tls/tls_dialer.h"
 
 namespace nsrun {
-namespace {
-
-std::string name_of(const Target& target) {
-  return target.name.empty() ? target.endpoint.address.to_string() : target.name;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Task<Result<std::unique_ptr<Connection>>> TlsDialer::dial(const Target& target) {
   if (target.protocol != Protocol::tcp)
@@ -15,7 +9,7 @@ Task<Result<std::unique_ptr<Connection>>> TlsDialer::dial(const Target& target) 
   auto connection = co_await inner_->dial(target);
   if (!connection) co_return connection.error();
   auto server = server_;
-  if (server.empty()) server = name_of(target);
+  if (server.empty()) server = target.host();
   auto secured = co_await tls_connect(std::move(*connection), *context_, std::move(server));
   if (!secured) {
     Error error = secured.error();

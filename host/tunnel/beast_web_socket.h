@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "host/tunnel/tcp_life.h"
+#include "host/tunnel/tcp_info.h"
 #include "host/tunnel/web_socket.h"
 
 namespace nsrun {
@@ -61,7 +61,7 @@ class BeastWebSocket final : public WebSocket {
 
   Life life() override {
     Life life;
-    const auto tcp = tcp_life(carrier_socket_of(boost::beast::get_lowest_layer(stream_)));
+    const auto tcp = tcp_info_of(carrier_socket_of(boost::beast::get_lowest_layer(stream_)));
     life.acknowledged = tcp.acknowledged;
     life.unacknowledged = tcp.unacknowledged;
     life.control_frames = control_frames_;
@@ -78,7 +78,7 @@ class BeastWebSocket final : public WebSocket {
 
   Task<> close(std::uint16_t code, std::string reason) override {
     boost::beast::websocket::close_reason said(code);
-    said.reason = reason.substr(0, longest_reason);
+    said.reason = reason.substr(0, max_reason);
     co_await stream_.async_close(said, use_result);
   }
 
@@ -91,7 +91,7 @@ class BeastWebSocket final : public WebSocket {
 
  private:
   static constexpr std::size_t write_buffer = 256 * 1024;  // bytes: masked by a client, and sent, at once
-  static constexpr std::size_t longest_reason = 120;       // bytes: RFC 6455 5.5 leaves 123
+  static constexpr std::size_t max_reason = 120;           // bytes: RFC 6455 5.5 leaves 123
   // For the answer to a close to be sent, and the far side to end its connection: then we do. Beast waits for
   // that end for as long as it takes.
   static constexpr auto close_limit = 200ms;

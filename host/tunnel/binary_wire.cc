@@ -16,12 +16,12 @@ namespace {
 using Type = Frame::Type;
 
 constexpr std::size_t head_size = 8;
-constexpr std::size_t most_body = 65'535;         // bytes, of all but data: the largest datagram
-constexpr std::size_t largest_data = 256 * 1024;  // bytes: what we put into one frame
-constexpr std::size_t largest_batch = 256 * 1024;
+constexpr std::size_t max_body = 65'535;             // bytes, of all but data: the largest datagram
+constexpr std::size_t max_binary_data = 256 * 1024;  // bytes: what we put into one frame
+constexpr std::size_t max_binary_batch = 256 * 1024;
 // Bytes of data that are passed on before their frame has come whole. Beast gives what came with a message's
 // head first, 1.5 KiB, and the rest with the next read: to pass it on by itself is a second write for each.
-constexpr std::size_t least_part = 4096;
+constexpr std::size_t min_part = 4096;
 
 void put(std::string& to, std::uint32_t value, int bytes) {
   while (bytes-- > 0) to += static_cast<char>(value >> (8 * bytes));
@@ -130,8 +130,8 @@ Error broken(std::string what) {
 class BinaryWire final : public Wire {
  public:
   bool is_binary() const override { return true; }
-  std::size_t most_data() const override { return largest_data; }
-  std::size_t most_batch() const override { return largest_batch; }
+  std::size_t max_data() const override { return max_binary_data; }
+  std::size_t max_batch() const override { return max_binary_batch; }
 
   void write(const Frame& frame, Batch& to) const override {
     const std::string body = body_of(frame);
@@ -173,7 +173,7 @@ Result<void> BinaryWire::take_head() {
   (is_about_listener(frame_.type) ? frame_.listener : frame_.stream) = number(head.substr(4, 4));
   head_.clear();
   in_body_ = true;
-  if (frame_.type != Type::data && left_ > most_body)
+  if (frame_.type != Type::data && left_ > max_body)
     return broken("a frame of " + std::to_string(left_) + " bytes");
   if (left_ < fixed_part(frame_.type)) return broken("a frame is too short");
   return {};
@@ -184,7 +184,7 @@ void BinaryWire::take_data(std::string_view& part, const FrameSink& sink) {
   body_.append(part.substr(0, more));
   part.remove_prefix(more);
   left_ -= more;
-  if (body_.empty() || (left_ > 0 && body_.size() < least_part)) return;
+  if (body_.empty() || (left_ > 0 && body_.size() < min_part)) return;
   Frame some = frame_;
   some.bytes = std::exchange(body_, {});
   sink(std::move(some));

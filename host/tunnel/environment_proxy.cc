@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "host/text/words.h"
 #include "runtime/address.h"
 
 namespace nsrun {
@@ -12,12 +13,6 @@ std::string first_of(const Environment& environment, const char* one, const char
   for (const char* name : {one, other})
     if (const char* value = environment(name); value && *value) return value;
   return {};
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
 }
 
 bool excepts(std::string_view entry, const std::string& host, const std::optional<IpAddress>& address) {

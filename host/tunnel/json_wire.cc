@@ -5,14 +5,14 @@
 namespace nsrun::tunnel {
 namespace {
 
-constexpr std::size_t largest_data = 32'768;       // bytes: what the original puts into one message
-constexpr std::size_t largest_batch = 128 * 1024;  // bytes of streams
+constexpr std::size_t max_json_data = 32'768;       // bytes: what the original puts into one message
+constexpr std::size_t max_json_batch = 128 * 1024;  // bytes of streams
 
 class JsonWire final : public Wire {
  public:
   bool is_binary() const override { return false; }
-  std::size_t most_data() const override { return largest_data; }
-  std::size_t most_batch() const override { return largest_batch; }
+  std::size_t max_data() const override { return max_json_data; }
+  std::size_t max_batch() const override { return max_json_batch; }
 
   void write(const Frame& frame, Batch& to) const override {
     write_json(frame, to.bytes);
@@ -27,7 +27,7 @@ class JsonWire final : public Wire {
   Result<void> read(Bytes part, bool message_ends, const FrameSink& sink,
                     const std::function<void(std::string)>& trouble) override {
     const bool whole = message_ends && message_.empty();
-    if (message_.size() + part.size() > limits::most_message)
+    if (message_.size() + part.size() > limits::max_message)
       return Error{"the far side of the tunnel sends a message that is too long", errno_code(EMSGSIZE)};
     if (!whole) message_.append(as_text(part));
     if (!message_ends) return {};

@@ -11,14 +11,14 @@ namespace nsrun::tunnel::limits {
 
 inline constexpr std::uint32_t window = 1 << 20;         // bytes of a stream that the far side may send ahead
 inline constexpr std::size_t report_after = window / 4;  // bytes read, then the far side is told
-inline constexpr std::size_t most_message = 256 * 1024;  // bytes of a JSON message; then the session ends
+inline constexpr std::size_t max_message = 256 * 1024;   // bytes of a JSON message; then the session ends
 // Bytes of all streams of a session that came and were not read yet; then nothing more is read from the far
 // side until some of them are. In JSON nothing else holds it back; in the binary wire each stream has a
 // window.
 inline constexpr std::size_t max_held_json = 16 << 20;
 inline constexpr std::size_t max_held_binary = 128 << 20;
-inline constexpr std::size_t most_said = 1 << 20;       // bytes of answers; then nothing more is read
-inline constexpr std::size_t most_streams = 16'384;     // that the far side asked for; then it is refused
+inline constexpr std::size_t max_said = 1 << 20;        // bytes of answers; then nothing more is read
+inline constexpr std::size_t max_streams = 16'384;      // that the far side asked for; then it is refused
 inline constexpr std::size_t read_buffer = 256 * 1024;  // bytes
 inline constexpr auto half_close_grace = 1s;  // of silence, then the end of one way is that of both, in JSON
 inline constexpr auto half_close_look = 100ms;  // between two looks whether it has come to that

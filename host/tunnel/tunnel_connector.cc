@@ -19,10 +19,6 @@ Error no_address(std::string_view url) {
           ExitCode::usage};
 }
 
-std::string name_of(const Target& target) {
-  return target.name.empty() ? target.endpoint.address.to_string() : target.name;
-}
-
 }  // namespace
 
 Result<TunnelAddress> TunnelAddress::parse(std::string_view text) {
@@ -63,7 +59,7 @@ Result<std::unique_ptr<TunnelConnector>> TunnelConnector::create(Executor execut
     if (!context) return context.error();
     made->tls_ = std::move(*context);
   }
-  const auto proxy = proxy_of_environment(made->address_.tls, name_of(made->address_.server));
+  const auto proxy = proxy_of_environment(made->address_.tls, made->address_.server.host());
   auto dialer = proxy_dialer(proxy.empty() ? "direct://" : proxy, executor);
   if (!dialer) return dialer.error();
   made->dialer_ = std::move(*dialer);
@@ -83,7 +79,7 @@ Task<Result<TunnelSocket>> TunnelConnector::try_once() {
   auto connection = co_await dialer_->dial(address_.server);
   if (!connection) co_return connection.error();
   if (tls_) {
-    std::string server = name_of(address_.server);
+    std::string server = address_.server.host();
     auto secured = co_await tls_connect(std::move(*connection), *tls_, std::move(server));
     if (!secured) co_return secured.error();
     connection = std::move(*secured);

@@ -20,13 +20,13 @@ namespace {
 
 using Dialled = Result<std::unique_ptr<Connection>>;
 
-constexpr std::string_view prefix = "tunnel+";
+constexpr std::string_view tunnel_prefix = "tunnel+";
 
 struct Link final : TunnelLink::User {
   Link(Executor executor, std::unique_ptr<TunnelConnector> connector)
       : tunnel(executor, std::move(connector), {}, *this), changed(executor, Clock::time_point::max()) {}
   // Nobody is to come to us.
-  void stream_asked(std::unique_ptr<TunnelArrival> arrival) override {
+  void stream_asked(std::unique_ptr<IncomingStream> arrival) override {
     arrival->refuse(tunnel::Reason::prohibited);
   }
   void link_up(TunnelSession&) override {
@@ -126,7 +126,7 @@ bool is_tunnel_url(std::string_view url) {
 }
 
 Result<std::unique_ptr<Dialer>> tunnel_dialer(std::string_view text, Executor executor) {
-  const auto inner = text.substr(prefix.size());
+  const auto inner = text.substr(tunnel_prefix.size());
   const auto parsed = boost::urls::parse_uri({inner.data(), inner.size()});
   if (!parsed) return misuse("the tunnel URL is malformed");
   boost::urls::url url(*parsed);

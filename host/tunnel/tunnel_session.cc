@@ -37,18 +37,18 @@ using tunnel::Reason;
 using tunnel::StreamState;
 using Type = Frame::Type;
 
-TunnelArrival::~TunnelArrival() {
+IncomingStream::~IncomingStream() {
   if (stream_) refuse(Reason::timed_out);
 }
 
-std::unique_ptr<Connection> TunnelArrival::accept() {
+std::unique_ptr<Connection> IncomingStream::accept() {
   const auto stream = std::exchange(stream_, nullptr);
   if (!stream || stream->broken || !stream->hub) return nullptr;
   if (session_.is_binary()) session_.say({.type = Type::open_ok, .stream = stream->id, .window = window});
   return tunnel::connection_of(stream);
 }
 
-void TunnelArrival::refuse(Reason reason) {
+void IncomingStream::refuse(Reason reason) {
   const auto stream = std::exchange(stream_, nullptr);
   if (!stream || stream->broken || !stream->hub) return;
   if (session_.is_binary())
@@ -106,11 +106,7 @@ Task<Error> TunnelSession::run() {
 }
 
 Task<> TunnelSession::carry() {
-  co_await either(either_of(read_all(), write_all()), either_of(keep_alive(), watch_half_closed()));
-}
-
-Task<> TunnelSession::either_of(Task<> one, Task<> other) {
-  co_await either(std::move(one), std::move(other));
+  co_await wait_any(read_all(), write_all(), keep_alive(), watch_half_closed());
 }
 
 void TunnelSession::close(std::uint16_t code, std::string reason) {
@@ -170,7 +166,7 @@ Task<> TunnelSession::read_all() {
       co_return;
     }
     if (backlog_->bytes > max_held()) co_await hold_back();
-    while (said_.bytes.size() > most_said) co_await drained_.wait();
+    while (said_.bytes.size() > max_said) co_await drained_.wait();
   }
 }
 
@@ -213,7 +209,7 @@ void TunnelSession::has_something(StreamState& stream) {
 bool TunnelSession::gather() {
   sending_.clear();
   std::swap(said_, sending_);
-  const auto enough = sending_.bytes.size() + wire_->most_batch();
+  const auto enough = sending_.bytes.size() + wire_->max_batch();
   while (!turns_.empty() && sending_.bytes.size() < enough) {
     const State stream = std::move(turns_.front());
     turns_.pop_front();
@@ -236,7 +232,7 @@ void TunnelSession::send_pending(StreamState& stream) {
   // Without credit it has no turn, until there is some.
   if (stream.credit == 0 || (datagram && stream.credit < cost)) return;
   const auto size =
-      datagram ? stream.pending.size() : std::min({stream.pending.size(), stream.credit, wire_->most_data()});
+      datagram ? stream.pending.size() : std::min({stream.pending.size(), stream.credit, wire_->max_data()});
   wire_->write_data(stream.id, stream.transport, stream.pending.first(size), sending_);
   if (is_binary()) stream.credit -= tunnel::cost_of(stream, size);
   stream.pending = stream.pending.subspan(size);

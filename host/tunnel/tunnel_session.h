@@ -7,9 +7,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "host/tunnel/incoming_stream.h"
 #include "host/tunnel/session_limits.h"
 #include "host/tunnel/stream_state.h"
-#include "host/tunnel/tunnel_arrival.h"
 #include "host/tunnel/web_socket.h"
 #include "host/tunnel/wire.h"
 
@@ -56,7 +56,7 @@ class TunnelSession final : private tunnel::StreamHub {
   Task<Result<std::unique_ptr<Connection>>> open(tunnel::Frame asked, Transport transport);
 
  private:
-  friend class TunnelArrival;
+  friend class IncomingStream;
   using State = std::shared_ptr<tunnel::StreamState>;
 
   // StreamHub
@@ -65,7 +65,6 @@ class TunnelSession final : private tunnel::StreamHub {
   void break_off(tunnel::StreamState& stream) override;
 
   Task<> carry();
-  static Task<> either_of(Task<> one, Task<> other);
   Task<> read_all();
   Task<> write_all();
   Task<> keep_alive();

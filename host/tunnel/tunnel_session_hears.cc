@@ -67,8 +67,8 @@ void TunnelSession::take_stream(Frame frame) {
   const State stream = add(frame.stream, datagrams ? Transport::datagram : Transport::stream);
   stream->far_asked = true;
   stream->credit = is_binary() ? frame.window : std::numeric_limits<std::size_t>::max();
-  auto arrival = std::make_unique<TunnelArrival>(*this, is_binary(), stream, std::move(frame));
-  if (streams_.size() + leftover_.size() > most_streams) return arrival->refuse(Reason::failed);
+  auto arrival = std::make_unique<IncomingStream>(*this, is_binary(), stream, std::move(frame));
+  if (streams_.size() + leftover_.size() > max_streams) return arrival->refuse(Reason::failed);
   events_.stream_asked(std::move(arrival));
 }
 

@@ -14,7 +14,7 @@ using Type = Frame::Type;
 
 namespace {
 
-constexpr std::size_t least_leftover = 64;  // entries; up to here none are looked through
+constexpr std::size_t min_leftover = 64;  // entries; up to here none are looked through
 
 }  // namespace
 
@@ -105,7 +105,7 @@ void TunnelSession::keep_leftover(const State& stream) {
   if (!stream || stream->pieces.empty()) return;
   if (leftover_.size() >= prune_leftover_at_) {
     std::erase_if(leftover_, [](const auto& one) { return one.expired(); });
-    prune_leftover_at_ = 2 * leftover_.size() + least_leftover;
+    prune_leftover_at_ = 2 * leftover_.size() + min_leftover;
   }
   leftover_.push_back(stream);
 }

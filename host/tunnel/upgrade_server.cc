@@ -19,8 +19,8 @@ namespace {
 namespace http = boost::beast::http;
 using Request = http::request<http::empty_body>;
 
-constexpr std::uint32_t most_header = 16 * 1024;  // bytes
-constexpr auto farewell = 1s;                     // for a client to have read our answer
+constexpr std::uint32_t max_header = 16 * 1024;  // bytes
+constexpr auto answer_farewell = 1s;             // for a client to have read our answer
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -122,13 +122,13 @@ Task<Result<TunnelSocket>> give(std::unique_ptr<Connection> client, const Upgrad
   ConnectionStream stream(executor, std::move(client));
   boost::beast::flat_buffer buffer;
   http::request_parser<http::empty_body> parser;
-  parser.header_limit(most_header);
+  parser.header_limit(max_header);
   const auto [error, size] = co_await http::async_read_header(stream, buffer, parser, use_result);
   if (error) co_return Error{"a client's request was not HTTP", error};
   Request request = parser.release();
   auto connection = stream.release();
   if (const auto instead = answer_instead(request, rules, has_room)) {
-    co_await either(answer(*connection, instead->status, instead->body), sleep_for(farewell));
+    co_await either(answer(*connection, instead->status, instead->body), sleep_for(answer_farewell));
     co_return instead->why;
   }
   const bool binary = rules.takes_binary && offers_binary(request);

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "host/tunnel/tcp_life.h"
+#include "host/tunnel/tcp_info.h"
 #include "runtime/bytes.h"
 #include "runtime/result.h"
 #include "runtime/task.h"

@@ -26,9 +26,9 @@ using FrameSink = std::function<void(Frame)>;
 class Wire {
  public:
   virtual ~Wire() = default;
-  virtual bool is_binary() const = 0;          // frames of our own, with credit; else JSON
-  virtual std::size_t most_data() const = 0;   // bytes of one data frame
-  virtual std::size_t most_batch() const = 0;  // bytes of streams that are sent at once
+  virtual bool is_binary() const = 0;         // frames of our own, with credit; else JSON
+  virtual std::size_t max_data() const = 0;   // bytes of one data frame
+  virtual std::size_t max_batch() const = 0;  // bytes of streams that are sent at once
 
   // Appends a frame that is not data.
   virtual void write(const Frame& frame, Batch& to) const = 0;

@@ -19,7 +19,7 @@ class DatagramConnection final : public Connection, public DatagramEnd, public D
   void finish() override {}
   // Tells the guest that nobody listens there; the conversation goes on with whatever else it sends.
   void reset() override;
-  void report(const Undelivered& undelivered) override {
+  void report(const DeliveryError& undelivered) override {
     if (conversation_) conversation_->send_error(undelivered);
   }
   bool carry_on(UniqueFd& far, std::unique_ptr<FlowRecord>& record, bool far_asked) override;

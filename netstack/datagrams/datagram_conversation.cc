@@ -51,13 +51,13 @@ class DatagramRequest final : public Request {
 
 namespace {
 // Bytes that a flow costs without what it holds: itself, its request, its carrier to a socket and its record.
-constexpr std::size_t cost = 2048;
+constexpr std::size_t datagram_cost = 2048;
 constexpr std::size_t small_datagram = 2048;  // bytes: with so many a flow goes on where memory is short
 constexpr std::size_t overhead = 64;  // bytes each datagram costs beside its own: empty ones are bounded too
 }  // namespace
 
 DatagramConversation::DatagramConversation(StackCore& core, const FlowKey& key_)
-    : Conversation(core, key_, cost) {
+    : Conversation(core, key_, datagram_cost) {
   core_.watch_idle(*this);
 }
 
@@ -109,7 +109,7 @@ void DatagramConversation::receive(const Packet& packet, const Offload& offload,
 }
 
 void DatagramConversation::enqueue(Bytes datagram) {
-  if (waiting_bytes_ + datagram.size() + overhead > most_waiting ||
+  if (waiting_bytes_ + datagram.size() + overhead > max_waiting ||
       core_.to_world_bytes > core_.options().ample_bytes)
     return;
   const bool is_least = waiting_.empty() && datagram.size() <= small_datagram;
@@ -146,7 +146,7 @@ void DatagramConversation::send_echo(MutableBytes message) {
 }
 
 // The guest's kernel finds the socket by the addresses and ports quoted, so a header alone will do.
-void DatagramConversation::send_error(const Undelivered& undelivered) {
+void DatagramConversation::send_error(const DeliveryError& undelivered) {
   if (undelivered.why == IcmpError::too_big && undelivered.mtu == 0) return;
   std::array<std::byte, 60> quote{};
   const bool v4 = key.source.address.is_v4();

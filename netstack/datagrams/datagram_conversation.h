@@ -21,10 +21,10 @@ class UdpSplice;
 // StackOptions::udp_idle, or as the least recently used when there are too many.
 //
 // Datagrams that nobody reads in time are dropped (the oldest are kept): waiting ones take at most
-// most_waiting bytes.
+// max_waiting bytes.
 class DatagramConversation final : public Conversation {
  public:
-  static constexpr std::size_t most_waiting = 256 * 1024;  // bytes
+  static constexpr std::size_t max_waiting = 256 * 1024;  // bytes
 
   DatagramConversation(StackCore& core, const FlowKey& key);
   ~DatagramConversation() override;
@@ -45,9 +45,9 @@ class DatagramConversation final : public Conversation {
   void send(std::span<const iovec> parts, std::uint16_t segment_size = 0);
   void send_echo(MutableBytes message);
   // Tells the guest that nobody listens there (or what else `kind` says) about what it last sent.
-  void send_error(const Undelivered& undelivered);
+  void send_error(const DeliveryError& undelivered);
   void send_error(IcmpError why) {
-    Undelivered undelivered;
+    DeliveryError undelivered;
     undelivered.why = why;
     send_error(undelivered);
   }

@@ -8,8 +8,8 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_payload = 65'535;  // bytes
-constexpr std::size_t piece_cost = 96;        // bytes: what a fragment costs beside its payload
+constexpr std::size_t max_payload = 65'535;  // bytes
+constexpr std::size_t piece_cost = 96;       // bytes: what a fragment costs beside its payload
 
 // The header that a packet which never was fragmented would have had.
 std::vector<std::byte> unfragmented_header(const Packet& fragment) {
@@ -31,7 +31,7 @@ Reassembly::Unfinished& Reassembly::find_or_begin(const Key& key, Clock::time_po
   const auto found =
       std::find_if(packets_.begin(), packets_.end(), [&](const auto& packet) { return packet.key == key; });
   if (found != packets_.end()) return *found;
-  if (packets_.size() >= most_packets) packets_.pop_front();
+  if (packets_.size() >= max_packets) packets_.pop_front();
   return packets_.emplace_back(Unfinished{key, now, {}, {}, {}, 0, 0, MemoryCharge(memory_)});
 }
 
@@ -39,7 +39,7 @@ bool Reassembly::insert(Unfinished& packet, const Packet& fragment) {
   const auto bytes = fragment.payload();
   const std::size_t begin = fragment.fragment_offset, end = begin + bytes.size();
   // Every piece but the last is a multiple of 8 bytes long (RFC 791 3.2).
-  if (bytes.empty() || end > most_payload || (fragment.more_fragments && bytes.size() % 8 != 0)) return false;
+  if (bytes.empty() || end > max_payload || (fragment.more_fragments && bytes.size() % 8 != 0)) return false;
   const auto after = packet.pieces.lower_bound(begin);
   if (after != packet.pieces.end() && after->first < end)
     return after->first == begin && after->second == end;
@@ -50,7 +50,7 @@ bool Reassembly::insert(Unfinished& packet, const Packet& fragment) {
   }
   if (packet.total != 0 && std::max(end, packet.payload.size()) > packet.total) return false;
   const std::size_t room = packet.payload.capacity();
-  const std::size_t wanted = end > room ? std::min(std::max(end, 2 * room), most_payload) : room;
+  const std::size_t wanted = end > room ? std::min(std::max(end, 2 * room), max_payload) : room;
   if (!packet.memory.add(wanted - room + piece_cost, MemoryUse::ahead)) return false;
   packet.payload.reserve(wanted);
   if (packet.payload.size() < end) packet.payload.resize(end);
@@ -92,7 +92,7 @@ std::optional<MutableBytes> Reassembly::add(const Packet& fragment, Clock::time_
     return std::nullopt;
   }
   if (packet.total == 0 || packet.covered != packet.total || packet.header.empty()) return std::nullopt;
-  if (packet.header.size() + packet.total > most_payload + (fragment.is_v4() ? 0u : 40u)) {
+  if (packet.header.size() + packet.total > max_payload + (fragment.is_v4() ? 0u : 40u)) {
     forget();
     return std::nullopt;
   }

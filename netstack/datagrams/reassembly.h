@@ -18,7 +18,7 @@ namespace nsrun {
 // attack, not traffic: they end their packet (RFC 5722).
 class Reassembly {
  public:
-  static constexpr std::size_t most_packets = 64;   // unfinished at once: at most 4 MiB
+  static constexpr std::size_t max_packets = 64;    // unfinished at once: at most 4 MiB
   static constexpr Clock::duration lifetime = 15s;  // RFC 791 suggests 15 s, RFC 8200 allows 60
 
   // Unfinished packets are charged to `memory`, and end where it refuses.

@@ -15,10 +15,10 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t copy_limit = 2048;   // bytes
-constexpr std::size_t most_messages = 64;  // of one sendmmsg or recvmmsg
-constexpr std::size_t most_segments = 64;  // UDP_MAX_SEGMENTS of kernels before 6.9 (include/linux/udp.h)
-constexpr std::size_t most_coalesced = 65'000;  // bytes in one packet, headers left out
+constexpr std::size_t max_copied_payload = 2048;  // bytes
+constexpr std::size_t max_messages = 64;          // of one sendmmsg or recvmmsg
+constexpr std::size_t max_gso_segments = 64;   // UDP_MAX_SEGMENTS of kernels before 6.9 (include/linux/udp.h)
+constexpr std::size_t max_coalesced = 65'000;  // bytes in one packet, headers left out
 constexpr std::size_t receive_size = 65'536;
 // Datagrams to the guest at once, after which others may run: a socket there holds some 90 of an Ethernet's
 // size (net.core.rmem_default), and what comes before its program has run is lost. On 2 processors that
@@ -29,10 +29,10 @@ constexpr std::size_t burst = 8;
 struct Receive {
   // Not cleared: only the pages that datagrams touch become memory.
   std::unique_ptr<std::byte[]> bytes =
-      std::make_unique_for_overwrite<std::byte[]>(most_messages * receive_size);
-  std::array<mmsghdr, most_messages> messages;
-  std::array<iovec, most_messages> parts;
-  alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(int))>, most_messages> control;
+      std::make_unique_for_overwrite<std::byte[]>(max_messages * receive_size);
+  std::array<mmsghdr, max_messages> messages;
+  std::array<iovec, max_messages> parts;
+  alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(int))>, max_messages> control;
 
   int from(int socket, unsigned most) {
     for (unsigned i = 0; i < most; ++i) {
@@ -71,9 +71,9 @@ std::size_t datagrams(std::size_t bytes, std::size_t segment) {
 
 // One sendmmsg in the making.
 struct Outgoing {
-  std::array<mmsghdr, most_messages> messages;
-  std::array<iovec, most_messages * 8> parts;
-  alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(std::uint16_t))>, most_messages> control;
+  std::array<mmsghdr, max_messages> messages;
+  std::array<iovec, max_messages * 8> parts;
+  alignas(cmsghdr) std::array<std::array<char, CMSG_SPACE(sizeof(std::uint16_t))>, max_messages> control;
   std::size_t count = 0, used_parts = 0;
 
   std::uint16_t segment(std::size_t i) const {
@@ -82,7 +82,7 @@ struct Outgoing {
     std::memcpy(&size, CMSG_DATA(CMSG_FIRSTHDR(&messages[i].msg_hdr)), sizeof size);
     return size;
   }
-  bool full() const { return count == most_messages || used_parts + most_segments > parts.size(); }
+  bool full() const { return count == max_messages || used_parts + max_gso_segments > parts.size(); }
   void close(std::size_t first_part, std::uint16_t segment) {
     msghdr& header = messages[count].msg_hdr;
     messages[count] = {};
@@ -153,7 +153,7 @@ void UdpSplice::keep_whole(bool dont_fragment) {
 
 void UdpSplice::push(MutableBytes payload, std::uint16_t segment, BufferPtr& buffer, bool dont_fragment) {
   if (dont_fragment != dont_fragment_) keep_whole(dont_fragment);
-  if (payload.size() <= copy_limit || !buffer) {
+  if (payload.size() <= max_copied_payload || !buffer) {
     auto& small = core_.small_datagrams;
     pending_.push_back({nullptr, small.size(), {}, payload.size(), segment});
     small.insert(small.end(), payload.begin(), payload.end());
@@ -196,10 +196,10 @@ std::size_t UdpSplice::gather(std::size_t first, Outgoing& out) {
   const std::size_t size = pending_[first].size;
   std::size_t total = size;
   bool shorter = size == 0;  // a shorter one can only be the last
-  while (!shorter && next < pending_.size() && next - first < most_segments) {
+  while (!shorter && next < pending_.size() && next - first < max_gso_segments) {
     const Pending& candidate = pending_[next];
     if (candidate.segment != 0 || candidate.size == 0 || candidate.size > size) break;
-    if (total + candidate.size > most_coalesced) break;
+    if (total + candidate.size > max_coalesced) break;
     shorter = candidate.size < size;
     total += candidate.size;
     put(candidate);
@@ -225,7 +225,7 @@ void UdpSplice::to_socket() {
 
 void UdpSplice::send(Outgoing& out, Moved& moved) {
   bool recovered = false;
-  std::size_t retries = most_messages;  // each takes one error that had come; they come without end
+  std::size_t retries = max_messages;  // each takes one error that had come; they come without end
   for (std::size_t sent = 0; sent < out.count;) {
     const int done = ::sendmmsg(socket_.get(), out.messages.data() + sent,
                                 static_cast<unsigned>(out.count - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -280,7 +280,7 @@ void UdpSplice::send_failed(int number) {
 
 UdpSplice::Told UdpSplice::tell_errors() {
   Told told;
-  for (std::size_t count = 0; count < most_messages; ++count) {
+  for (std::size_t count = 0; count < max_messages; ++count) {
     const auto undelivered = take_undelivered(socket_.get());
     if (!undelivered) break;
     told.any = true;
@@ -295,7 +295,7 @@ UdpSplice::Told UdpSplice::tell_errors() {
 
 void UdpSplice::to_guest() {
   auto& room = receive_room();
-  const int got = room.from(socket_.get(), most_messages);
+  const int got = room.from(socket_.get(), max_messages);
   if (got < 0) {
     if (errno == EAGAIN) {
       readable_ = false;
@@ -308,7 +308,7 @@ void UdpSplice::to_guest() {
   }
   const auto count = static_cast<std::size_t>(got);
   std::uint64_t bytes = 0, packets = 0;
-  std::array<iovec, most_segments> parts;
+  std::array<iovec, max_gso_segments> parts;
   for (std::size_t i = 0; i < count;) {
     const std::size_t size = room.messages[i].msg_len;
     const std::uint16_t segment = room.segment(i);
@@ -321,9 +321,9 @@ void UdpSplice::to_guest() {
       total += next;
       last = next < size || size == 0 || segment != 0 || !core_.device().segments_udp();
       ++i;
-    } while (!last && i < count && used < most_segments && room.segment(i) == 0 &&
+    } while (!last && i < count && used < max_gso_segments && room.segment(i) == 0 &&
              room.messages[i].msg_len <= size && room.messages[i].msg_len > 0 &&
-             total + room.messages[i].msg_len <= most_coalesced);
+             total + room.messages[i].msg_len <= max_coalesced);
     const std::size_t each = segment != 0 ? segment : size;
     conversation_.send({parts.data(), used}, total > each ? static_cast<std::uint16_t>(each) : 0);
     bytes += total;
@@ -331,7 +331,7 @@ void UdpSplice::to_guest() {
   }
   far_asked_ ? record_->moved_up(bytes, packets) : record_->moved_down(bytes, packets);
   if (packets >= burst) ::sched_yield();
-  if (count == most_messages)
+  if (count == max_messages)
     core_.touch(conversation_);
   else
     readable_ = false;

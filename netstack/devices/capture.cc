@@ -12,7 +12,7 @@ namespace nsrun {
 namespace {
 
 constexpr std::uint16_t linktype_raw = 101;  // begins with an IPv4 or IPv6 header
-constexpr std::size_t most_named = 65'536;   // addresses; then names are written anew
+constexpr std::size_t max_named = 65'536;    // addresses; then names are written anew
 
 struct SectionHeader {
   std::uint32_t type = 0x0A0D0D0A, length = 28, byte_order = 0x1A2B3C4D;
@@ -82,8 +82,8 @@ std::string name_resolution(const IpAddress& address, const std::string& name) {
 }
 
 bool opens_connection(const Packet& packet) {
-  constexpr std::size_t least_header = 20;  // of TCP, bytes
-  if (packet.protocol != ip_protocol::tcp || packet.is_fragment || packet.payload().size() < least_header)
+  constexpr std::size_t min_header = 20;  // of TCP, bytes
+  if (packet.protocol != ip_protocol::tcp || packet.is_fragment || packet.payload().size() < min_header)
     return false;
   return (tcp_flags(packet) & (TcpFlags::syn | TcpFlags::ack)) == TcpFlags::syn;
 }
@@ -135,7 +135,7 @@ std::string Capture::comment_on(MutableBytes bytes) {
   if (!opens && !is_new) return {};
   std::string name = name_of_(packet->target);
   if (!name.empty() && is_new) {
-    if (named_.size() >= most_named) named_.clear();
+    if (named_.size() >= max_named) named_.clear();
     named_.insert(packet->target);
     const auto block = name_resolution(packet->target, name);
     (void)!::write(file_.get(), block.data(), block.size());

@@ -19,8 +19,8 @@ namespace nsrun {
 namespace {
 
 constexpr long late_limit =
-    10'000'000;                // nanoseconds: well below the guest's shortest retransmission (200 ms)
-constexpr int most_lost = 64;  // packets in a row, before the stack does something else
+    10'000'000;               // nanoseconds: well below the guest's shortest retransmission (200 ms)
+constexpr int max_lost = 64;  // packets in a row, before the stack does something else
 
 void watch(int set, int fd) {
   epoll_event event{};
@@ -35,8 +35,8 @@ FaultDevice::FaultDevice(Device& device, std::shared_ptr<PacketFaults> faults)
     : device_(device),
       faults_(std::move(faults)),
       number_(faults_->next_device()),
-      up_{faults_->chance(number_, Chance::Part::up)},
-      down_{faults_->chance(number_, Chance::Part::down)},
+      up_{faults_->chance(number_, SeededRandom::Part::up)},
+      down_{faults_->chance(number_, SeededRandom::Part::down)},
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
       ready_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!timer_ || !ready_) throw ErrorException(errno_error("cannot make a timer for the sandbox's device"));
@@ -77,7 +77,7 @@ void FaultDevice::pass_late() {
 Device::ReadStatus FaultDevice::read(Offload& offload, MutableBytes packet, std::size_t& size) {
   pass_late();
   const auto spec = faults_->spec();
-  for (int reads = 0; arrived_.empty() && reads < most_lost; ++reads) {
+  for (int reads = 0; arrived_.empty() && reads < max_lost; ++reads) {
     const auto status = device_.read(offload, packet, size);
     if (status != ReadStatus::packet) return status;
     for (auto& segment : segments_of(packet.first(size), offload))

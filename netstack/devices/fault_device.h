@@ -24,7 +24,7 @@ class FaultDevice final : public Device {
 
  private:
   struct Way {
-    Chance chance;
+    SeededRandom chance;
     std::optional<Segment> late = {};  // waits for the next to go first
   };
   template <class Pass>

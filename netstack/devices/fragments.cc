@@ -13,7 +13,7 @@ using Fragment = std::vector<std::byte>;
 
 constexpr std::size_t header4 = 20, header6 = 40, fragment_header = 8;  // bytes
 
-void put_word(Fragment& into, std::size_t at, std::size_t value) {
+void put_fragment_word(Fragment& into, std::size_t at, std::size_t value) {
   into[at] = static_cast<std::byte>(value >> 8);
   into[at + 1] = static_cast<std::byte>(value);
 }
@@ -21,10 +21,10 @@ void put_word(Fragment& into, std::size_t at, std::size_t value) {
 // `offset` in bytes, a multiple of 8.
 Fragment fragment4(Bytes packet, Bytes piece, std::size_t offset, bool more, std::uint32_t id) {
   Fragment made(packet.begin(), packet.begin() + header4);
-  put_word(made, 2, header4 + piece.size());
-  put_word(made, 4, id & 0xffff);
-  put_word(made, 6, (more ? 0x2000u : 0u) | offset / 8);
-  put_word(made, 10, 0);
+  put_fragment_word(made, 2, header4 + piece.size());
+  put_fragment_word(made, 4, id & 0xffff);
+  put_fragment_word(made, 6, (more ? 0x2000u : 0u) | offset / 8);
+  put_fragment_word(made, 10, 0);
   const std::uint16_t sum = Checksum().add(made).finished();
   std::memcpy(&made[10], &sum, sizeof sum);
   made.insert(made.end(), piece.begin(), piece.end());
@@ -35,12 +35,12 @@ Fragment fragment6(Bytes packet, Bytes piece, std::size_t offset, bool more, std
   constexpr std::byte fragment_protocol{44};
   Fragment made(packet.begin(), packet.begin() + header6);
   made.resize(header6 + fragment_header);
-  put_word(made, 4, fragment_header + piece.size());
+  put_fragment_word(made, 4, fragment_header + piece.size());
   made[header6] = made[6];
   made[6] = fragment_protocol;
-  put_word(made, header6 + 2, offset | (more ? 1u : 0u));
-  put_word(made, header6 + 4, id >> 16);
-  put_word(made, header6 + 6, id & 0xffff);
+  put_fragment_word(made, header6 + 2, offset | (more ? 1u : 0u));
+  put_fragment_word(made, header6 + 4, id >> 16);
+  put_fragment_word(made, header6 + 6, id & 0xffff);
   made.insert(made.end(), piece.begin(), piece.end());
   return made;
 }

@@ -28,7 +28,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_parts = 80;
+constexpr std::size_t max_parts = 80;
 
 int option(int socket, int level, int name) {
   int value = -1;
@@ -140,10 +140,10 @@ bool PacketDevice::send(const Offload& offload, std::span<const iovec> parts) {
   if (shifted.header_length > 0)
     shifted.header_length = static_cast<std::uint16_t>(shifted.header_length + sizeof frame);
   shifted.checksum_start = static_cast<std::uint16_t>(shifted.checksum_start + sizeof frame);
-  std::array<iovec, most_parts + 2> all;
+  std::array<iovec, max_parts + 2> all;
   all[0] = {&shifted, sizeof shifted};
   all[1] = {&frame, sizeof frame};
-  const std::size_t count = std::min(parts.size(), most_parts);
+  const std::size_t count = std::min(parts.size(), max_parts);
   std::copy_n(parts.begin(), count, all.begin() + 2);
   msghdr message{};
   message.msg_iov = all.data();

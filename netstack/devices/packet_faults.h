@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "runtime/chance.h"
 #include "runtime/replaceable.h"
+#include "runtime/seeded_random.h"
 
 namespace nsrun {
 
@@ -29,7 +29,9 @@ class PacketFaults {
   std::shared_ptr<const PacketFaultSpec> spec() const { return spec_.load(); }
   // Each device, one for each queue, has luck of its own, and each way.
   std::uint64_t next_device() { return devices_++; }
-  Chance chance(std::uint64_t device, Chance::Part way) const { return {seed_, "packets", device, way}; }
+  SeededRandom chance(std::uint64_t device, SeededRandom::Part way) const {
+    return {seed_, "packets", device, way};
+  }
   void replace(const PacketFaultSpec& spec) { spec_.store(std::make_shared<const PacketFaultSpec>(spec)); }
 
  private:

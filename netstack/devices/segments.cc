@@ -9,16 +9,16 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t udp_header = 8, least_tcp_header = 20, least_ip_header = 20, header6 = 40;  // bytes
-constexpr std::size_t most_segments =
+constexpr std::size_t udp_header = 8, min_tcp_header = 20, min_ip_header = 20, ip6_header = 40;  // bytes
+constexpr std::size_t max_packet_segments =
     2048;  // of a packet: Linux's least MSS, 48 bytes, makes 1,366 of 64 KiB
 
-void put_word(std::vector<std::byte>& into, std::size_t at, std::size_t value) {
+void write_word(std::vector<std::byte>& into, std::size_t at, std::size_t value) {
   into[at] = static_cast<std::byte>(value >> 8);
   into[at + 1] = static_cast<std::byte>(value);
 }
 
-std::size_t word_at(Bytes from, std::size_t at) {
+std::size_t read_word(Bytes from, std::size_t at) {
   return std::to_integer<std::size_t>(from[at]) << 8 | std::to_integer<std::size_t>(from[at + 1]);
 }
 
@@ -32,35 +32,34 @@ std::optional<Headers> headers_of(Bytes packet, const Offload& offload) {
   Headers headers;
   headers.transport = offload.checksum_start;
   headers.tcp = offload.segmentation != Offload::segment_udp;
-  if (headers.transport < least_ip_header ||
-      packet.size() < headers.transport + (headers.tcp ? least_tcp_header : udp_header))
+  if (headers.transport < min_ip_header ||
+      packet.size() < headers.transport + (headers.tcp ? min_tcp_header : udp_header))
     return std::nullopt;
   headers.v4 = (packet[0] >> 4) == std::byte{4};
-  if (!headers.v4 && headers.transport < header6) return std::nullopt;
-  const auto tcp_header = headers.tcp
-                              ? (std::to_integer<std::size_t>(packet[headers.transport + 12]) >> 4) * 4
-                              : least_tcp_header;
+  if (!headers.v4 && headers.transport < ip6_header) return std::nullopt;
+  const auto tcp_header =
+      headers.tcp ? (std::to_integer<std::size_t>(packet[headers.transport + 12]) >> 4) * 4 : min_tcp_header;
   headers.payload = headers.transport + (headers.tcp ? tcp_header : udp_header);
-  if (tcp_header < least_tcp_header || headers.payload > packet.size() ||
-      packet.size() - headers.payload > most_segments * offload.segment_size)
+  if (tcp_header < min_tcp_header || headers.payload > packet.size() ||
+      packet.size() - headers.payload > max_packet_segments * offload.segment_size)
     return std::nullopt;
   return headers;
 }
 
 void fit_ip(std::vector<std::byte>& made, const Headers& headers, std::size_t number) {
-  if (!headers.v4) return put_word(made, 4, made.size() - header6);
-  put_word(made, 2, made.size());
-  put_word(made, 4, word_at(made, 4) + number);
-  put_word(made, 10, 0);
+  if (!headers.v4) return write_word(made, 4, made.size() - ip6_header);
+  write_word(made, 2, made.size());
+  write_word(made, 4, read_word(made, 4) + number);
+  write_word(made, 10, 0);
   const auto length = std::min((std::to_integer<std::size_t>(made[0]) & 0xf) * 4, headers.transport);
   const std::uint16_t sum = Checksum().add(Bytes(made).first(length)).finished();
   std::memcpy(&made[10], &sum, sizeof sum);
 }
 
 void fit_tcp(std::vector<std::byte>& made, std::size_t transport, std::size_t offset, bool is_last) {
-  const auto sequence = (word_at(made, transport + 4) << 16 | word_at(made, transport + 6)) + offset;
-  put_word(made, transport + 4, sequence >> 16);
-  put_word(made, transport + 6, sequence);
+  const auto sequence = (read_word(made, transport + 4) << 16 | read_word(made, transport + 6)) + offset;
+  write_word(made, transport + 4, sequence >> 16);
+  write_word(made, transport + 6, sequence);
   if (!is_last) made[transport + 13] &= ~std::byte{TcpFlags::fin | TcpFlags::push};
 }
 
@@ -93,7 +92,7 @@ std::vector<Segment> segments_of(Bytes packet, const Offload& offload) {
     made.insert(made.end(), piece.begin(), piece.end());
     fit_ip(made, *headers, segments.size());
     if (headers->tcp) fit_tcp(made, headers->transport, offset, offset + piece.size() == payload.size());
-    if (!headers->tcp) put_word(made, headers->transport + 4, made.size() - headers->transport);
+    if (!headers->tcp) write_word(made, headers->transport + 4, made.size() - headers->transport);
     fit_sum(made, *headers, headers->tcp ? 16 : 6);
     segment.offload.flags = Offload::needs_checksum;
     segment.offload.checksum_start = offload.checksum_start;

@@ -45,10 +45,10 @@ Device::ReadStatus TunDevice::read(Offload& offload, MutableBytes packet, std::s
 }
 
 void TunDevice::write(const Offload& offload, std::span<const iovec> parts) {
-  constexpr std::size_t most_parts = 80;
-  std::array<iovec, most_parts + 1> all;
+  constexpr std::size_t max_parts = 80;
+  std::array<iovec, max_parts + 1> all;
   all[0] = {const_cast<Offload*>(&offload), sizeof offload};
-  const std::size_t count = std::min(parts.size(), most_parts);
+  const std::size_t count = std::min(parts.size(), max_parts);
   std::copy_n(parts.begin(), count, all.begin() + 1);
   (void)!::writev(fd_.get(), all.data(), static_cast<int>(count + 1));
 }

@@ -24,7 +24,7 @@ extern "C" uint32_t nsrun_random32(void) {
 
 namespace nsrun {
 
-static_assert(largest_segment == TCP_MSS);
+static_assert(max_segment == TCP_MSS);
 
 // What lwIP calls. `arg` is the flow.
 struct LwipCallbacks {

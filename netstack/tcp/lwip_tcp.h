@@ -30,7 +30,7 @@ struct LwipClock {
 };
 constexpr std::chrono::milliseconds lwip_slow_tick{2 * TCP_TMR_INTERVAL};
 // lwipopts.h's TCP_MSS. <netinet/tcp.h> has a macro of that name too, with another value: use this.
-constexpr std::uint16_t largest_segment = 65'480;  // bytes of payload
+constexpr std::uint16_t max_segment = 65'480;  // bytes of payload
 
 // A flow inside lwIP. Its callbacks come while the flow is inside (or timers run): they only take note.
 class LwipFlow {

@@ -9,24 +9,24 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t copy_limit = 2048;             // bytes: a smaller packet is copied, not to pin 64 KiB
-constexpr std::size_t coalesce_limit = 16'384;       // bytes: smaller segments are put together …
-constexpr std::uint32_t ample_pieces = 16;           // … once this many wait,
-constexpr std::size_t ample_inbox = 256 * 1024;      // or this many bytes
-constexpr std::size_t block_size = largest_segment;  // bytes of a block to the guest: one full segment
-constexpr std::size_t worth_filling = 2048;          // bytes left in a block
-constexpr std::uint32_t ack_at_once = 128 * 1024;    // bytes received: acknowledge at the end of the batch
+constexpr std::size_t max_copied_segment = 2048;   // bytes: a smaller packet is copied, not to pin 64 KiB
+constexpr std::size_t coalesce_limit = 16'384;     // bytes: smaller segments are put together …
+constexpr std::uint32_t ample_pieces = 16;         // … once this many wait,
+constexpr std::size_t ample_inbox = 256 * 1024;    // or this many bytes
+constexpr std::size_t block_size = max_segment;    // bytes of a block to the guest: one full segment
+constexpr std::size_t worth_filling = 2048;        // bytes left in a block
+constexpr std::uint32_t ack_at_once = 128 * 1024;  // bytes received: acknowledge at the end of the batch
 constexpr std::int16_t first_timeout =
     4;  // slow ticks, before a round trip was measured; lwIP would take 3 s
 
 // Bytes that a connection costs without what it holds: itself, lwIP's part, its carrier to a socket and its
 // record.
-constexpr std::size_t cost = 2048;
+constexpr std::size_t tcp_cost = 2048;
 
 }  // namespace
 
 TcpConversation::TcpConversation(StackCore& core, const FlowKey& key_)
-    : Conversation(core, key_, cost), LwipFlow(core.clock()) {}
+    : Conversation(core, key_, tcp_cost), LwipFlow(core.clock()) {}
 
 TcpConversation::~TcpConversation() {
   if (alive()) LwipEntry(*this).abort();
@@ -82,8 +82,8 @@ void TcpConversation::receive(const Packet& packet, const Offload&, BufferPtr& b
   const auto use = use_of(packet, segment);
   if (use != MemoryUse::relief && !may_hold(segment.size(), use))
     return use == MemoryUse::progress ? core_.lacks_memory() : void();
-  pbuf* p = segment.size() <= copy_limit || !buffer ? core_.buffers().copy(segment, use)
-                                                    : BufferPool::as_pbuf(std::move(buffer), segment);
+  pbuf* p = segment.size() <= max_copied_segment || !buffer ? core_.buffers().copy(segment, use)
+                                                            : BufferPool::as_pbuf(std::move(buffer), segment);
   if (!p) return;
 
   LwipEntry entry(*this);
@@ -247,9 +247,9 @@ std::size_t TcpConversation::room() const {
 std::size_t TcpConversation::queue_room() const {
   constexpr int kept = 4;  // places: FIN, and what joins the last segment
   const int places = TCP_SND_QUEUELEN - kept - pcb()->snd_queuelen;
-  const std::size_t largest_by_window = pcb()->snd_wnd_max / 2;  // as tcp_write() has it
+  const std::size_t max_by_window = pcb()->snd_wnd_max / 2;  // as tcp_write() has it
   const std::size_t segment =
-      largest_by_window > 0 ? std::min<std::size_t>(pcb()->mss, largest_by_window) : pcb()->mss;
+      max_by_window > 0 ? std::min<std::size_t>(pcb()->mss, max_by_window) : pcb()->mss;
   return places > 0 ? static_cast<std::size_t>(places / 2) * segment : 0;
 }
 

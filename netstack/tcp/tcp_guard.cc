@@ -113,8 +113,8 @@ bool TcpGuard::fit_data(const tcp_pcb& pcb, MutableBytes& segment) {
 }
 
 void settle_largest_segment(tcp_pcb& pcb) {
-  constexpr tcpwnd_size_t least_window = 2 * 536;  // bytes: two segments of the default MSS (RFC 9293 3.7.1)
-  if (pcb.snd_wnd_max / 2 == 0) pcb.snd_wnd_max = least_window;
+  constexpr tcpwnd_size_t min_window = 2 * 536;  // bytes: two segments of the default MSS (RFC 9293 3.7.1)
+  if (pcb.snd_wnd_max / 2 == 0) pcb.snd_wnd_max = min_window;
 }
 
 void settle_persist_timer(tcp_pcb& pcb) {

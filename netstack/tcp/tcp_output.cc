@@ -36,7 +36,7 @@ void TcpOutput::add(const pbuf& first, std::uint16_t segment_size) {
   const auto* bytes = static_cast<const std::byte*>(first.payload);
   const Layout layout(bytes);
   packet.header_size = static_cast<std::uint16_t>(layout.ip() + layout.tcp(bytes));
-  packet.copied = first.len <= most_copied ? first.len : packet.header_size;
+  packet.copied = first.len <= max_copied ? first.len : packet.header_size;
   std::memcpy(packet.front.data(), bytes, packet.copied);
   packet.segment_size = segment_size;
   packet.payload_size = first.tot_len - packet.header_size;
@@ -56,10 +56,10 @@ void TcpOutput::write() {
 }
 
 void TcpOutput::write(Packet& packet) {
-  constexpr std::size_t most_parts = 64;  // of one writev
+  constexpr std::size_t max_parts = 64;  // of one writev
   std::span parts(parts_.data() + packet.first_part, packet.parts);
   parts[0] = {packet.front.data(), packet.copied};
-  if (packet.parts > 2 && (packet.parts > most_parts || !device_.offloads())) {
+  if (packet.parts > 2 && (packet.parts > max_parts || !device_.offloads())) {
     join(parts.subspan(1));
     parts = parts.first(2);
   }

@@ -25,10 +25,10 @@ class TcpOutput {
   void write();
 
  private:
-  static constexpr std::size_t most_copied = 128;  // bytes; IPv6 and TCP with all options are 100
+  static constexpr std::size_t max_copied = 128;  // bytes; IPv6 and TCP with all options are 100
 
   struct Packet {
-    std::array<std::byte, most_copied> front;
+    std::array<std::byte, max_copied> front;
     std::uint16_t copied;             // bytes of `front`
     std::uint16_t header_size;        // bytes of these that are IP and TCP headers
     std::uint16_t segment_size;       // bytes

@@ -7,7 +7,7 @@ namespace nsrun {
 
 class TcpRequest final : public Request {
  public:
-  TcpRequest(StackCore& core, HeldSyn& held) : core_(core), held_(&held), key_(held.key) {}
+  TcpRequest(StackCore& core, PendingSyn& held) : core_(core), held_(&held), key_(held.key) {}
   ~TcpRequest() override {
     if (!held_) return;
     held_->request_ = nullptr;
@@ -18,7 +18,7 @@ class TcpRequest final : public Request {
 
   std::unique_ptr<Connection> accept() override {
     if (!held_) return nullptr;
-    HeldSyn& held = *std::exchange(held_, nullptr);
+    PendingSyn& held = *std::exchange(held_, nullptr);
     held.request_ = nullptr;
     if (held.left_) return core_.remove(held), nullptr;
     auto syn = parse_packet(held.syn_);
@@ -34,42 +34,42 @@ class TcpRequest final : public Request {
 
   void refuse(Refusal how) override {
     if (!held_) return;
-    HeldSyn& held = *std::exchange(held_, nullptr);
+    PendingSyn& held = *std::exchange(held_, nullptr);
     held.request_ = nullptr;
     if (const auto syn = parse_packet(held.syn_); syn && !held.left_) core_.answer_refusal(how, *syn);
     core_.remove(held);
   }
 
  private:
-  friend class HeldSyn;
+  friend class PendingSyn;
   StackCore& core_;
-  HeldSyn* held_;  // null once answered, or when the stack is gone
+  PendingSyn* held_;  // null once answered, or when the stack is gone
   const FlowKey key_;
 };
 
 namespace {
-constexpr std::size_t cost = 1024;  // bytes: itself, its request and its SYN
+constexpr std::size_t request_cost = 1024;  // bytes: itself, its request and its SYN
 }
 
-HeldSyn::HeldSyn(StackCore& core, const FlowKey& key_, const Packet& syn)
-    : Conversation(core, key_, cost), syn_(beginning_of(syn, tcp_header_size(syn))) {
+PendingSyn::PendingSyn(StackCore& core, const FlowKey& key_, const Packet& syn)
+    : Conversation(core, key_, request_cost), syn_(beginning_of(syn, tcp_header_size(syn))) {
   ++core_.held_requests;
 }
 
-HeldSyn::~HeldSyn() {
+PendingSyn::~PendingSyn() {
   --core_.held_requests;
   if (request_) request_->held_ = nullptr;
 }
 
-void HeldSyn::hold(StackCore& core, const FlowKey& key, const Packet& syn, const RequestSink& sink) {
-  auto held = std::make_unique<HeldSyn>(core, key, syn);
+void PendingSyn::hold(StackCore& core, const FlowKey& key, const Packet& syn, const RequestSink& sink) {
+  auto held = std::make_unique<PendingSyn>(core, key, syn);
   auto request = std::make_unique<TcpRequest>(core, *held);
   held->request_ = request.get();
   core.insert(std::move(held));
   sink(std::move(request));
 }
 
-void HeldSyn::receive(const Packet& packet, const Offload&, BufferPtr&) {
+void PendingSyn::receive(const Packet& packet, const Offload&, BufferPtr&) {
   // Everything else waits for the answer.
   if (tcp_flags(packet) & TcpFlags::reset) left_ = true;
   if (!is_tcp_request(packet)) return;

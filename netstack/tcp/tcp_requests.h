@@ -15,13 +15,13 @@ class TcpRequest;
 // The held SYN stands in the flow table under its key and swallows retransmissions. When the guest gives up,
 // it stays there until the request is over: a guest cannot start more dials than are held. The Request is the
 // other half, in the hands of whoever decides; either may go first. What waits is bounded by
-// StackOptions::most_held.
-class HeldSyn final : public Conversation {
+// StackOptions::max_pending_syns.
+class PendingSyn final : public Conversation {
  public:
   // Holds `syn` and asks `sink`.
   static void hold(StackCore& core, const FlowKey& key, const Packet& syn, const RequestSink& sink);
-  HeldSyn(StackCore& core, const FlowKey& key, const Packet& syn);
-  ~HeldSyn() override;
+  PendingSyn(StackCore& core, const FlowKey& key, const Packet& syn);
+  ~PendingSyn() override;
 
   void receive(const Packet& packet, const Offload& offload, BufferPtr& buffer) override;
   void turn() override {}

@@ -11,9 +11,9 @@
 namespace nsrun {
 namespace {
 
-constexpr int most_pieces = 64;                // of one sendmsg
-constexpr int most_reads = 4;                  // of one flow in one batch: its neighbours wait for the next
-constexpr std::size_t least_room = 4096;       // bytes: below it we wait for an acknowledgement
+constexpr int max_pieces = 64;                 // of one sendmsg
+constexpr int max_reads = 4;                   // of one flow in one batch: its neighbours wait for the next
+constexpr std::size_t min_room = 4096;         // bytes: below it we wait for an acknowledgement
 constexpr std::size_t large_read = 16'384;     // bytes: after such a read, short or not, more is likely
 constexpr std::size_t worth_waiting = 49'152;  // bytes: after such a read a full segment will form
 
@@ -70,11 +70,11 @@ bool TcpSplice::to_socket() {
   bool broken = false;
   while (conversation_.inbox_bytes() > total && writable_ && !broken) {
     // What was sent in this turn is consumed once, at its end; a second round is rare.
-    std::array<iovec, most_pieces> pieces;
+    std::array<iovec, max_pieces> pieces;
     if (total > 0) conversation_.consume(std::exchange(total, 0));
     msghdr message{};
     message.msg_iov = pieces.data();
-    message.msg_iovlen = static_cast<std::size_t>(conversation_.peek(pieces.data(), most_pieces));
+    message.msg_iovlen = static_cast<std::size_t>(conversation_.peek(pieces.data(), max_pieces));
     std::size_t offered = 0;
     for (std::size_t i = 0; i < message.msg_iovlen; ++i) offered += pieces[i].iov_len;
     const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -100,8 +100,8 @@ bool TcpSplice::to_socket() {
 bool TcpSplice::to_guest() {
   for (int reads = 0; readable_ && !socket_ended_; ++reads) {
     const std::size_t room = conversation_.room();
-    if (room < least_room) break;
-    if (reads == most_reads) {
+    if (room < min_room) break;
+    if (reads == max_reads) {
       core_.touch(conversation_);
       break;
     }

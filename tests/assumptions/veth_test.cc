@@ -26,13 +26,13 @@ using namespace nsrun::test;
 namespace {
 
 constexpr int mtu = 1500;
-const Endpoint guest{IpAddress::v4(10, 0, 2, 100), 5000}, world{IpAddress::v4(10, 0, 2, 2), 53};
+const Endpoint veth_guest{IpAddress::v4(10, 0, 2, 100), 5000}, veth_world{IpAddress::v4(10, 0, 2, 2), 53};
 
 // The far end of a pair whose guest's end is up.
 Result<UniqueFd> far_end() {
   auto queues = open_veth("tun0", mtu);
   if (!queues) return queues.error();
-  set_up_device("tun0", guest.address, mtu);
+  set_up_device("tun0", veth_guest.address, mtu);
   settle_veth("tun0", queues->front().get());
   return std::move(queues->front());
 }
@@ -55,55 +55,55 @@ bool hears(Device& device, const IpAddress& source) {
 }
 
 // 0: as expected. What it sends itself it does not hear.
-int write_to_guest(Bytes payload, std::uint16_t segment, const std::vector<ssize_t>& expected) {
+int write_frame_to_guest(Bytes payload, std::uint16_t segment, const std::vector<ssize_t>& expected) {
   auto fd = far_end();
   if (!fd) return 77;
   auto device = PacketDevice::open(std::move(*fd), mtu);
   if (!device) return 2;
-  const auto socket = guest_socket(guest);
+  const auto socket = guest_socket(veth_guest);
   if (!socket) return 3;
   const iovec part{const_cast<std::byte*>(payload.data()), payload.size()};
-  write_udp(**device, world, guest, {&part, 1}, segment);
+  write_udp(**device, veth_world, veth_guest, {&part, 1}, segment);
   if (!(*device)->segments_udp()) return 78;
   if (received(socket.get(), expected.size()) != expected) return 4;
-  return hears(**device, world.address) ? 5 : 0;
+  return hears(**device, veth_world.address) ? 5 : 0;
 }
 
 // Sends from the guest, with UDP segmentation if asked.
 int send_from_guest(const Octets& payload, int segment) {
-  const auto socket = guest_socket(guest);
-  SocketAddress to(world);
+  const auto socket = guest_socket(veth_guest);
+  SocketAddress to(veth_world);
   if (segment > 0 && ::setsockopt(socket.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) < 0)
     return 78;
   const auto sent = ::sendto(socket.get(), payload.data(), payload.size(), 0, to.get(), to.length);
   return sent == static_cast<ssize_t>(payload.size()) ? 0 : 6;
 }
 
-bool possible(int status) {
+bool veth_possible(int status) {
   if (status == 77) return !skip("user and network namespaces or veth pairs cannot be used here");
   if (status == 78) return !skip("this kernel does not segment UDP on a packet socket (Linux 6.2 does)");
   return true;
 }
 
 void expect_success(int status) {
-  if (possible(status)) CHECK(status == 0);
+  if (veth_possible(status)) CHECK(status == 0);
 }
 
 }  // namespace
 
 TEST_CASE("a veth pair takes a packet of ours that is larger than its MTU, in fragments") {
   const auto payload = pattern(60'000);
-  expect_success(in_own_network([&] { return write_to_guest(payload, 0, {60'000}); }));
+  expect_success(in_own_network([&] { return write_frame_to_guest(payload, 0, {60'000}); }));
 }
 
 TEST_CASE("a veth pair hands on what UDP segmentation offload has put together, and the guest cuts it") {
   const auto payload = pattern(2500);
-  expect_success(in_own_network([&] { return write_to_guest(payload, 1000, {1000, 1000, 500}); }));
+  expect_success(in_own_network([&] { return write_frame_to_guest(payload, 1000, {1000, 1000, 500}); }));
 }
 
 TEST_CASE("segments of a veth pair may be larger than its MTU") {
   const auto payload = pattern(7000);
-  expect_success(in_own_network([&] { return write_to_guest(payload, 3000, {3000, 3000, 1000}); }));
+  expect_success(in_own_network([&] { return write_frame_to_guest(payload, 3000, {3000, 3000, 1000}); }));
 }
 
 TEST_CASE("the guest's frames are another host's at the far end of a veth pair") {

@@ -58,13 +58,13 @@ TrappedCall next_tcp_call(const SeccompListener& listener) {
   }
 }
 
-constexpr auto connects = "exec bash -c 'exec 3<>/dev/tcp/192.0.2.1/80' 2>&1";
+constexpr auto connecting_program = "exec bash -c 'exec 3<>/dev/tcp/192.0.2.1/80' 2>&1";
 
 }  // namespace
 
 TEST_CASE("an accelerated command's connect waits for the host, whose word is its errno") {
   if (cannot_run()) return;
-  FakeHost host(accelerated(connects));
+  FakeHost host(accelerated(connecting_program));
   const auto listener = take_offer(host);
   const auto call = next_tcp_call(listener);
   CHECK(call.kind == TrappedCall::Kind::connect);
@@ -77,7 +77,7 @@ TEST_CASE("an accelerated command's connect waits for the host, whose word is it
 
 TEST_CASE("a TCP connect that the host lets go on is denied by the kernel") {
   if (cannot_run()) return;
-  FakeHost host(accelerated(connects));
+  FakeHost host(accelerated(connecting_program));
   const auto listener = take_offer(host);
   const auto call = next_tcp_call(listener);
   listener.let_go_on(call.id);
@@ -86,7 +86,7 @@ TEST_CASE("a TCP connect that the host lets go on is denied by the kernel") {
 
 TEST_CASE("a caller that was killed waits no more, and takes no answer") {
   if (cannot_run()) return;
-  FakeHost host(accelerated(connects));
+  FakeHost host(accelerated(connecting_program));
   const auto listener = take_offer(host);
   const auto call = next_tcp_call(listener);
   CHECK(listener.waits(call.id));

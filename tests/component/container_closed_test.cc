@@ -41,7 +41,7 @@ AgentOptions closed_as_root(const std::string& script) {
   return options;
 }
 
-std::string output_of(const AgentOptions& options) {
+std::string closed_output(const AgentOptions& options) {
   FakeHost host(options);
   host.start_command();
   return host.read_all();
@@ -154,8 +154,8 @@ TEST_CASE("a closed sandbox's processes do not kill, freeze or join outside proc
       " && for try in 'cgroup.kill 1' 'cgroup.freeze 1' 'cgroup.procs 0' 'cgroup.max.depth 7'; do "
       "set -- $try; echo $2 > $1 && echo wrote $1; done; mkdir made && echo made; "
       "mount -o remount,rw,bind . && echo remounted; echo tried";
-  CHECK(output_of(closed(script)) == "tried\n");
-  CHECK(output_of(closed_as_root(script)) == "tried\n");
+  CHECK(closed_output(closed(script)) == "tried\n");
+  CHECK(closed_output(closed_as_root(script)) == "tried\n");
   CHECK(outside.holds_process());
 }
 
@@ -166,8 +166,8 @@ TEST_CASE("a closed sandbox has no cgroup file system of its own, nor in further
       "mounted; "
       "unshare --cgroup mount -t $kind none /mnt && echo mounted; "
       "unshare -Urm --cgroup mount -t $kind none /mnt && echo mounted; done; echo tried");
-  CHECK(output_of(closed(script)) == "tried\n");
-  CHECK(output_of(closed_as_root(script)) == "tried\n");
+  CHECK(closed_output(closed(script)) == "tried\n");
+  CHECK(closed_output(closed_as_root(script)) == "tried\n");
 }
 
 TEST_CASE("another procfs shows a closed sandbox its own processes alone") {
@@ -195,14 +195,14 @@ TEST_CASE("a guarded file is neither written, renamed nor replaced in a closed s
       "mv $PWD $PWD.away; echo mine > $PWD.away/policy; mv $PWD.away $PWD; cat policy; ls";
   auto options = GENERATE(false, true) ? closed_as_root(script) : closed(script);
   options.guarded_files = {file};
-  CHECK(output_of(options) == "first\nother\npolicy\n");
+  CHECK(closed_output(options) == "first\nother\npolicy\n");
   std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("a closed sandbox has processes, a network and shared memory of its own, and its user's ids") {
   if (skip(why_no_sandbox())) return;
   const auto text =
-      output_of(closed("id -u; ls /proc | grep -c '^[0-9]'; ls -A /dev/shm; cat /proc/net/route"));
+      closed_output(closed("id -u; ls /proc | grep -c '^[0-9]'; ls -A /dev/shm; cat /proc/net/route"));
   CHECK_THAT(text, Catch::StartsWith(std::to_string(::geteuid()) + "\n"));
   CHECK_THAT(text, Contains("tun0\t00000000\t0202000A"));
   CHECK(std::stoi(text.substr(text.find('\n') + 1)) <= 5);  // agent, shell, ls, grep, perhaps a subshell
@@ -210,7 +210,7 @@ TEST_CASE("a closed sandbox has processes, a network and shared memory of its ow
 
 TEST_CASE("root in a closed sandbox has every capability there, and lifts no cover") {
   if (skip(why_no_sandbox())) return;
-  CHECK(output_of(
+  CHECK(closed_output(
             closed_as_root("exec 2>/dev/null; mount -t tmpfs none /mnt && umount /mnt && echo mounts; "
                            "umount /dev/shm || umount -l /dev/shm || echo locked; "
                            "umount -l /etc/resolv.conf || echo locked; umount -l /proc || echo locked")) ==
@@ -224,18 +224,18 @@ TEST_CASE("with subordinate ranges a closed sandbox's guest can be other users t
   if (!ids && skip(ids.error().message())) return;
   auto options = closed_as_root("cd /tmp; f=$(mktemp) && chown +5:+6 $f && stat -c '%u %g' $f; rm $f; id -u");
   options.ids = *ids;
-  CHECK(output_of(options) == "5 6\n0\n");
+  CHECK(closed_output(options) == "5 6\n0\n");
 }
 
 TEST_CASE("a unix socket of outside is covered, unless it is allowed") {
   if (skip(why_no_sandbox())) return;
   const Listener listener;
   auto options = closed("test -S " + listener.path() + " && echo there");
-  CHECK(output_of(options).empty());
+  CHECK(closed_output(options).empty());
   options.allowed_unix = {listener.path()};
-  CHECK(output_of(options) == "there\n");
+  CHECK(closed_output(options) == "there\n");
   options.allowed_unix = {"*"};
-  CHECK(output_of(options) == "there\n");
+  CHECK(closed_output(options) == "there\n");
 }
 
 // No program here may look up a name: nobody answers its connect to nscd.
@@ -249,8 +249,8 @@ TEST_CASE("nothing in a closed sandbox sets limits, priorities or processors of 
       "'taskset -p 1 1' "
       "'chrt -i -p 0 1'; do $try >/dev/null && echo \"done: $try\"; done; "
       "prlimit --pid 1 --nofile >/dev/null && prlimit --pid $$ --nofile=99 && ulimit -n";
-  CHECK(output_of(closed(script)) == "99\n");
-  CHECK(output_of(closed_as_root(script)) == "99\n");
+  CHECK(closed_output(closed(script)) == "99\n");
+  CHECK(closed_output(closed_as_root(script)) == "99\n");
 }
 
 TEST_CASE("what is allowed and is no socket keeps the sandbox from starting") {
@@ -268,6 +268,6 @@ TEST_CASE("without a terminal a closed sandbox's command has a process group of 
   const UniqueFd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (terminal && skip("there is a terminal")) return;
   // proc_pid_stat(5): pid (name) state parent group
-  CHECK(output_of(closed("set -- $(cat /proc/$$/stat); test $1 = $5 && echo own")) == "own\n");
-  CHECK(output_of(shell("set -- $(cat /proc/$$/stat); test $1 = $5 && echo own")).empty());
+  CHECK(closed_output(closed("set -- $(cat /proc/$$/stat); test $1 = $5 && echo own")) == "own\n");
+  CHECK(closed_output(shell("set -- $(cat /proc/$$/stat); test $1 = $5 && echo own")).empty());
 }

@@ -26,7 +26,7 @@ AgentOptions over_veth(const std::string& script) {
 }
 
 // The next packet of this protocol from the guest.
-Octets next_packet(Device& device, std::uint8_t protocol) {
+Octets next_frame(Device& device, std::uint8_t protocol) {
   Octets room(max_packet);
   Offload offload;
   std::size_t size = 0;
@@ -75,7 +75,7 @@ TEST_CASE("over a veth pair the guest answers what the host sends, however large
   // The kernel carries nothing over a new pair before a worker of its own has seen that it is up.
   for (int attempt = 0; attempt < 5 && reply.empty(); ++attempt) {
     (*device)->write({}, {&part, 1});
-    reply = next_packet(**device, v6 ? ip_protocol::icmp6 : ip_protocol::icmp);
+    reply = next_frame(**device, v6 ? ip_protocol::icmp6 : ip_protocol::icmp);
   }
   CHECK(reply.size() >= std::min<std::size_t>(request.size(), 1400));  // its first piece, if it is large
 }

@@ -39,7 +39,7 @@ class Stream final : public Connection {
  public:
   explicit Stream(Octets bytes) : bytes_(std::move(bytes)) {}
   Task<Result<Chunk>> read(MutableBytes into) override {
-    most_room = std::max(most_room, into.size());
+    max_room = std::max(max_room, into.size());
     const std::size_t size = std::min(into.size(), bytes_.size() - at_);
     std::copy_n(bytes_.begin() + static_cast<long>(at_), size, into.begin());
     at_ += size;
@@ -49,7 +49,7 @@ class Stream final : public Connection {
   void finish() override {}
   void reset() override {}
 
-  std::size_t most_room = 0;  // bytes
+  std::size_t max_room = 0;  // bytes
 
  private:
   const Octets bytes_;
@@ -90,7 +90,7 @@ TEST_CASE("a DNS message over TCP takes room as it comes, not as it claims") {
   Stream short_of_it(claims);
   loop.run(read_message(short_of_it, size));
   CHECK(size == 0);
-  CHECK(short_of_it.most_room <= 512);
+  CHECK(short_of_it.max_room <= 512);
 
   claims.resize(2 + 0xffff);
   Stream whole(claims);

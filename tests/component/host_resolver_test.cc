@@ -17,7 +17,7 @@ using namespace nsrun::test;
 
 namespace {
 
-using Addresses = std::vector<IpAddress>;
+using ResolvedAddresses = std::vector<IpAddress>;
 const IpAddress address6 = *IpAddress::parse("2001:db8::1");
 
 // A folder that goes when the test does.
@@ -63,9 +63,9 @@ struct Machine {
     context.run();
     if (failure) std::rethrow_exception(failure);
   }
-  Task<Addresses> look_up(std::string name) {
+  Task<ResolvedAddresses> look_up(std::string name) {
     auto found = co_await resolver.resolve(std::move(name));
-    co_return found ? *found : Addresses{};
+    co_return found ? *found : ResolvedAddresses{};
   }
   Task<std::string> error_of(std::string name) {
     auto found = co_await resolver.resolve(std::move(name));
@@ -77,7 +77,7 @@ struct Machine {
   Executor executor = context.get_executor();
   World world{executor};
   Folder folder;
-  std::map<std::string, Addresses> zone;
+  std::map<std::string, ResolvedAddresses> zone;
   std::set<std::pair<std::string, DnsType>> silent;
   std::vector<std::string> asked;
   HostResolver resolver{
@@ -91,7 +91,7 @@ Task<> beside_a_slow_name(Machine& machine) {
   slow.spawn(machine.look_up_beside("slow.test"));
   while (machine.asked.empty()) co_await asio::post(machine.executor, use_task);
   const auto seen = co_await machine.look_up("quick.test");
-  CHECK(seen == Addresses{an_address});
+  CHECK(seen == ResolvedAddresses{an_address});
   co_await slow.cancel_and_join();
 }
 
@@ -102,38 +102,38 @@ Task<> after_slow_names_were_given_up(Machine& machine) {
   while (machine.asked.size() < Upstream::max_outstanding) co_await asio::post(machine.executor, use_task);
   co_await slow.cancel_and_join();
   const auto seen = co_await machine.look_up("quick.test");
-  CHECK(seen == Addresses{an_address});
+  CHECK(seen == ResolvedAddresses{an_address});
 }
 
 Task<> both_families(Machine& machine) {
   const auto seen = co_await machine.look_up("Both.Test");
-  CHECK(seen == Addresses{address6, an_address});
+  CHECK(seen == ResolvedAddresses{address6, an_address});
   const auto seen2 = co_await machine.look_up("192.0.2.7");
-  CHECK(seen2 == Addresses{IpAddress::v4(192, 0, 2, 7)});
+  CHECK(seen2 == ResolvedAddresses{IpAddress::v4(192, 0, 2, 7)});
 }
 
 Task<> lagging_family(Machine& machine) {
   const auto seen = co_await machine.look_up("both.test");
-  CHECK(seen == Addresses{an_address});
+  CHECK(seen == ResolvedAddresses{an_address});
 }
 
 Task<> hosts_file(Machine& machine) {
   machine.folder.write("hosts", "192.0.2.9 quick.test\n");
   const auto seen = co_await machine.look_up("quick.test");
-  CHECK(seen == Addresses{IpAddress::v4(192, 0, 2, 9)});
+  CHECK(seen == ResolvedAddresses{IpAddress::v4(192, 0, 2, 9)});
   CHECK(machine.asked.empty());
   machine.folder.write("nsswitch.conf", "hosts: dns files\n");
   const auto seen2 = co_await machine.look_up("quick.test");
-  CHECK(seen2 == Addresses{an_address});
+  CHECK(seen2 == ResolvedAddresses{an_address});
   machine.folder.write("nsswitch.conf", "hosts: files\n# of this machine alone\n");
   const auto seen3 = co_await machine.look_up("both.test");
-  CHECK(seen3 == Addresses{});
+  CHECK(seen3 == ResolvedAddresses{});
 }
 
 Task<> search_list(Machine& machine, std::string name, Names expected) {
   machine.folder.write("resolv.conf", "nameserver 192.0.2.1\nsearch a.test b.test\n");
   const auto seen = co_await machine.look_up(name);
-  CHECK(seen == Addresses{});
+  CHECK(seen == ResolvedAddresses{});
   Names once;
   for (const auto& asked : machine.asked)
     if (once.empty() || once.back() != asked) once.push_back(asked);
@@ -141,7 +141,7 @@ Task<> search_list(Machine& machine, std::string name, Names expected) {
 }
 
 Task<> localhost(Machine& machine) {
-  const Addresses loopback{*IpAddress::parse("::1"), IpAddress::v4(127, 0, 0, 1)};
+  const ResolvedAddresses loopback{*IpAddress::parse("::1"), IpAddress::v4(127, 0, 0, 1)};
   const auto seen = co_await machine.look_up("localhost");
   CHECK(seen == loopback);
   const auto seen2 = co_await machine.look_up("a.localhost.");
@@ -151,7 +151,7 @@ Task<> localhost(Machine& machine) {
 
 Task<> truncation(Machine& machine) {
   const auto seen = co_await machine.look_up("quick.test");
-  CHECK(seen == Addresses{IpAddress::v4(192, 0, 2, 8)});
+  CHECK(seen == ResolvedAddresses{IpAddress::v4(192, 0, 2, 8)});
 }
 
 bool says_that(const std::string& error, std::string_view what) { return error.find(what) != error.npos; }

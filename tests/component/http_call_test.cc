@@ -57,7 +57,7 @@ HttpCall call_by(Dialer& dialer) {
 }
 
 // The body, or how the call failed.
-std::string answered(const std::vector<std::string>& pieces) {
+std::string answered_call(const std::vector<std::string>& pieces) {
   Loop loop;
   OneSocket dialer(loop.executor());
   std::string seen;
@@ -75,17 +75,18 @@ const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r
 }  // namespace
 
 TEST_CASE("a last chunk in pieces is the end of an answer, and not of the process") {
-  CHECK(answered({chunked, "0\r\n", "\r", "\n"}).empty());
-  CHECK(answered({chunked + "0\r\n", "\r", "\n"}).empty());
-  CHECK(answered({chunked, "5\r", "\nhel", "l", "o\r\n0\r", "\n\r\n"}) == "hello");
+  CHECK(answered_call({chunked, "0\r\n", "\r", "\n"}).empty());
+  CHECK(answered_call({chunked + "0\r\n", "\r", "\n"}).empty());
+  CHECK(answered_call({chunked, "5\r", "\nhel", "l", "o\r\n0\r", "\n\r\n"}) == "hello");
 }
 
 TEST_CASE("an answer's body is what its length, or its end, says") {
-  CHECK(answered({"HTTP/1.1 200 OK\r\nContent-Le", "ngth: 5\r\n\r\nhel", "lo"}) == "hello");
-  CHECK(answered({"HTTP/1.0 200 OK\r\n\r\n", "as long", " as it lasts"}) == "as long as it lasts");
-  CHECK_THAT(answered({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"}), Catch::Contains("cannot ask"));
-  CHECK_THAT(answered({chunked + "5\r\nhello\r\n"}), Catch::Contains("cannot ask"));
-  CHECK_THAT(answered({"no HTTP\r\n\r\n"}), Catch::Contains("cannot ask"));
+  CHECK(answered_call({"HTTP/1.1 200 OK\r\nContent-Le", "ngth: 5\r\n\r\nhel", "lo"}) == "hello");
+  CHECK(answered_call({"HTTP/1.0 200 OK\r\n\r\n", "as long", " as it lasts"}) == "as long as it lasts");
+  CHECK_THAT(answered_call({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"}),
+             Catch::Contains("cannot ask"));
+  CHECK_THAT(answered_call({chunked + "5\r\nhello\r\n"}), Catch::Contains("cannot ask"));
+  CHECK_THAT(answered_call({"no HTTP\r\n\r\n"}), Catch::Contains("cannot ask"));
 }
 
 TEST_CASE("lines are given as they come, and a daemon that ends is said") {

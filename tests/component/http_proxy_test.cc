@@ -16,7 +16,7 @@ using namespace nsrun::test;
 
 namespace {
 
-constexpr std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+constexpr std::string_view proxy_answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 // An origin: keeps what it is sent, and answers each head that is whole with the next of its answers; one
 // that is empty ends the connection.
@@ -46,8 +46,8 @@ struct Origin {
   std::size_t next = 0, connections = 0;
 };
 
-struct World : ServiceWorld {
-  explicit World(std::vector<Rule> rules = {}, HttpProxy::Limits limits = {})
+struct ProxyWorld : ServiceWorld {
+  explicit ProxyWorld(std::vector<Rule> rules = {}, HttpProxy::Limits limits = {})
       : policy({}, names, std::make_shared<const RuleSet>(std::move(rules))),
         proxy(HttpProxy::bind(service, url("tcp://127.0.0.1:0"), map, names, policy, limits).value()) {
     proxy->begin();
@@ -59,7 +59,7 @@ struct World : ServiceWorld {
   // What a client gets that says this, and then waits for the end.
   std::string ask(const std::string& text) {
     std::string heard;
-    const auto body = [](World& in, std::string words, std::string& all) -> Task<> {
+    const auto body = [](ProxyWorld& in, std::string words, std::string& all) -> Task<> {
       const auto client = co_await in.client();
       co_await write_all(*client, words);
       all = co_await read_all(*client);
@@ -85,11 +85,11 @@ std::string without_via(const std::string& head) {
 }  // namespace
 
 TEST_CASE("CONNECT to a place of the map leads to its port, with what was said early, and half-closes") {
-  World world;
+  ProxyWorld world;
   UniqueFd listener = listening_socket(loopback4);
   world.offer("tunnel.example:443", bound_endpoint(listener.get()).port);
   serve_stream(world.loop, std::move(listener), echo);
-  const auto body = [](World& in) -> Task<> {
+  const auto body = [](ProxyWorld& in) -> Task<> {
     for (const std::string early : {"", "early"}) {
       const auto client = co_await in.client();
       co_await write_all(*client,
@@ -108,7 +108,7 @@ TEST_CASE("CONNECT to a place of the map leads to its port, with what was said e
 }
 
 TEST_CASE("CONNECT to what cannot be reached, or may not, is a bad gateway") {
-  World world;
+  ProxyWorld world;
   const UniqueFd closed = bound_socket(loopback4, SOCK_STREAM);
   world.offer("gone.example:443", bound_endpoint(closed.get()).port);
   CHECK(status_of(world.ask("CONNECT gone.example:443 HTTP/1.1\r\n\r\n")) == "HTTP/1.1 502 Bad Gateway");
@@ -120,7 +120,7 @@ TEST_CASE("what is not in the map is as reachable as the policy says: this machi
   for (const bool allowed : {false, true}) {
     std::vector<Rule> rules;
     if (allowed) rules.push_back(make_rule(Action::allow, "127.0.0.1").value());
-    World world(std::move(rules));
+    ProxyWorld world(std::move(rules));
     Origin origin(world.loop, {"HTTP/1.0 200 OK\r\n\r\nbare"});
     const auto heard = world.ask(get("http://127.0.0.1:" + std::to_string(origin.port) + "/"));
     CHECK(status_of(heard) == (allowed ? "HTTP/1.1 200 OK" : "HTTP/1.1 502 Bad Gateway"));
@@ -129,11 +129,12 @@ TEST_CASE("what is not in the map is as reachable as the policy says: this machi
 }
 
 TEST_CASE("an address that stands for a name here is not that name for another client") {
-  World world({make_rule(Action::allow, "127.0.0.1").value(), make_rule(Action::allow, "localhost").value(),
-               make_rule(Action::reject, "198.18.0.0/15").value()});
-  Origin origin(world.loop, {std::string(answer), std::string(answer)});
+  ProxyWorld world({make_rule(Action::allow, "127.0.0.1").value(),
+                    make_rule(Action::allow, "localhost").value(),
+                    make_rule(Action::reject, "198.18.0.0/15").value()});
+  Origin origin(world.loop, {std::string(proxy_answer), std::string(proxy_answer)});
   std::vector<std::string> heard;
-  const auto body = [](World& in, std::uint16_t port, std::vector<std::string>& all) -> Task<> {
+  const auto body = [](ProxyWorld& in, std::uint16_t port, std::vector<std::string>& all) -> Task<> {
     for (const bool by_name : {true, false}) {
       const auto host = by_name ? "localhost" : in.names.v4_for("localhost").to_string();
       const auto client = co_await in.client();
@@ -150,7 +151,7 @@ TEST_CASE("an address that stands for a name here is not that name for another c
 }
 
 TEST_CASE("a plain request is in origin form, for its host, without what is of one hop") {
-  World world;
+  ProxyWorld world;
   Origin origin(
       world.loop,
       {"HTTP/1.0 200 OK\r\nKeep-Alive: 5\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\n\r\nbare"});
@@ -167,18 +168,19 @@ TEST_CASE("a plain request is in origin form, for its host, without what is of o
 }
 
 TEST_CASE("requests of one client go to different hosts, with bodies and without, until it says close") {
-  World world;
-  Origin one(world.loop, {std::string(answer),
+  ProxyWorld world;
+  Origin one(world.loop, {std::string(proxy_answer),
                           "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                           "5\r\nhello\r\n0\r\n\r\n"});
-  Origin other(world.loop, {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", std::string(answer)});
+  Origin other(world.loop,
+               {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", std::string(proxy_answer)});
   world.offer("site.example:80", one.port);
   world.offer("other.example:80", other.port);
-  const auto body = [](World& in, Origin& second) -> Task<> {
+  const auto body = [](ProxyWorld& in, Origin& second) -> Task<> {
     const auto client = co_await in.client();
     co_await write_all(*client, get("http://site.example/"));
     auto heard = co_await read_until(*client, "hello");
-    CHECK(heard == answer);
+    CHECK(heard == proxy_answer);
     co_await write_all(
         *client, "DELETE http://other.example HTTP/1.1\r\n\r\n\r\n" +
                      std::string("POST http://site.example/ HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde"));
@@ -199,7 +201,7 @@ TEST_CASE("requests of one client go to different hosts, with bodies and without
 }
 
 TEST_CASE("a folded field of an answer is one line for the client, in an interim answer too") {
-  World world;
+  ProxyWorld world;
   Origin origin(world.loop,
                 {"HTTP/1.1 103 Early Hints\r\nLink: a\r\n b\r\nKeep-Alive: 5\r\n\r\n"
                  "HTTP/1.1 200 OK\r\nX: a\r\n\t b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"});
@@ -211,7 +213,7 @@ TEST_CASE("a folded field of an answer is one line for the client, in an interim
 }
 
 TEST_CASE("an answer without a body, or none of its own length, leaves the client where it should") {
-  World world;
+  ProxyWorld world;
   Origin origin(world.loop, {"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
                              "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n",
                              "HTTP/1.1 200 OK\r\n\r\nto the end"});
@@ -224,28 +226,28 @@ TEST_CASE("an answer without a body, or none of its own length, leaves the clien
 }
 
 TEST_CASE("a client that half-closes gets its answer") {
-  World world;
-  Origin origin(world.loop, {std::string(answer)});
+  ProxyWorld world;
+  Origin origin(world.loop, {std::string(proxy_answer)});
   world.offer("site.example:80", origin.port);
-  const auto body = [](World& in) -> Task<> {
+  const auto body = [](ProxyWorld& in) -> Task<> {
     const auto client = co_await in.client();
     co_await write_all(*client, get("http://site.example/"));
     client->finish();
     const auto heard = co_await read_all(*client);
-    CHECK(heard == answer);
+    CHECK(heard == proxy_answer);
   };
   world.run(body(world));
 }
 
 TEST_CASE("a server that says nothing is a bad gateway") {
-  World world;
+  ProxyWorld world;
   Origin silent(world.loop, {""});
   world.offer("silent.example:80", silent.port);
   CHECK(status_of(world.ask(get("http://silent.example/"))) == "HTTP/1.1 502 Bad Gateway");
 }
 
 TEST_CASE("an answer that is not HTTP is a bad gateway, and one that stops breaks the connection") {
-  World world;
+  ProxyWorld world;
   UniqueFd listener = listening_socket(loopback4);
   world.offer("half.example:80", bound_endpoint(listener.get()).port);
   const auto half = [](std::unique_ptr<Connection> connection) -> Task<> {
@@ -255,7 +257,7 @@ TEST_CASE("an answer that is not HTTP is a bad gateway, and one that stops break
   serve_stream(world.loop, std::move(listener), half);
   Origin garbage(world.loop, {"SSH-2.0-x\r\n\r\n"});
   world.offer("garbage.example:80", garbage.port);
-  const auto body = [](World& in) -> Task<> {
+  const auto body = [](ProxyWorld& in) -> Task<> {
     auto client = co_await in.client();
     co_await write_all(*client, get("http://half.example/"));
     const auto part = co_await read_until(*client, "part");
@@ -284,14 +286,14 @@ TEST_CASE("a request without a host, or that is none, is a bad request") {
         std::string("GET http://a/ HTTP/1.1\r\nX: y\r\n Host: b\r\n\r\n"),
         "GET http://a/ HTTP/1.1\r\nX: " + long_line}) {
     CAPTURE(text.substr(0, 100));
-    World world;
+    ProxyWorld world;
     CHECK(status_of(world.ask(text)) == "HTTP/1.1 400 Bad Request");
     CHECK(world.ended.empty());
   }
 }
 
 TEST_CASE("a client without a request gives way to one beyond the limit, one with a request does not") {
-  World world({}, {.clients = 1});
+  ProxyWorld world({}, {.clients = 1});
   UniqueFd listener = listening_socket(loopback4);
   world.offer("slow.example:80", bound_endpoint(listener.get()).port);
   bool asked = false;
@@ -302,7 +304,7 @@ TEST_CASE("a client without a request gives way to one beyond the limit, one wit
       (void)co_await next_of(*from);  // and never answers
     }(std::move(connection), asked);
   });
-  const auto body = [](World& in, bool& heard) -> Task<> {
+  const auto body = [](ProxyWorld& in, bool& heard) -> Task<> {
     const auto silent = co_await in.client();
     co_await write_all(*silent, "GET http://slow");
     const auto client = co_await in.client();
@@ -319,11 +321,11 @@ TEST_CASE("a client without a request gives way to one beyond the limit, one wit
 }
 
 TEST_CASE("a head and a dial that take too long end") {
-  World world({}, {.head = 30ms, .between = 30ms, .dial = 30ms});
+  ProxyWorld world({}, {.head = 30ms, .between = 30ms, .dial = 30ms});
   UniqueFd full = listening_socket(loopback4, 0);
   world.offer("full.example:443", bound_endpoint(full.get()).port);
   const auto waiting = fill_backlog(full.get());
-  const auto body = [](World& in) -> Task<> {
+  const auto body = [](ProxyWorld& in) -> Task<> {
     auto client = co_await in.client();
     co_await write_all(*client, "GET http://site");
     auto heard = co_await read_all(*client);
@@ -341,8 +343,8 @@ TEST_CASE("a head and a dial that take too long end") {
 }
 
 TEST_CASE("a head that comes a byte now and then takes too long, too") {
-  World world({}, {.head = trickle_limit});
-  const auto body = [](World& in) -> Task<> {
+  ProxyWorld world({}, {.head = trickle_limit});
+  const auto body = [](ProxyWorld& in) -> Task<> {
     const auto client = co_await in.client();
     const auto began = Clock::now();
     std::string heard;
@@ -356,7 +358,7 @@ TEST_CASE("a head that comes a byte now and then takes too long, too") {
 }
 
 TEST_CASE("a proxy that would ask itself says so") {
-  World world({make_rule(Action::allow, "127.0.0.1").value()});
+  ProxyWorld world({make_rule(Action::allow, "127.0.0.1").value()});
   const auto self = "127.0.0.1:" + std::to_string(world.proxy->where().port);
   const auto heard = world.ask("GET / HTTP/1.1\r\nHost: " + self + "\r\nConnection: close\r\n\r\n");
   CHECK(heard.find("asked for what it asks for itself") != heard.npos);
@@ -364,7 +366,7 @@ TEST_CASE("a proxy that would ask itself says so") {
 }
 
 TEST_CASE("a client that leaves takes its request with it") {
-  World world;
+  ProxyWorld world;
   UniqueFd listener = listening_socket(loopback4);
   world.offer("slow.example:80", bound_endpoint(listener.get()).port);
   bool ended = false;
@@ -375,7 +377,7 @@ TEST_CASE("a client that leaves takes its request with it") {
       gone = end == "broken";
     }(std::move(connection), ended);
   });
-  const auto body = [](World& in, bool& gone) -> Task<> {
+  const auto body = [](ProxyWorld& in, bool& gone) -> Task<> {
     const auto client = co_await in.client();
     co_await write_all(*client, get("http://slow.example/"));
     client->reset();

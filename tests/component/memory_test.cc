@@ -23,7 +23,7 @@ constexpr std::size_t mib = 1 << 20;
 constexpr std::size_t limit = 16 * mib;
 constexpr std::size_t slack = 3 * MemoryShare::block;  // bytes that a loop's share may have drawn beside
 
-struct Flow {
+struct HeldFlow {
   GuestTcp& guest;
   std::unique_ptr<Far> far;
 };
@@ -35,7 +35,7 @@ struct Bounded {
   static StackOptions options(MemoryShare& memory) {
     StackOptions options;
     options.memory = &memory;
-    options.most_held = 1'000'000;
+    options.max_pending_syns = 1'000'000;
     return options;
   }
   void syn(std::uint16_t port) {
@@ -43,8 +43,8 @@ struct Bounded {
         {tcp_packet(world.guest(port), world.target(80), {.from = port, .to = 80, .flags = flag::syn})});
   }
   // Connections from ports 1 to `count`: later there is no memory for new ones.
-  std::vector<Flow> connected(std::uint16_t count) {
-    std::vector<Flow> flows;
+  std::vector<HeldFlow> connected(std::uint16_t count) {
+    std::vector<HeldFlow> flows;
     for (std::uint16_t port = 1; port <= count; ++port) {
       auto [guest, far] = world.connected(port);
       flows.push_back({guest, std::move(far)});

@@ -11,7 +11,7 @@ using namespace nsrun::test;
 
 namespace {
 
-DnsCode code_of(const DnsBytes& answer) { return parse_dns_header(answer)->code; }
+DnsCode policy_code(const DnsBytes& answer) { return parse_dns_header(answer)->code; }
 
 }  // namespace
 
@@ -25,11 +25,11 @@ TEST_CASE("a name the guest may not ask about does not exist, and is told to nob
     for (const int type : {1, 28, 15, 16, 65, 255}) {
       const DnsBytes answer =
           co_await answer_to(guest, dns_query("secret.evil.example", static_cast<DnsType>(type)));
-      CHECK(code_of(answer) == DnsCode::name_error);
+      CHECK(policy_code(answer) == DnsCode::name_error);
     }
     CHECK(box.world.dialled.empty());
     const DnsBytes good = co_await answer_to(guest, dns_query("GOOD.example", DnsType::a));
-    CHECK(code_of(good) == DnsCode::no_error);
+    CHECK(policy_code(good) == DnsCode::no_error);
   });
 }
 
@@ -44,7 +44,7 @@ TEST_CASE("a name that is no host name is told to nobody where what it is below 
     for (const char* name : {"a secret.evil.example", "a\\secret.evil.example", "\\.evil.example",
                              "a;b.\x01.c.EVIL.example", "a\x80.0.evil.example"}) {
       const DnsBytes answer = co_await answer_to(box.guest(), dns_query(name, static_cast<DnsType>(16)));
-      CHECK(code_of(answer) == DnsCode::name_error);
+      CHECK(policy_code(answer) == DnsCode::name_error);
     }
     CHECK(box.world.dialled.empty());
     co_await answer_to(box.guest(), dns_query("a service.good.example", static_cast<DnsType>(16)));
@@ -61,7 +61,7 @@ TEST_CASE("a name that somebody else might read as an address, or as another hos
                              "evil:80.good.example", "u@evil.good.example"})
       for (const auto type : {DnsType::a, DnsType::aaaa}) {
         const DnsBytes answer = co_await answer_to(box.guest(), dns_query(name, type));
-        CHECK(code_of(answer) == DnsCode::name_error);
+        CHECK(policy_code(answer) == DnsCode::name_error);
       }
     CHECK(box.world.dialled.empty());
   });
@@ -79,7 +79,7 @@ TEST_CASE("a name that somebody is yet to be asked about has an address, and is 
     for (const int type : {15, 16, 33}) {
       const auto question = dns_query("secret.a.example", static_cast<DnsType>(type));
       const DnsBytes answer = co_await answer_to(guest, question);
-      CHECK(code_of(answer) == DnsCode::no_error);
+      CHECK(policy_code(answer) == DnsCode::no_error);
     }
     CHECK(box.world.dialled.empty());
   });

@@ -3,7 +3,7 @@
 //
 //   guest ─► Stack ─► relay ─► socket ─► one 10.1.0.1/24, 2001:db8:1::1/64, MTU 1500 ─► (the test)
 
-#include "runtime/undelivered.h"
+#include "runtime/delivery_error.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/container_skip.h"
@@ -16,7 +16,7 @@ using namespace nsrun::test;
 
 namespace {
 
-constexpr std::uint16_t guest_port = 5000, target_port = 53;
+constexpr std::uint16_t sender_port = 5000, receiver_port = 53;
 constexpr int link_mtu = 1500;
 
 struct Kind {
@@ -94,7 +94,7 @@ int errors_are_told(Path path, bool v6, Protocol protocol) {
   if (!world_path.made) return 77;
   StackWorld world({path, v6, true});
   const auto ask = [&](std::uint16_t number) {
-    const auto guest = world.guest(guest_port), target = world.target(target_port);
+    const auto guest = world.guest(sender_port), target = world.target(receiver_port);
     if (protocol == Protocol::udp)
       world.device.send(
           {v6 ? udp_packet(guest, target, pattern(100)) : whole(udp_packet(guest, target, pattern(100)))});
@@ -128,7 +128,7 @@ int errors_are_told(Path path, bool v6, Protocol protocol) {
   return world.requests.empty() && world.bad_sums == 0 ? 0 : 2;
 }
 
-void expect_success(int status) {
+void expect_passed(int status) {
   if (status == 77 && skip("links cannot be made in a network namespace here")) return;
   CHECK(status == 0);
 }
@@ -138,22 +138,22 @@ void expect_success(int status) {
 TEST_CASE("ICMP errors from the path reach the guest's UDP socket, and the flow goes on") {
   const auto path = GENERATE(Path::fast, Path::generic);
   const bool v6 = GENERATE(false, true);
-  expect_success(in_own_network([&] { return errors_are_told(path, v6, Protocol::udp); }));
+  expect_passed(in_own_network([&] { return errors_are_told(path, v6, Protocol::udp); }));
 }
 
 TEST_CASE("ICMP errors from the path reach the guest's ping, about the very request") {
   const bool v6 = GENERATE(false, true);
-  expect_success(in_own_network([&] { return errors_are_told(Path::fast, v6, Protocol::icmp); }));
+  expect_passed(in_own_network([&] { return errors_are_told(Path::fast, v6, Protocol::icmp); }));
 }
 
 TEST_CASE("a datagram with DF is not fragmented: what is too large is told the path's MTU") {
-  expect_success(in_own_network([] {
+  expect_passed(in_own_network([] {
     Path1500 world_path;
     auto& link = world_path.link;
     if (!world_path.made) return 77;
     StackWorld world({});
     const auto send = [&](std::size_t size, bool df) {
-      const auto packet = udp_packet(world.guest(guest_port), world.target(target_port), pattern(size));
+      const auto packet = udp_packet(world.guest(sender_port), world.target(receiver_port), pattern(size));
       world.device.send({df ? whole(packet) : packet});
     };
     send(3000, true);  // the first of the flow, too

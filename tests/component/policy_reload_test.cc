@@ -24,14 +24,14 @@ std::shared_ptr<const RuleSet> allowing(const char* allowed) {
   return std::make_shared<const RuleSet>(std::vector{rule}, Action::reject);
 }
 
-struct Fate {
+struct ReloadFate {
   bool accepted = false;
   std::optional<Refusal> refused;
 };
 
 class AskedRequest final : public Request {
  public:
-  AskedRequest(Executor executor, FlowKey key, Fate& fate, std::unique_ptr<Connection>& other_end)
+  AskedRequest(Executor executor, FlowKey key, ReloadFate& fate, std::unique_ptr<Connection>& other_end)
       : executor_(executor), key_(std::move(key)), fate_(fate), other_end_(other_end) {}
   const FlowKey& key() const override { return key_; }
   std::unique_ptr<Connection> accept() override {
@@ -45,7 +45,7 @@ class AskedRequest final : public Request {
  private:
   Executor executor_;
   const FlowKey key_;
-  Fate& fate_;
+  ReloadFate& fate_;
   std::unique_ptr<Connection>& other_end_;
 };
 
@@ -85,8 +85,8 @@ HostOptions options_with(std::shared_ptr<const RuleSet> first, RuleLoader loader
   return options;
 }
 
-struct World {
-  World(RuleLoader loader, std::shared_ptr<const RuleSet> first)
+struct ReloadWorld {
+  ReloadWorld(RuleLoader loader, std::shared_ptr<const RuleSet> first)
       : sandbox(options_with(std::move(first), std::move(loader), events), loop.executor()) {}
 
   void ask(const FlowKey& key) {
@@ -109,14 +109,15 @@ struct World {
   SlowDialer dialer{loop.executor()};
   Carrier carrier{sandbox.policy, dialer, sandbox.ledger, flows, Asker::guest};
   PolicyReload reload{sandbox};
-  Fate fate;
+  ReloadFate fate;
   std::unique_ptr<Connection> near;
 };
 
-const FlowKey key{Protocol::tcp, *Endpoint::parse("10.0.2.100:40000"), *Endpoint::parse("192.0.2.1:80")};
+const FlowKey reload_key{Protocol::tcp, *Endpoint::parse("10.0.2.100:40000"),
+                         *Endpoint::parse("192.0.2.1:80")};
 
-Task<> reload_while_dialling(World& world) {
-  world.ask(key);
+Task<> reload_while_dialling(ReloadWorld& world) {
+  world.ask(reload_key);
   REQUIRE(world.dialer.dials == 1);
   std::size_t cut = 0;
   std::string error;
@@ -126,8 +127,8 @@ Task<> reload_while_dialling(World& world) {
   CHECK(world.fate.refused == Refusal::reset);
 }
 
-Task<> reload_while_relayed(World& world) {
-  world.ask(key);
+Task<> reload_while_relayed(ReloadWorld& world) {
+  world.ask(reload_key);
   world.dialer.go.raise();
   while (!world.near) co_await give_way();
   std::size_t cut = 0;
@@ -142,8 +143,8 @@ Task<> reload_while_relayed(World& world) {
 }
 
 // The policy is replaced, and the dial ends before anybody looks at the flow.
-Task<> dial_ends_after_replacement(World& world) {
-  world.ask(key);
+Task<> dial_ends_after_replacement(ReloadWorld& world) {
+  world.ask(reload_key);
   world.sandbox.policy.replace(allowing("192.0.2.2"));
   world.dialer.go.raise();
   while (world.events.ends.empty()) co_await give_way();
@@ -151,8 +152,8 @@ Task<> dial_ends_after_replacement(World& world) {
   CHECK(world.fate.refused == Refusal::reset);
 }
 
-Task<> reload_fails(World& world) {
-  world.ask(key);
+Task<> reload_fails(ReloadWorld& world) {
+  world.ask(reload_key);
   world.dialer.go.raise();
   while (!world.near) co_await give_way();
   std::size_t cut = 0;
@@ -161,11 +162,11 @@ Task<> reload_fails(World& world) {
   CHECK(error == "the policy stays as it was: line 7 is wrong");
   CHECK(world.events.ends.empty());
   CHECK(world.sandbox.policy.generation() == 0);
-  CHECK(world.sandbox.policy.judge(key).allowed);
+  CHECK(world.sandbox.policy.judge(reload_key).allowed);
 }
 
 // A fault is added, rules are replaced by the embedder, and another fault is added.
-Task<> replaced_between_additions(World& world) {
+Task<> replaced_between_additions(ReloadWorld& world) {
   const auto add = [](const char* match) {
     return [rule = parse_fault_rule("latency=1ms", match).value()](std::vector<Rule>& added) {
       added.push_back(rule);
@@ -184,14 +185,14 @@ Task<> replaced_between_additions(World& world) {
   done = co_await world.reload.change_added(add("192.0.2.8"));
   REQUIRE(done.has_value());
   CHECK(in_force() == std::vector<std::string>{"192.0.2.7", "192.0.2.8", "192.0.2.2"});
-  CHECK_FALSE(world.sandbox.policy.judge(key).allowed);
+  CHECK_FALSE(world.sandbox.policy.judge(reload_key).allowed);
   const auto generation = world.sandbox.policy.generation();
   done = co_await world.reload.change_added([](std::vector<Rule>&) { return false; });
   CHECK(world.sandbox.policy.generation() == generation);
 }
 
-Task<> name_moves_into_a_denied_network(World& world) {
-  FlowKey by_name = key;
+Task<> name_moves_into_a_denied_network(ReloadWorld& world) {
+  FlowKey by_name = reload_key;
   by_name.target.address = world.sandbox.synthetic.v4_for("www.example.test");
   world.dialer.resolves_to = IpAddress::v4(192, 0, 2, 77);
   world.ask(by_name);
@@ -203,8 +204,8 @@ Task<> name_moves_into_a_denied_network(World& world) {
   CHECK(cut == 1);
 }
 
-Task<> reload_when_the_address_is_another_names(World& world) {
-  FlowKey by_name = key;
+Task<> reload_when_the_address_is_another_names(ReloadWorld& world) {
+  FlowKey by_name = reload_key;
   by_name.target.address = world.sandbox.synthetic.v4_for("www.example.test");
   world.dialer.resolves_to = IpAddress::v4(192, 0, 2, 77);
   world.ask(by_name);
@@ -222,14 +223,14 @@ Task<> reload_when_the_address_is_another_names(World& world) {
 }  // namespace
 
 TEST_CASE("a flow that is dialled for is cut when a new policy refuses it, and its asker answered") {
-  World world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
+  ReloadWorld world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
   world.loop.run(reload_while_dialling(world));
   REQUIRE(world.events.ends.size() == 1);
   CHECK(world.events.ends[0].first == FlowEnd::policy);
 }
 
 TEST_CASE("a flow that is relayed is cut when a new policy refuses it, with a reset both ways") {
-  World world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
+  ReloadWorld world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
   world.loop.run(reload_while_relayed(world));
   REQUIRE(world.events.ends.size() == 1);
   CHECK(world.events.ends[0].first == FlowEnd::policy);
@@ -237,20 +238,20 @@ TEST_CASE("a flow that is relayed is cut when a new policy refuses it, with a re
 }
 
 TEST_CASE("a flow whose dial ends just after the policy was replaced is judged by the new one") {
-  World world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
+  ReloadWorld world([] { return allowing("192.0.2.2"); }, allowing("192.0.2.1"));
   world.loop.run(dial_ends_after_replacement(world));
   CHECK(world.events.ends[0].first == FlowEnd::policy);
 }
 
 TEST_CASE("rules that cannot be read leave the old ones in force, and flows alone") {
-  World world([]() -> Result<std::shared_ptr<const RuleSet>> { return Error{"line 7 is wrong"}; },
-              allowing("192.0.2.1"));
+  ReloadWorld world([]() -> Result<std::shared_ptr<const RuleSet>> { return Error{"line 7 is wrong"}; },
+                    allowing("192.0.2.1"));
   world.loop.run(reload_fails(world));
 }
 
 TEST_CASE(
     "rules that replaced others stay in force when a fault is added, and so do faults when rules change") {
-  World world([] { return allowing("*"); }, allowing("192.0.2.1"));
+  ReloadWorld world([] { return allowing("*"); }, allowing("192.0.2.1"));
   world.loop.run(replaced_between_additions(world));
 }
 
@@ -259,7 +260,7 @@ TEST_CASE("a flow by name is cut when the new policy denies the address that its
   deny.action = Action::deny;
   deny.match = Match::parse("192.0.2.0/24").value();
   allow.match = Match::parse("www.example.test").value();
-  World world(
+  ReloadWorld world(
       [=] {
         return std::make_shared<const RuleSet>(std::vector{deny, allow}, Action::reject);
       },
@@ -269,7 +270,7 @@ TEST_CASE("a flow by name is cut when the new policy denies the address that its
 }
 
 TEST_CASE("a flow is judged by the name that it was dialled by, also when its address stands for another") {
-  World world([] { return allowing("*.other.test"); }, allowing("*"));
+  ReloadWorld world([] { return allowing("*.other.test"); }, allowing("*"));
   world.loop.run(reload_when_the_address_is_another_names(world));
   REQUIRE(world.events.ends.size() == 1);
   CHECK(world.events.ends[0].second == "the policy changed: default");

@@ -24,7 +24,7 @@ using namespace nsrun::test;
 
 namespace {
 
-constexpr auto most_idle = 200ms;
+constexpr auto max_idle = 200ms;
 
 std::pair<UniqueFd, UniqueFd> datagram_pair() {
   int ends[2];
@@ -93,7 +93,7 @@ Task<> until_taken(int socket) {
   co_await give_way();
 }
 
-void say(int socket, std::string_view word) { (void)!::send(socket, word.data(), word.size(), 0); }
+void say_datagram(int socket, std::string_view word) { (void)!::send(socket, word.data(), word.size(), 0); }
 
 Task<> outlive_servers(Loop& loop, UnixServer& server, int client, std::unique_ptr<Connection> near,
                        std::unique_ptr<FlowRecord> record) {
@@ -103,18 +103,18 @@ Task<> outlive_servers(Loop& loop, UnixServer& server, int client, std::unique_p
   const bool dialled = far.has_value();
   REQUIRE(dialled);
   loop.beside.spawn(relay(std::move(near), std::move(*far), std::move(record)));
-  say(client, "one");
+  say_datagram(client, "one");
   const auto first = co_await server.next();
   CHECK(first == "one");
   server.start();
-  say(client, "two");
+  say_datagram(client, "two");
   const auto second = co_await server.next();
   CHECK(second == "two");
   server.stop();
-  say(client, "lost");
+  say_datagram(client, "lost");
   co_await until_taken(client);
   server.start();
-  say(client, "three");
+  say_datagram(client, "three");
   const auto last = co_await server.next();
   CHECK(last == "three");
 }
@@ -122,7 +122,7 @@ Task<> outlive_servers(Loop& loop, UnixServer& server, int client, std::unique_p
 // A datagram now and then, by which the flow lives.
 Task<> keep_alive(int client, int count) {
   for (int i = 0; i < count; ++i) {
-    co_await sleep_for(most_idle / 2);
+    co_await sleep_for(max_idle / 2);
     (void)!::send(client, "x", 1, 0);
   }
 }
@@ -152,8 +152,8 @@ TEST_CASE("datagrams between two sockets end when none has come for a while, and
   const auto began = Clock::now();
   loop.beside.spawn(keep_alive(client.first.get(), count));
   loop.run(relay(datagrams(loop, std::move(client.second)), datagrams(loop, std::move(server.second)),
-                 std::move(record), most_idle));
+                 std::move(record), max_idle));
   CHECK(events.end == FlowEnd::idle);
   CHECK(events.packets_up == static_cast<std::uint64_t>(count));
-  CHECK(Clock::now() - began >= most_idle + count * most_idle / 2);
+  CHECK(Clock::now() - began >= max_idle + count * max_idle / 2);
 }

@@ -63,9 +63,9 @@ Octets receive_all(int socket) {
   return all;
 }
 
-std::vector<std::unique_ptr<LentPipe>> all_pipes_of(PipePool& pool) {
-  std::vector<std::unique_ptr<LentPipe>> lent;
-  for (std::size_t i = 0; i < PipePool::most_lent; ++i) lent.push_back(std::make_unique<LentPipe>(pool));
+std::vector<std::unique_ptr<PipeLease>> all_pipes_of(PipePool& pool) {
+  std::vector<std::unique_ptr<PipeLease>> lent;
+  for (std::size_t i = 0; i < PipePool::max_lent; ++i) lent.push_back(std::make_unique<PipeLease>(pool));
   return lent;
 }
 
@@ -75,7 +75,7 @@ TEST_CASE("two sockets are relayed whole, both ways at once, with pipes and with
   const bool with_pipes = GENERATE(true, false);
   Loop loop;
   auto& pool = asio::use_service<PipePool>(loop.context);
-  const auto taken = with_pipes ? std::vector<std::unique_ptr<LentPipe>>() : all_pipes_of(pool);
+  const auto taken = with_pipes ? std::vector<std::unique_ptr<PipeLease>>() : all_pipes_of(pool);
   Relayed flow;
   const auto up = pattern(size, 1), down = pattern(size, 2);
   Octets at_server, at_client;
@@ -113,12 +113,12 @@ TEST_CASE("a pipe that was given back with something in it is not lent again") {
   asio::io_context context;
   auto& pool = asio::use_service<PipePool>(context);
   {
-    LentPipe pipe(pool);
+    PipeLease pipe(pool);
     REQUIRE(pipe);
     REQUIRE(::write((*pipe).write.get(), "left over", 9) == 9);
     pipe.filled = 9;
   }
-  LentPipe next(pool);
+  PipeLease next(pool);
   REQUIRE(next);
   char byte;
   CHECK(::read((*next).read.get(), &byte, 1) < 0);
@@ -129,7 +129,7 @@ TEST_CASE("a target that breaks off resets the source, whatever is still in the 
   const bool with_pipes = GENERATE(true, false);
   Loop loop;
   auto& pool = asio::use_service<PipePool>(loop.context);
-  const auto taken = with_pipes ? std::vector<std::unique_ptr<LentPipe>>() : all_pipes_of(pool);
+  const auto taken = with_pipes ? std::vector<std::unique_ptr<PipeLease>>() : all_pipes_of(pool);
   Relayed flow;
   const auto bytes = pattern(size);
   std::thread client([&] { send_all(flow.client.first.get(), bytes); });

@@ -10,8 +10,8 @@ using namespace nsrun::test;
 
 namespace {
 
-struct Pair {
-  explicit Pair(bool v6 = false)
+struct StackPair {
+  explicit StackPair(bool v6 = false)
       : home({Path::fast, v6, true}, options()), other({Path::fast, v6, true}, options()) {}
 
   StackOptions options() {
@@ -40,7 +40,7 @@ struct Pair {
 }  // namespace
 
 TEST_CASE("a packet that comes to another queue than its flow's goes to its flow") {
-  Pair pair(GENERATE(false, true));
+  StackPair pair(GENERATE(false, true));
   auto [guest, far] = pair.home.connected();
   auto& end = *far;
   pair.divert();
@@ -58,7 +58,7 @@ TEST_CASE("a packet that comes to another queue than its flow's goes to its flow
 }
 
 TEST_CASE("a flow that has ended is nobody's: its key begins anew wherever it comes") {
-  Pair pair;
+  StackPair pair;
   {
     auto [guest, far] = pair.home.connected();
     guest.reset();
@@ -73,7 +73,7 @@ TEST_CASE("a flow that has ended is nobody's: its key begins anew wherever it co
 }
 
 TEST_CASE("a SYN that comes to another queue than its port's last flow begins the next one") {
-  Pair pair;
+  StackPair pair;
   pair.home.far_buffer = 8192;
   {
     auto [guest, far] = pair.home.connected();
@@ -92,7 +92,7 @@ TEST_CASE("a SYN that comes to another queue than its port's last flow begins th
 }
 
 TEST_CASE("a flow that we open takes its key over from the guest's, wherever that lives") {
-  Pair pair;
+  StackPair pair;
   StackWorld& before = GENERATE(false, true) ? pair.home : pair.other;
   const auto guest = before.guest(5000), client = before.target(7000);
   before.device.send({udp_packet(guest, client, octets("are you there?"))});
@@ -121,7 +121,7 @@ TEST_CASE("a flow that we open takes its key over from the guest's, wherever tha
 }
 
 TEST_CASE("fragments, which come to a queue of their own, reach the conversation they belong to") {
-  Pair pair;
+  StackPair pair;
   const auto guest = pair.home.guest(5000), target = pair.home.target(53);
   pair.home.device.send({udp_packet(guest, target, octets("first"))});
   auto far = pair.home.carry(pair.home.request());
@@ -161,8 +161,8 @@ TEST_CASE("packets that nobody fetches are bounded") {
 
 TEST_CASE("a sandbox's limits are shared out among its stacks") {
   const StackOptions all, half = all.share_of(2);
-  CHECK(half.most_held == all.most_held / 2);
-  CHECK(half.most_tcp_flows == all.most_tcp_flows / 2);
-  CHECK(half.most_buffers == all.most_buffers / 2);
+  CHECK(half.max_pending_syns == all.max_pending_syns / 2);
+  CHECK(half.max_tcp_flows == all.max_tcp_flows / 2);
+  CHECK(half.max_buffers == all.max_buffers / 2);
   CHECK(half.ample_bytes == all.ample_bytes / 2);
 }

@@ -25,7 +25,7 @@ std::pair<GuestTcp&, std::unique_ptr<Connection>> unread(StackWorld& world, std:
 }
 
 // One read of a Connection that must give something at once.
-std::size_t read_some(StackWorld& world, Connection& near, Octets& into) {
+std::size_t read_hostile(StackWorld& world, Connection& near, Octets& into) {
   std::size_t size = 0;
   bool ended = false;
   const auto read = [](Connection& from, Octets& room, std::size_t& got, bool& done) -> Task<> {
@@ -43,7 +43,7 @@ std::size_t read_some(StackWorld& world, Connection& near, Octets& into) {
 Octets read_all(StackWorld& world, Connection& near, std::size_t size) {
   Octets all, piece;
   while (all.size() < size) {
-    if (read_some(world, near, piece) == 0) break;
+    if (read_hostile(world, near, piece) == 0) break;
     all.insert(all.end(), piece.begin(), piece.end());
   }
   return all;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint8_t syn_ack = flag::syn | flag::ack;
 
-std::size_t count(const GuestTcp& guest, std::uint8_t flags) {
+std::size_t count_requests(const GuestTcp& guest, std::uint8_t flags) {
   return static_cast<std::size_t>(std::count_if(guest.seen.begin(), guest.seen.end(),
                                                 [&](const Seen& s) { return s.tcp.flags == flags; }));
 }
@@ -37,7 +37,7 @@ TEST_CASE("a SYN is held, unanswered, until its request is accepted") {
   auto far = world.carry(std::move(request));
   REQUIRE(far);
   REQUIRE(world.until([&] { return guest.connected; }));
-  CHECK(count(guest, syn_ack) == 1);
+  CHECK(count_requests(guest, syn_ack) == 1);
   CHECK(world.bad_sums == 0);
 }
 
@@ -115,7 +115,7 @@ TEST_CASE("accept gives nothing once the guest has reset its SYN") {
 
 TEST_CASE("SYNs that are reset at once count as held until their requests are over") {
   StackOptions options;
-  options.most_held = 64;
+  options.max_pending_syns = 64;
   StackWorld world({}, options);
   for (std::uint16_t port = 1; port <= 1000; ++port) {
     auto& guest = world.tcp(port);
@@ -210,7 +210,7 @@ TEST_CASE("a segment of no connection gets an RST, and an RST gets nothing") {
 
 TEST_CASE("100,000 SYNs hold no more requests than the limit, and the next ones still come after") {
   StackOptions options;
-  options.most_held = 256;
+  options.max_pending_syns = 256;
   StackWorld world({}, options);
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     const Endpoint from{IpAddress::v4(10, 0, static_cast<std::uint8_t>(i >> 16), 1),
@@ -221,8 +221,8 @@ TEST_CASE("100,000 SYNs hold no more requests than the limit, and the next ones 
     if (i % 1000 == 0) world.rest();
   }
   world.rest();
-  CHECK(world.requests.size() == options.most_held);
-  CHECK(world.stack->flows() == options.most_held);
+  CHECK(world.requests.size() == options.max_pending_syns);
+  CHECK(world.stack->flows() == options.max_pending_syns);
   world.requests.clear();
   world.rest();
   CHECK(world.stack->flows() == 0);

@@ -14,12 +14,12 @@ using namespace nsrun::test;
 
 namespace {
 
-void send(StackWorld& world, Bytes payload, std::uint16_t from = 5000, std::uint16_t to = 53) {
+void send_udp(StackWorld& world, Bytes payload, std::uint16_t from = 5000, std::uint16_t to = 53) {
   world.device.send({udp_packet(world.guest(from), world.target(to), payload)});
 }
 
 std::unique_ptr<Far> begin(StackWorld& world, Bytes first = octets("first")) {
-  send(world, first);
+  send_udp(world, first);
   return world.carry(world.request());
 }
 
@@ -45,7 +45,7 @@ TEST_CASE("datagrams keep their boundaries both ways, the empty and the largest 
   auto& end = *far;
   const std::vector<Octets> all{octets("a"),     {}, pattern(1400), pattern(1400, 2), pattern(700),
                                 pattern(65'507), {}};
-  for (const auto& datagram : all) send(world, datagram);
+  for (const auto& datagram : all) send_udp(world, datagram);
   REQUIRE(world.until([&] { return end.read_datagrams(), end.datagrams.size() == 1 + all.size(); }));
   CHECK(text(end.datagrams[0]) == "first");
   CHECK(std::equal(all.begin(), all.end(), end.datagrams.begin() + 1));
@@ -69,7 +69,7 @@ TEST_CASE("a burst of datagrams arrives in order, put together where the device 
   auto& end = *far;
   std::vector<Octets> all;
   for (std::uint32_t i = 0; i < 60; ++i) all.push_back(pattern(i % 20 == 19 ? 300 : 1200, i + 1));
-  for (const auto& datagram : all) send(world, datagram);
+  for (const auto& datagram : all) send_udp(world, datagram);
   REQUIRE(world.until([&] { return end.read_datagrams(), end.datagrams.size() == 1 + all.size(); }));
   CHECK(std::equal(all.begin(), all.end(), end.datagrams.begin() + 1));
 
@@ -100,7 +100,7 @@ TEST_CASE("datagrams that the guest's kernel has put together are cut again") {
 
 TEST_CASE("datagrams to a unix socket keep their boundaries") {
   StackWorld world({});
-  send(world, pattern(100, 1));
+  send_udp(world, pattern(100, 1));
   auto request = world.request();
   int ends[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
@@ -109,7 +109,7 @@ TEST_CASE("datagrams to a unix socket keep their boundaries") {
   Far end{UniqueFd(ends[1])};
   auto record = std::make_unique<FlowRecord>(1, request->key(), world, world.flows);
   world.scope.spawn(relay(request->accept(), std::move(far), std::move(record)));
-  for (std::uint32_t i = 2; i <= 5; ++i) send(world, pattern(100, i));
+  for (std::uint32_t i = 2; i <= 5; ++i) send_udp(world, pattern(100, i));
   REQUIRE(world.until([&] { return end.read_datagrams(), end.datagrams.size() >= 5; }));
   for (std::uint32_t i = 1; i <= 5; ++i) CHECK(end.datagrams[i - 1] == pattern(100, i));
 }
@@ -134,7 +134,7 @@ TEST_CASE("datagrams too large to be put together for the far link go one by one
 TEST_CASE("datagrams that wait for an answer are bounded, and the oldest are kept") {
   const auto path = GENERATE(Path::fast, Path::generic);
   StackWorld world({path, false, true});
-  for (std::uint32_t i = 0; i < 1000; ++i) send(world, pattern(1000, i + 1));
+  for (std::uint32_t i = 0; i < 1000; ++i) send_udp(world, pattern(1000, i + 1));
   world.rest();
   CHECK(world.requests.size() == 1);
   world.far_buffer = 4 << 20;
@@ -150,7 +150,7 @@ TEST_CASE("datagrams that wait for an answer are bounded, and the oldest are kep
 TEST_CASE("a refused datagram is answered by ICMP, from its target when nobody listens there") {
   const bool v6 = GENERATE(false, true);
   StackWorld world({Path::fast, v6, false});
-  send(world, octets("anybody?"));
+  send_udp(world, octets("anybody?"));
   const auto how = GENERATE(Refusal::reset, Refusal::prohibited, Refusal::drop);
   world.request()->refuse(how);
   world.rest();
@@ -173,10 +173,10 @@ TEST_CASE("a refused datagram is answered by ICMP, from its target when nobody l
 
 TEST_CASE("what was refused, dropped or let go counts no longer among what is held") {
   StackOptions options;
-  options.most_held = 16;
+  options.max_pending_syns = 16;
   StackWorld world({}, options);
   for (std::uint16_t round = 0; round < 100; ++round) {
-    send(world, octets("x"), static_cast<std::uint16_t>(1000 + round));
+    send_udp(world, octets("x"), static_cast<std::uint16_t>(1000 + round));
     auto request = world.request();
     if (round % 3 == 0) request->refuse(Refusal::reset);
     if (round % 3 == 1) request->refuse(Refusal::drop);
@@ -193,7 +193,7 @@ TEST_CASE("a far end that refuses datagrams is a port unreachable at the guest")
   auto& end = *far;
   REQUIRE(world.until([&] { return end.read_datagrams(), end.datagrams.size() == 1; }));
   end.close();
-  send(world, octets("gone?"));
+  send_udp(world, octets("gone?"));
   REQUIRE(world.until([&] { return !world.others.empty(); }));
   CHECK(int{world.others[0].type} == 3);
   CHECK(int{world.others[0].code} == 3);
@@ -205,7 +205,7 @@ TEST_CASE("a flow that is idle ends, one that is used does not") {
   StackOptions options;
   options.udp_idle = 1500ms;
   StackWorld world({path, false, true}, options);
-  send(world, octets("idle"), 6000);
+  send_udp(world, octets("idle"), 6000);
   auto idle = world.carry(world.request());
   auto used = begin(world);
   const auto began = Clock::now();
@@ -220,16 +220,16 @@ TEST_CASE("a flow that is idle ends, one that is used does not") {
 
 TEST_CASE("past the limit the least recently used flow ends, however fast new ones come") {
   StackOptions options;
-  options.most_datagram_flows = 100;
+  options.max_datagram_flows = 100;
   StackWorld world({}, options);
   std::vector<std::unique_ptr<Connection>> accepted;
-  for (std::uint16_t port = 1; port <= 2000; ++port) send(world, octets("x"), port);
+  for (std::uint16_t port = 1; port <= 2000; ++port) send_udp(world, octets("x"), port);
   world.rest();
   CHECK(world.stack->flows() <= 100);
   for (auto& request : world.requests) accepted.push_back(request->accept());
   world.requests.clear();
   CHECK(std::count_if(accepted.begin(), accepted.end(), [](const auto& c) { return c != nullptr; }) <= 100);
-  for (std::uint16_t port = 3001; port <= 5000; ++port) send(world, octets("x"), port);
+  for (std::uint16_t port = 3001; port <= 5000; ++port) send_udp(world, octets("x"), port);
   world.rest();
   CHECK(world.stack->flows() <= 100);
 }

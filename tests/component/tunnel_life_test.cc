@@ -49,7 +49,7 @@ struct MuteTunnel {
   TunnelSession session;
 };
 
-std::pair<UniqueFd, UniqueFd> tcp_pair() {
+std::pair<UniqueFd, UniqueFd> loopback_pair() {
   const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   SocketAddress address(Endpoint{IpAddress::v4(127, 0, 0, 1), 0});
   REQUIRE(::bind(listener.get(), address.get(), address.length) == 0);
@@ -68,7 +68,7 @@ struct TcpTunnel {
   UniqueFd server_socket, client_socket;
 
   Task<> open(Executor executor) {
-    auto [near, far] = tcp_pair();
+    auto [near, far] = loopback_pair();
     server_socket.reset(::dup(near.get()));
     client_socket.reset(::dup(far.get()));
     const auto give = [](std::unique_ptr<Connection> client_of, std::unique_ptr<WebSocket>& into) -> Task<> {

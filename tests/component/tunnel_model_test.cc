@@ -168,7 +168,7 @@ Task<> live(Model& model, ModelStream& stream) {
 }
 
 // Takes what the far side opens, or not, sooner or later.
-Task<> answer(Model& model, Side side) {
+Task<> answer_open(Model& model, Side side) {
   while (!model.done) {
     if (model.end(side).arrivals.empty()) {
       co_await give_way();
@@ -196,7 +196,7 @@ Task<> run_model(Model& model, std::size_t count) {
   co_await model.ends.open();
   const auto executor = co_await asio::this_coro::executor;
   Scope answers(executor), lives(executor);
-  for (const Side side : {client, server}) answers.spawn(answer(model, side));
+  for (const Side side : {client, server}) answers.spawn(answer_open(model, side));
   for (unsigned id = 0; id < count; ++id) {
     auto& stream = model.streams.emplace_back();
     stream.id = id;

@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t megabyte = 1 << 20;
 
 // Bytes that no other stream has, wherever they are cut.
-std::string text_of(unsigned stream, std::size_t size) {
+std::string session_text(unsigned stream, std::size_t size) {
   std::string text;
   while (text.size() < size) text += std::to_string(stream) + ":" + std::to_string(text.size()) + ";";
   text.resize(size);
@@ -62,7 +62,7 @@ Task<double> carry_all(TunnelEnds& tunnel) {
   Scope at_work(co_await asio::this_coro::executor);
   for (unsigned i = 0; i < 999; ++i) {
     auto& stream = streams.emplace_back(co_await tunnel.stream());
-    at_work.spawn(send_and_finish(*stream.near, text_of(i, size)));
+    at_work.spawn(send_and_finish(*stream.near, session_text(i, size)));
     at_work.spawn(receive(*stream.far, heard.emplace_back()));
   }
   co_await at_work.join();
@@ -78,7 +78,7 @@ TEST_CASE("a stream carries bytes both ways, and each way ends by itself") {
   loop.run([](TunnelEnds& tunnel) -> Task<> {
     co_await tunnel.open();
     auto stream = co_await tunnel.stream();
-    const auto up = text_of(1, 3 * megabyte), down = text_of(2, 3 * megabyte);
+    const auto up = session_text(1, 3 * megabyte), down = session_text(2, 3 * megabyte);
     std::string at_far, at_near;
     co_await both(both(send_and_finish(*stream.near, up), receive(*stream.far, at_far)),
                   both(send_and_finish(*stream.far, down), receive(*stream.near, at_near)));
@@ -141,7 +141,7 @@ TEST_CASE("datagrams keep their boundaries, empty and large ones too") {
     auto stream = co_await tunnel.stream(Transport::datagram);
     CHECK(stream.far->transport() == Transport::datagram);
     for (const std::size_t size : {1, 0, 1400, 65'507}) {
-      const auto text = text_of(1, size);
+      const auto text = session_text(1, size);
       co_await write_text(*stream.near, text);
       std::vector<std::byte> buffer(65'536);
       const auto chunk = co_await stream.far->read(buffer);
@@ -181,12 +181,12 @@ TEST_CASE("whoever stops reading costs its window and holds up none of a thousan
     Scope at_work(co_await asio::this_coro::executor);
     for (unsigned i = 0; i < 999; ++i) {
       auto& stream = others.emplace_back(co_await tunnel.stream());
-      at_work.spawn(send_and_finish(*stream.near, text_of(i, 20'000 + i)));
+      at_work.spawn(send_and_finish(*stream.near, session_text(i, 20'000 + i)));
       at_work.spawn(receive(*stream.far, heard.emplace_back()));
     }
     co_await at_work.join();
     unsigned wrong = 0, i = 0;
-    for (const auto& text : heard) wrong += text != text_of(i, 20'000 + i), ++i;
+    for (const auto& text : heard) wrong += text != session_text(i, 20'000 + i), ++i;
     CHECK(wrong == 0);
     CHECK(sent >= megabyte - 16 * 1024);
     CHECK(sent <= megabyte);
@@ -229,8 +229,8 @@ TEST_CASE("in JSON a stream that nobody reads is reset in the end, and the other
     beside.spawn(fill(*stopped.near, sent));
     while (tunnel.client.troubles.empty()) co_await give_way();
     std::string heard;
-    co_await both(send_and_finish(*other.near, text_of(1, megabyte)), receive(*other.far, heard));
-    const bool whole = heard == text_of(1, megabyte);
+    co_await both(send_and_finish(*other.near, session_text(1, megabyte)), receive(*other.far, heard));
+    const bool whole = heard == session_text(1, megabyte);
     CHECK(whole);
     CHECK(sent < 64 * megabyte);
     const auto rest = co_await read_to_end(*stopped.far);
@@ -247,7 +247,7 @@ TEST_CASE("in JSON a slow reader gets everything, whatever else the tunnel carri
     auto stream = co_await tunnel.stream();
     std::list<TunnelEnds::Stream> open;
     for (unsigned i = 0; i < idle; ++i) open.push_back(co_await tunnel.stream());
-    const std::string text = text_of(1, 40 * megabyte);
+    const std::string text = session_text(1, 40 * megabyte);
     beside.spawn(send_and_finish(*stream.near, text));
     // The reader begins when everything stands still.
     for (int still = 0; still < 20'000; ++still) co_await give_way();

@@ -19,8 +19,8 @@ namespace {
 const IpAddress here = IpAddress::v4(127, 0, 0, 1), neighbour = IpAddress::v4(127, 0, 0, 2);
 
 // A server outside, at a port of its own.
-struct Server {
-  explicit Server(const IpAddress& address) : socket(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
+struct UdpServer {
+  explicit UdpServer(const IpAddress& address) : socket(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
     SocketAddress any(Endpoint{address, 0});
     REQUIRE(::bind(socket.get(), any.get(), any.length) == 0);
     ::getsockname(socket.get(), any.get(), &any.length);
@@ -43,7 +43,7 @@ struct Server {
 };
 
 // The guest behind a stack, whose flows are dialled with mappings, as a Worker does.
-struct World {
+struct MappingsWorld {
   MemoryBudget budget{1 << 20};
   MemoryShare memory{budget};
   StackWorld stack{{}};
@@ -69,7 +69,7 @@ struct World {
       return true;
     });
   }
-  Endpoint seen_by(Server& server) {
+  Endpoint seen_by(UdpServer& server) {
     std::optional<Endpoint> from;
     REQUIRE(stack.until([&] {
       for (; !stack.requests.empty(); stack.requests.pop_front())
@@ -91,8 +91,8 @@ struct World {
 }  // namespace
 
 TEST_CASE("a UDP socket of the guest has one port outside, whatever it sends to") {
-  World world;
-  Server one(here), two(here), far(neighbour);
+  MappingsWorld world;
+  UdpServer one(here), two(here), far(neighbour);
   world.send(one.own);
   const auto first = world.seen_by(one);
   world.send(two.own);
@@ -103,14 +103,15 @@ TEST_CASE("a UDP socket of the guest has one port outside, whatever it sends to"
   CHECK(world.seen_by(one).port != first.port);
   CHECK(world.mappings.size() == 2);
   // Each flow's answers are its own.
-  for (Server* server : {&one, &two, &far}) server->send(first, "to " + server->own.to_string());
-  for (Server* server : {&one, &two, &far}) CHECK(world.gets("to " + server->own.to_string(), server->own));
+  for (UdpServer* server : {&one, &two, &far}) server->send(first, "to " + server->own.to_string());
+  for (UdpServer* server : {&one, &two, &far})
+    CHECK(world.gets("to " + server->own.to_string(), server->own));
   CHECK(world.unasked.empty());
 }
 
 TEST_CASE("a server may answer from another port, and goes on there") {
-  World world;
-  Server server(here), transfer(here);
+  MappingsWorld world;
+  UdpServer server(here), transfer(here);
   world.send(server.own, "read request");
   const auto guest = world.seen_by(server);
   transfer.send(guest, "block 1");
@@ -126,8 +127,8 @@ TEST_CASE("a server may answer from another port, and goes on there") {
 }
 
 TEST_CASE("many datagrams at once from another port arrive whole and in order") {
-  World world;
-  Server server(here), transfer(here);
+  MappingsWorld world;
+  UdpServer server(here), transfer(here);
   world.send(server.own);
   const auto guest = world.seen_by(server);
   for (int i = 0; i < 10; ++i) transfer.send(guest, "part " + std::to_string(i));
@@ -138,8 +139,8 @@ TEST_CASE("many datagrams at once from another port arrive whole and in order") 
 }
 
 TEST_CASE("an address to which the guest has not sent is not heard") {
-  World world;
-  Server server(here), stranger(neighbour), transfer(here);
+  MappingsWorld world;
+  UdpServer server(here), stranger(neighbour), transfer(here);
   world.send(server.own);
   const auto guest = world.seen_by(server);
   stranger.send(guest, "let me in");
@@ -150,8 +151,8 @@ TEST_CASE("an address to which the guest has not sent is not heard") {
 }
 
 TEST_CASE("each new peer is judged, and refused in silence") {
-  World world;
-  Server server(here), refused(here), allowed(here);
+  MappingsWorld world;
+  UdpServer server(here), refused(here), allowed(here);
   world.allows = [&](const FlowKey& key) { return key.target == allowed.own; };
   world.send(server.own);
   const auto guest = world.seen_by(server);
@@ -164,24 +165,24 @@ TEST_CASE("each new peer is judged, and refused in silence") {
 }
 
 TEST_CASE("a peer cannot begin flows without end") {
-  World world;
-  Server server(here);
+  MappingsWorld world;
+  UdpServer server(here);
   world.send(server.own);
   const auto guest = world.seen_by(server);
   world.allows = [](const FlowKey&) { return false; };
   for (int i = 0; i < 3 * UdpMappings::max_new_peers; ++i) {
-    Server(here).send(guest, "again");
+    UdpServer(here).send(guest, "again");
     world.stack.rest();
   }
   CHECK(world.unasked.size() == UdpMappings::max_new_peers);
   world.mappings.check();
-  Server(here).send(guest, "after a while");
+  UdpServer(here).send(guest, "after a while");
   CHECK(world.stack.until([&] { return world.unasked.size() == UdpMappings::max_new_peers + 1; }));
 }
 
 TEST_CASE("a mapping lasts as long as one of its flows") {
-  World world;
-  Server one(here), two(here);
+  MappingsWorld world;
+  UdpServer one(here), two(here);
   world.send(one.own);
   const auto first = world.seen_by(one);
   world.mappings.check();
@@ -208,9 +209,9 @@ TEST_CASE("a mapping lasts as long as one of its flows") {
 }
 
 TEST_CASE("a mapping is charged, and a socket for which there is no memory has a port for each flow") {
-  World world;
+  MappingsWorld world;
   const auto room = [&](std::size_t bytes) { return world.memory.has_room(bytes, MemoryUse::progress); };
-  Server one(here), two(here);
+  UdpServer one(here), two(here);
   world.send(one.own);
   const auto first = world.seen_by(one);
   CHECK(!room(world.budget.limit() - 4096));

@@ -48,7 +48,7 @@ Task<> asks_and_hears(Connection& near, std::string& heard) {
   heard = co_await read_all(near);
 }
 
-Task<> is_refused(Bad& bad) {
+Task<> is_refused_by_fault(Bad& bad) {
   const auto near = co_await bad.dialer.dial(bad.serve(echo));
   REQUIRE(!near);
   CHECK(near.error().code == errno_code(ECONNREFUSED));
@@ -56,7 +56,7 @@ Task<> is_refused(Bad& bad) {
 
 TEST_CASE("a refused dial is an error that says so") {
   Bad bad("refuse");
-  bad.loop.run(is_refused(bad));
+  bad.loop.run(is_refused_by_fault(bad));
 }
 
 Task<> emerges(Bad& bad) {

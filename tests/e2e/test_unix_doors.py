@@ -139,7 +139,7 @@ def _():
 
 @test("a guest that kills what carries out its connects has connects that fail, and none that never end")
 def _():
-    count, seen = inside("killing_the_doorkeeper", 2)
+    count, seen = inside("killing_the_broker", 2)
     expect(set(seen) <= {"inside", "ECONNABORTED", "ECONNRESET"}, seen)
     return f"{count} connects: {', '.join(seen)}"
 

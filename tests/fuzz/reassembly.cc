@@ -55,7 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto packet = parse_packet(bytes);
     if (!packet || !packet->is_fragment) continue;
     const auto whole = reassembly.add(*packet, now);
-    require(reassembly.unfinished() <= Reassembly::most_packets);
+    require(reassembly.unfinished() <= Reassembly::max_packets);
     if (!whole) continue;
     const auto again = parse_packet(*whole);
     require(again && !again->is_fragment && again->bytes.size() == whole->size());

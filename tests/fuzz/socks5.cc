@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)socks5::parse_method(bytes);
   (void)socks5::parse_password_answer(bytes);
   if (const auto length = socks5::reply_length(bytes)) {
-    if (*length > socks5::longest_datagram_header || *length <= socks5::reply_start_length) std::abort();
+    if (*length > socks5::max_datagram_header || *length <= socks5::reply_start_length) std::abort();
     if (size >= *length && !socks5::parse_reply(bytes.first(*length))) std::abort();
   }
   if (const auto datagram = socks5::parse_datagram(bytes)) {

@@ -116,8 +116,8 @@ class Session final : public Events {
  public:
   explicit Session(Input input) : input_(input), device_(input_.byte() & 1), scope_(context_.get_executor()) {
     StackOptions options;
-    options.most_held = 32;
-    options.most_datagram_flows = 32;
+    options.max_pending_syns = 32;
+    options.max_datagram_flows = 32;
     stack_.emplace(
         context_, device_, options, [this](auto request) { requests_.push_back(std::move(request)); }, *this);
     scope_.spawn(stack_->run());

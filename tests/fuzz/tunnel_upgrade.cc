@@ -15,7 +15,7 @@ using namespace nsrun;
 // Has no listeners, and refuses every stream.
 class Nobody final : public TunnelEvents {
  public:
-  void stream_asked(std::unique_ptr<TunnelArrival> arrival) override {
+  void stream_asked(std::unique_ptr<IncomingStream> arrival) override {
     arrival->refuse(tunnel::Reason::refused);
   }
 };

@@ -8,7 +8,7 @@
 namespace nsrun::test {
 namespace {
 
-struct Proxy {
+struct HttpConnectProxy {
   Loop& loop;
   const ProxyOptions& options;
   ProxySeen& seen;
@@ -24,7 +24,7 @@ Task<std::string> take_head(Connection& client) {
   co_return head;
 }
 
-Task<> until_closed(Connection& client) {
+Task<> until_http_closed(Connection& client) {
   std::array<std::byte, 64> ignored;
   while (true) {
     const auto chunk = co_await client.read(ignored);
@@ -47,12 +47,12 @@ bool may_pass(const std::string& head, const ProxyOptions& options) {
   return head.find("\r\nProxy-Authorization: Basic " + options.wants->password + "\r\n") != head.npos;
 }
 
-Task<> serve(Proxy proxy, std::unique_ptr<Connection> client) {
+Task<> serve_http(HttpConnectProxy proxy, std::unique_ptr<Connection> client) {
   const auto head = co_await take_head(*client);
   const std::string method = "CONNECT ";
   const auto authority = head.substr(method.size(), head.find(' ', method.size()) - method.size());
   proxy.seen.last_target = authority;
-  if (proxy.options.silent) co_return co_await until_closed(*client);
+  if (proxy.options.silent) co_return co_await until_http_closed(*client);
   if (!may_pass(head, proxy.options))
     co_return co_await write_all(*client, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
   DirectDialer direct(proxy.loop.executor());
@@ -70,9 +70,9 @@ Task<> serve(Proxy proxy, std::unique_ptr<Connection> client) {
 Target start_http_proxy(Loop& loop, const ProxyOptions& options, ProxySeen& seen) {
   auto listener = listening_socket(options.listen);
   const Target target{Protocol::tcp, bound_endpoint(listener.get()), {}};
-  const Proxy proxy{loop, options, seen};
+  const HttpConnectProxy proxy{loop, options, seen};
   serve_stream(loop, std::move(listener),
-               [proxy](std::unique_ptr<Connection> client) { return serve(proxy, std::move(client)); });
+               [proxy](std::unique_ptr<Connection> client) { return serve_http(proxy, std::move(client)); });
   return target;
 }
 

@@ -10,7 +10,7 @@
 
 #include "host/flow/relay.h"
 #include "host/flow/socket_connection.h"
-#include "runtime/undelivered.h"
+#include "runtime/delivery_error.h"
 
 namespace nsrun::test {
 namespace {
@@ -24,7 +24,7 @@ class Opaque final : public Connection, public DatagramEnd {
   Task<Result<void>> write(Bytes bytes) override { return inner_->write(bytes); }
   void finish() override { inner_->finish(); }
   void reset() override { inner_->reset(); }
-  std::optional<Undelivered> next_undelivered() override {
+  std::optional<DeliveryError> next_undelivered() override {
     auto* const end = dynamic_cast<DatagramEnd*>(inner_.get());
     return end ? end->next_undelivered() : std::nullopt;
   }

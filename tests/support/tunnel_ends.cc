@@ -20,7 +20,7 @@ Task<> ask(std::unique_ptr<Connection> connection, bool binary, std::optional<Re
 
 }  // namespace
 
-Task<std::unique_ptr<TunnelArrival>> TunnelEnd::next() {
+Task<std::unique_ptr<IncomingStream>> TunnelEnd::next() {
   while (arrivals.empty()) co_await give_way();
   auto arrival = std::move(arrivals.front());
   arrivals.erase(arrivals.begin());

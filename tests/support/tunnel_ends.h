@@ -16,17 +16,17 @@ struct TunnelEnd final : TunnelEvents {
     heard.push_back({.type = tunnel::Frame::Type::unlisten, .listener = listener});
   }
   void listen_answered(const tunnel::Frame& frame) override { heard.push_back(frame); }
-  void stream_asked(std::unique_ptr<TunnelArrival> arrival) override {
+  void stream_asked(std::unique_ptr<IncomingStream> arrival) override {
     arrivals.push_back(std::move(arrival));
   }
   void trouble(const std::string& what) override { troubles.push_back(what); }
 
   // The next that the far side asked for.
-  Task<std::unique_ptr<TunnelArrival>> next();
+  Task<std::unique_ptr<IncomingStream>> next();
 
   std::unique_ptr<TunnelSession> session;
   std::vector<tunnel::Frame> heard;
-  std::vector<std::unique_ptr<TunnelArrival>> arrivals;
+  std::vector<std::unique_ptr<IncomingStream>> arrivals;
   std::vector<std::string> troubles;
   std::optional<Error> ended;
 };

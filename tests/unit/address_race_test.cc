@@ -42,14 +42,14 @@ class Network final : public Dialer {
   Executor executor_;
 };
 
-struct World {
+struct RaceWorld {
   Loop loop;
   Network network{loop.executor()};
   Addresses told;
   Target target{Protocol::tcp, {{}, 80}, "name.test"};
   SourceLookup source = [](const IpAddress& to) { return std::optional(to); };  // there is a route to all
 
-  World() {
+  RaceWorld() {
     target.resolved = [this](const Target& way) { told.push_back(way.endpoint.address); };
   }
   Task<int> dial(Addresses addresses) {
@@ -58,7 +58,7 @@ struct World {
   }
 };
 
-Task<> silence_is_overtaken(World& world) {
+Task<> silence_is_overtaken(RaceWorld& world) {
   world.network.answers = {{v4_a, 0}};
   const auto seen = co_await world.dial(list(v6_a, v6_b, v4_a));
   CHECK(seen == 0);
@@ -66,7 +66,7 @@ Task<> silence_is_overtaken(World& world) {
   CHECK(world.told == Addresses{v6_a, v4_a});
 }
 
-Task<> the_askers_family_is_first(World& world) {
+Task<> the_askers_family_is_first(RaceWorld& world) {
   world.network.answers = {{v4_a, 0}, {v6_a, 0}};
   world.target.source = {IpAddress::v4(10, 0, 2, 100), 40000};
   const auto seen = co_await world.dial(list(v6_a, v4_a));
@@ -74,7 +74,7 @@ Task<> the_askers_family_is_first(World& world) {
   CHECK(world.network.dialled == Addresses{v4_a});
 }
 
-Task<> a_route_is_needed(World& world) {
+Task<> a_route_is_needed(RaceWorld& world) {
   world.network.answers = {{v4_a, 0}, {v6_a, 0}};
   world.source = [](const IpAddress& to) { return to.is_v4() ? std::optional(v4_b) : std::nullopt; };
   const auto seen = co_await world.dial(list(v6_a, v4_a));
@@ -82,20 +82,20 @@ Task<> a_route_is_needed(World& world) {
   CHECK(world.network.dialled == Addresses{v4_a});
 }
 
-Task<> errors_start_the_next(World& world) {
+Task<> errors_start_the_next(RaceWorld& world) {
   world.target.protocol = Protocol::udp;  // nothing else does within the test's time
   world.network.answers = {{v6_a, ENETUNREACH}, {v4_a, 0}};
   const auto seen = co_await world.dial(list(v6_a, v4_a));
   CHECK(seen == 0);
 }
 
-Task<> the_error_that_tells_most(World& world) {
+Task<> the_error_that_tells_most(RaceWorld& world) {
   world.network.answers = {{v4_a, ECONNREFUSED}, {v6_a, ENETUNREACH}, {v6_b, ENETUNREACH}};
   const auto seen = co_await world.dial(list(v6_a, v4_a, v6_b));
   CHECK(seen == ECONNREFUSED);
 }
 
-Task<> the_record_names_the_one_taken(World& world) {
+Task<> the_record_names_the_one_taken(RaceWorld& world) {
   // The second is dialled while the first is silent, and then the first answers.
   class Slow final : public Dialer {
    public:
@@ -118,7 +118,7 @@ Task<> the_record_names_the_one_taken(World& world) {
   CHECK(world.told == Addresses{v6_a, v4_a, v6_a});
 }
 
-Task<> eight_at_most(World& world) {
+Task<> eight_at_most(RaceWorld& world) {
   Addresses many;
   for (std::uint8_t i = 1; i <= 9; ++i) {
     many.push_back(IpAddress::v4(192, 0, 2, i));
@@ -141,36 +141,36 @@ TEST_CASE("the families take turns, beginning with the asker's") {
 }
 
 TEST_CASE("an address that swallows a connection does not hold up the other family") {
-  World world;
+  RaceWorld world;
   world.loop.run(silence_is_overtaken(world));
 }
 
 TEST_CASE("the first address dialled is of the family by which the asker came") {
-  World world;
+  RaceWorld world;
   world.loop.run(the_askers_family_is_first(world));
 }
 
 TEST_CASE("an address to which there is no route is not the first, unless the asker came by its family") {
-  World world;
+  RaceWorld world;
   world.loop.run(a_route_is_needed(world));
 }
 
 TEST_CASE("an address that fails has the next one dialled at once") {
-  World world;
+  RaceWorld world;
   world.loop.run(errors_start_the_next(world));
 }
 
 TEST_CASE("when no address answers, the error is rather another than that there is no route") {
-  World world;
+  RaceWorld world;
   world.loop.run(the_error_that_tells_most(world));
 }
 
 TEST_CASE("the address told of last is the one that was taken") {
-  World world;
+  RaceWorld world;
   world.loop.run(the_record_names_the_one_taken(world));
 }
 
 TEST_CASE("of one name at most eight addresses are dialled") {
-  World world;
+  RaceWorld world;
   world.loop.run(eight_at_most(world));
 }

@@ -9,9 +9,9 @@ namespace {
 
 using Kind = EndpointUrl::Kind;
 
-EndpointUrl parsed(std::string_view text) { return EndpointUrl::parse(text).value(); }
+EndpointUrl parsed_endpoint(std::string_view text) { return EndpointUrl::parse(text).value(); }
 
-std::string error_of(std::string_view text) {
+std::string endpoint_error(std::string_view text) {
   const auto url = EndpointUrl::parse(text);
   if (!url) CHECK(url.error().exit == ExitCode::usage);
   return url ? "it is fine" : url.error().message();
@@ -26,28 +26,29 @@ std::string forward_error(std::string_view text) {
 }  // namespace
 
 TEST_CASE("an endpoint of each kind is what its URL says") {
-  CHECK(parsed("tcp://Example.ORG:80").host == "example.org");
-  CHECK(parsed("tcp://[2001:DB8::1]:80").to_string() == "tcp://[2001:db8::1]:80");
-  CHECK(parsed("udp://192.0.2.1:53").kind == Kind::udp);
-  CHECK(parsed("tls://a.example:443?alpn=h2,http%2F1.1").options.at("alpn") == "h2,http/1.1");
-  CHECK(parsed("unix:///run/a%20b.sock?mode=0660").path == "/run/a b.sock");
-  CHECK(parsed("unix+dgram:///run/log").kind == Kind::unix_datagram);
-  CHECK(parsed("vsock://3:1024").cid == 3);
-  CHECK(parsed("vsock://any:4294967295").cid == EndpointUrl::any_cid);
-  CHECK(parsed("vsock://host:1").cid == 2);
-  CHECK(parsed("vsock://local:1").cid == 1);
-  const auto hybrid = parsed("hvsock:///run/vm:1/v.sock:5000");
+  CHECK(parsed_endpoint("tcp://Example.ORG:80").host == "example.org");
+  CHECK(parsed_endpoint("tcp://[2001:DB8::1]:80").to_string() == "tcp://[2001:db8::1]:80");
+  CHECK(parsed_endpoint("udp://192.0.2.1:53").kind == Kind::udp);
+  CHECK(parsed_endpoint("tls://a.example:443?alpn=h2,http%2F1.1").options.at("alpn") == "h2,http/1.1");
+  CHECK(parsed_endpoint("unix:///run/a%20b.sock?mode=0660").path == "/run/a b.sock");
+  CHECK(parsed_endpoint("unix+dgram:///run/log").kind == Kind::unix_datagram);
+  CHECK(parsed_endpoint("vsock://3:1024").cid == 3);
+  CHECK(parsed_endpoint("vsock://any:4294967295").cid == EndpointUrl::any_cid);
+  CHECK(parsed_endpoint("vsock://host:1").cid == 2);
+  CHECK(parsed_endpoint("vsock://local:1").cid == 1);
+  const auto hybrid = parsed_endpoint("hvsock:///run/vm:1/v.sock:5000");
   CHECK(hybrid.path == "/run/vm:1/v.sock");
   CHECK(hybrid.port == 5000);
-  CHECK(parsed("guest+tcp://127.0.0.1:80").is_guest());
-  CHECK(parsed("guest+udp://localhost:53").target().endpoint == Endpoint{IpAddress::v4(127, 0, 0, 1), 53});
+  CHECK(parsed_endpoint("guest+tcp://127.0.0.1:80").is_guest());
+  CHECK(parsed_endpoint("guest+udp://localhost:53").target().endpoint ==
+        Endpoint{IpAddress::v4(127, 0, 0, 1), 53});
 }
 
 TEST_CASE("a listener may leave its host and its port open") {
   for (const char* text : {"tcp://:0", "tcp://*:0", "guest+tcp://:0"}) {
     INFO(text);
-    CHECK(parsed(text).host.empty());
-    CHECK(parsed(text).port == 0);
+    CHECK(parsed_endpoint(text).host.empty());
+    CHECK(parsed_endpoint(text).port == 0);
   }
 }
 
@@ -55,7 +56,7 @@ TEST_CASE("what an endpoint's text says is said again by its words") {
   for (const char* text :
        {"tcp://example.org:80", "tcp://*:80", "udp://[::1]:53", "unix:///run/s", "unix+dgram:///run/s",
         "vsock://3:5", "vsock://any:5", "hvsock:///run/s:5", "guest+tcp://10.0.2.100:80"})
-    CHECK(parsed(text).to_string() == text);
+    CHECK(parsed_endpoint(text).to_string() == text);
 }
 
 TEST_CASE("a text that is no endpoint is an error of usage that shows the form") {
@@ -86,7 +87,7 @@ TEST_CASE("a text that is no endpoint is an error of usage that shows the form")
                                                        {"guest+tcp://example.org:80", "nor localhost"}};
   for (const auto& [text, what] : wrong) {
     INFO(text);
-    CHECK_THAT(error_of(text), Catch::Contains(what));
+    CHECK_THAT(endpoint_error(text), Catch::Contains(what));
   }
 }
 
@@ -102,7 +103,7 @@ TEST_CASE("what is found by a path has one, from the root") {
 }
 
 TEST_CASE("passwords are not repeated in errors") {
-  CHECK_THAT(error_of("tcp://anna:secret@host:80"), !Catch::Contains("secret"));
+  CHECK_THAT(endpoint_error("tcp://anna:secret@host:80"), !Catch::Contains("secret"));
 }
 
 TEST_CASE("a forward is two endpoints, whatever their options") {

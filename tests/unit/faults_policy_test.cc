@@ -9,7 +9,7 @@
 namespace nsrun {
 namespace {
 
-PolicySources sources_of(std::initializer_list<const char*> faults) {
+PolicySources sources_with(std::initializer_list<const char*> faults) {
   PolicySources sources;
   for (const char* text : faults) sources.parts.emplace_back(parse_fault_rule(text).value());
   return sources;
@@ -23,10 +23,11 @@ std::string refusal(std::string_view policy) {
 }
 
 TEST_CASE("the first fault that matches is a flow's, and queries and packets have their own") {
-  const auto rules = sources_of({"packets:loss=1%", "nxdomain @ dns/*.example", "latency=1ms @ a.example:443",
-                                 "latency=2ms @ *.example", "latency=3ms @ udp/*"})
-                         .load()
-                         .value();
+  const auto rules =
+      sources_with({"packets:loss=1%", "nxdomain @ dns/*.example", "latency=1ms @ a.example:443",
+                    "latency=2ms @ *.example", "latency=3ms @ udp/*"})
+          .load()
+          .value();
   CHECK(text_of(rules->fault({Protocol::tcp, "a.example", {}, 443})) == "latency=1ms");
   CHECK(text_of(rules->fault({Protocol::tcp, "a.example", {}, 80})) == "latency=2ms");
   CHECK(text_of(rules->fault({Protocol::udp, {}, IpAddress::v4(192, 0, 2, 1), 53})) == "latency=3ms");
@@ -39,8 +40,8 @@ TEST_CASE("the first fault that matches is a flow's, and queries and packets hav
 }
 
 TEST_CASE("faults of queries alone leave names as they are") {
-  CHECK_FALSE(sources_of({"nxdomain @ dns/a.example"}).load().value()->needs_names());
-  CHECK(sources_of({"latency=1ms @ a.example"}).load().value()->needs_names());
+  CHECK_FALSE(sources_with({"nxdomain @ dns/a.example"}).load().value()->needs_names());
+  CHECK(sources_with({"latency=1ms @ a.example"}).load().value()->needs_names());
 }
 
 TEST_CASE("a policy file says faults as the option does") {
@@ -74,7 +75,7 @@ TEST_CASE("a wrong fault in a file is told with its place") {
 }
 
 TEST_CASE("when a policy is loaded again, live flows have the faults that it now says") {
-  auto sources = sources_of({"latency=1ms @ a.example", "latency=1ms @ b.example"});
+  auto sources = sources_with({"latency=1ms @ a.example", "latency=1ms @ b.example"});
   const auto before = sources.load().value();
   const auto of = [](const RuleSet& rules, std::string_view name) {
     return rules.fault({Protocol::tcp, name, {}, 80});
@@ -97,11 +98,11 @@ TEST_CASE("when a policy is loaded again, live flows have the faults that it now
 
 TEST_CASE("the seed is for all faults of a policy") {
   const auto first_of = [](std::uint64_t seed) {
-    auto sources = sources_of({"loss=50% @ udp/*"});
+    auto sources = sources_with({"loss=50% @ udp/*"});
     sources.faults->seed = seed;
     const auto rules = sources.load().value();
     return rules->fault({Protocol::udp, {}, IpAddress::v4(192, 0, 2, 1), 53})
-        ->faults->chance(0, Chance::Part::up)
+        ->faults->chance(0, SeededRandom::Part::up)
         .unit();
   };
   CHECK(first_of(1) == first_of(1));

@@ -8,15 +8,15 @@ namespace {
 
 FaultSpec faults(std::string_view text) { return parse_faults(text).value(); }
 
-std::string refusal(std::string_view text) {
+std::string text_refusal(std::string_view text) {
   const auto rule = parse_fault_rule(text);
   if (rule) return {};
   CHECK(rule.error().exit == ExitCode::usage);
   return rule.error().message();
 }
 
-bool says(std::string_view text, std::string_view words) {
-  const auto message = refusal(text);
+bool fault_says(std::string_view text, std::string_view words) {
+  const auto message = text_refusal(text);
   INFO(text << ": " << message);
   return message.find(words) != message.npos;
 }
@@ -75,38 +75,38 @@ TEST_CASE("every fault has a form") {
 }
 
 TEST_CASE("a wrong fault says what was expected") {
-  CHECK(says("latency=200 @ *", "a time with its unit"));
-  CHECK(says("latency @ *", "has no value"));
-  CHECK(says("bandwidth=0bit @ *", "bits a second"));
-  CHECK(says("bandwidth=1mb @ *", "1.5mbit"));
-  CHECK(says("loss=0.1 @ udp/*", "10%"));
-  CHECK(says("slice=0B @ *", "64B-4kB"));
-  CHECK(says("slice=2kB-1kB @ *", "64B-4kB"));
-  CHECK(says("stall=5s/ @ *", "10kB/2s"));
-  CHECK(says("answer=x @ dns/*", "an address"));
-  CHECK(says("lag=2ms @ *", "there are latency"));
-  CHECK(says("up:refuse @ *", "leave up: or down: out"));
-  CHECK(says(" @ *", "there are latency"));
-  CHECK(says("latency=1s,, @ *", "there are latency"));
-  CHECK(says("latency=1s", "FAULTS @ MATCH"));
-  CHECK(says("latency=1s @", "FAULTS @ MATCH"));
-  CHECK(says("latency=1s @ a..b", "has no usable host name"));
+  CHECK(fault_says("latency=200 @ *", "a time with its unit"));
+  CHECK(fault_says("latency @ *", "has no value"));
+  CHECK(fault_says("bandwidth=0bit @ *", "bits a second"));
+  CHECK(fault_says("bandwidth=1mb @ *", "1.5mbit"));
+  CHECK(fault_says("loss=0.1 @ udp/*", "10%"));
+  CHECK(fault_says("slice=0B @ *", "64B-4kB"));
+  CHECK(fault_says("slice=2kB-1kB @ *", "64B-4kB"));
+  CHECK(fault_says("stall=5s/ @ *", "10kB/2s"));
+  CHECK(fault_says("answer=x @ dns/*", "an address"));
+  CHECK(fault_says("lag=2ms @ *", "there are latency"));
+  CHECK(fault_says("up:refuse @ *", "leave up: or down: out"));
+  CHECK(fault_says(" @ *", "there are latency"));
+  CHECK(fault_says("latency=1s,, @ *", "there are latency"));
+  CHECK(fault_says("latency=1s", "FAULTS @ MATCH"));
+  CHECK(fault_says("latency=1s @", "FAULTS @ MATCH"));
+  CHECK(fault_says("latency=1s @ a..b", "has no usable host name"));
 }
 
 TEST_CASE("a fault that cannot happen to what it is for is refused") {
-  CHECK(says("packets:loss=1% @ *", "without @ MATCH"));
-  CHECK(says("packets:latency=1s", "loss, duplicate and reorder"));
-  CHECK(says("packets:loss=1%,latency=1s", "FAULTS @ MATCH"));
-  CHECK(says("loss=1% @ tcp/*", "packets:loss"));
-  CHECK(says("slice=1B @ udp/*", "only streams"));
-  CHECK(says("nxdomain @ api.example", "dns/NAME"));
-  CHECK(says("bandwidth=1mbit @ dns/*", "dns/ takes"));
-  CHECK(says("nxdomain @ dns/10.0.0.0/8", "dns/NAME"));
-  CHECK(says("nxdomain @ dns/a.example:53", "dns/NAME"));
-  CHECK_FALSE(refusal("nxdomain @ dns/tcp/a.example").empty());
-  CHECK(refusal("loss=1%,slice=1B @ *").empty());
-  CHECK(refusal("latency=1s,loss=1%,corrupt=1%,nxdomain=50% @ dns/*.example.org").empty());
-  CHECK(refusal("packets:loss=1%,packets:down:duplicate=1%").empty());
+  CHECK(fault_says("packets:loss=1% @ *", "without @ MATCH"));
+  CHECK(fault_says("packets:latency=1s", "loss, duplicate and reorder"));
+  CHECK(fault_says("packets:loss=1%,latency=1s", "FAULTS @ MATCH"));
+  CHECK(fault_says("loss=1% @ tcp/*", "packets:loss"));
+  CHECK(fault_says("slice=1B @ udp/*", "only streams"));
+  CHECK(fault_says("nxdomain @ api.example", "dns/NAME"));
+  CHECK(fault_says("bandwidth=1mbit @ dns/*", "dns/ takes"));
+  CHECK(fault_says("nxdomain @ dns/10.0.0.0/8", "dns/NAME"));
+  CHECK(fault_says("nxdomain @ dns/a.example:53", "dns/NAME"));
+  CHECK_FALSE(text_refusal("nxdomain @ dns/tcp/a.example").empty());
+  CHECK(text_refusal("loss=1%,slice=1B @ *").empty());
+  CHECK(text_refusal("latency=1s,loss=1%,corrupt=1%,nxdomain=50% @ dns/*.example.org").empty());
+  CHECK(text_refusal("packets:loss=1%,packets:down:duplicate=1%").empty());
 }
 
 TEST_CASE("a fault's rule says itself as it was written") {

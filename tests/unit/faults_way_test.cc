@@ -16,18 +16,18 @@ class Subject {
                    std::uint64_t seed = Faults::usual_seed)
       : faults(parse_faults(text).value(), "a rule", seed),
         way(loop.executor(), transport, faults, &FaultSpec::up,
-            faults.chance(faults.next_flow(), Chance::Part::up), under_way) {}
+            faults.chance(faults.next_flow(), SeededRandom::Part::up), under_way) {}
 
   Loop loop;
   Faults faults;
-  UnderWay under_way;
+  TransitBudget under_way;
   FaultWay way;
 };
 
 Task<> leave_all(FaultWay& way, std::vector<std::string>& pieces) {
   for (;;) {
     const auto next = co_await way.leave(65'536);
-    if (next.kind != Travelling::Kind::bytes) co_return;
+    if (next.kind != InTransit::Kind::bytes) co_return;
     pieces.emplace_back(as_text(next.bytes));
   }
 }
@@ -150,9 +150,9 @@ TEST_CASE("the same seed, rule and flow meet the same faults; others meet others
   CHECK(numbered("loss=50%,duplicate=0%", 200, 7) == first);
   CHECK(numbered("loss=50%", 200, 8) != first);
   Faults faults(parse_faults("loss=50%").value(), "a rule", 7);
-  CHECK(faults.chance(0, Chance::Part::up).unit() != faults.chance(1, Chance::Part::up).unit());
-  CHECK(faults.chance(0, Chance::Part::up).unit() != faults.chance(0, Chance::Part::down).unit());
-  CHECK(faults.chance(0, Chance::Part::up).unit() == faults.chance(0, Chance::Part::up).unit());
+  CHECK(faults.chance(0, SeededRandom::Part::up).unit() != faults.chance(1, SeededRandom::Part::up).unit());
+  CHECK(faults.chance(0, SeededRandom::Part::up).unit() != faults.chance(0, SeededRandom::Part::down).unit());
+  CHECK(faults.chance(0, SeededRandom::Part::up).unit() == faults.chance(0, SeededRandom::Part::up).unit());
 }
 
 Task<> fill(FaultWay& way, std::size_t& entered) {
@@ -179,7 +179,7 @@ TEST_CASE("what is under way is bounded, and what is cut is forgotten") {
   CHECK(entered >= FaultWay::least / 2);
   CHECK(entered <= FaultWay::least + 1000);
   CHECK(subject.under_way.bytes > 0);
-  subject.way.cut({.kind = Travelling::Kind::end});
+  subject.way.cut({.kind = InTransit::Kind::end});
   CHECK(subject.under_way.bytes == 0);
   CHECK(run(subject).empty());
 }

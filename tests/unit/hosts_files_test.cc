@@ -18,9 +18,9 @@ std::vector<std::string> addresses(std::string_view text, std::string_view name)
   for (const IpAddress& address : addresses_in_hosts(text, name)) all.push_back(address.to_string());
   return all;
 }
-using Addresses = std::vector<std::string>;
+using AddressTexts = std::vector<std::string>;
 
-constexpr std::string_view hosts =
+constexpr std::string_view hosts_text =
     "127.0.0.1\tlocalhost localhost.localdomain\n"
     "# 192.0.2.1 commented\n"
     "192.0.2.2 web.test web # alias.test\n"
@@ -34,17 +34,17 @@ constexpr std::string_view hosts =
 }  // namespace
 
 TEST_CASE("the hosts file gives a name all its addresses, once, in the order of the lines") {
-  CHECK(addresses(hosts, "web.test") == Addresses{"192.0.2.2", "2001:db8::2"});
-  CHECK(addresses(hosts, "web") == Addresses{"192.0.2.2"});
-  CHECK(addresses(hosts, "localhost") == Addresses{"127.0.0.1"});
-  CHECK(addresses(hosts, "rooted.test") == Addresses{"192.0.2.4"});
-  CHECK(addresses(hosts, "last.test") == Addresses{"192.0.2.5"});
+  CHECK(addresses(hosts_text, "web.test") == AddressTexts{"192.0.2.2", "2001:db8::2"});
+  CHECK(addresses(hosts_text, "web") == AddressTexts{"192.0.2.2"});
+  CHECK(addresses(hosts_text, "localhost") == AddressTexts{"127.0.0.1"});
+  CHECK(addresses(hosts_text, "rooted.test") == AddressTexts{"192.0.2.4"});
+  CHECK(addresses(hosts_text, "last.test") == AddressTexts{"192.0.2.5"});
 }
 
 TEST_CASE("in the hosts file parts of names, comments and what is not an address give no address") {
   for (const auto name : {"", "eb.test", "web.tes", "test", "commented", "alias.test", "broken.test",
                           "scoped.test", "192.0.2.2"})
-    CHECK(addresses(hosts, name).empty());
+    CHECK(addresses(hosts_text, name).empty());
 }
 
 TEST_CASE("nsswitch.conf says whether the hosts file or DNS comes first") {

@@ -13,7 +13,7 @@ std::optional<std::size_t> agreed(const std::string& text, const std::string& ho
   return size ? std::optional(*size) : std::nullopt;
 }
 
-bool passes(const std::string& text, const std::string& host = "good.example") {
+bool request_passes(const std::string& text, const std::string& host = "good.example") {
   return agreed(text, host) == text.size();
 }
 
@@ -25,13 +25,14 @@ const std::string post = "POST / HTTP/1.1\r\nHost: good.example\r\n";
 }  // namespace
 
 TEST_CASE("requests for the host agree, one after the other, with bodies and without") {
-  CHECK(passes(get + get));
-  CHECK(passes(post + "Content-Length: 5\r\n\r\nhello" + get));
-  CHECK(passes(post + "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nTrailer: x\r\n\r\n" + get));
-  CHECK(passes("GET / HTTP/1.0\r\nhost:GOOD.example.:80\r\n\r\n"));
-  CHECK(passes("GET http://good.example/x HTTP/1.1\r\nHost: good.example\r\n\r\n"));
-  CHECK(passes("OPTIONS * HTTP/1.1\r\nHost: good.example\r\n\r\n"));
-  CHECK(passes("GET / HTTP/1.1\r\nHost: [2001:DB8::0:1]:80\r\n\r\n", "2001:db8::1"));
+  CHECK(request_passes(get + get));
+  CHECK(request_passes(post + "Content-Length: 5\r\n\r\nhello" + get));
+  CHECK(request_passes(post + "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nTrailer: x\r\n\r\n" +
+                       get));
+  CHECK(request_passes("GET / HTTP/1.0\r\nhost:GOOD.example.:80\r\n\r\n"));
+  CHECK(request_passes("GET http://good.example/x HTTP/1.1\r\nHost: good.example\r\n\r\n"));
+  CHECK(request_passes("OPTIONS * HTTP/1.1\r\nHost: good.example\r\n\r\n"));
+  CHECK(request_passes("GET / HTTP/1.1\r\nHost: [2001:DB8::0:1]:80\r\n\r\n", "2001:db8::1"));
 }
 
 TEST_CASE("a request goes on when its head is whole, and its body as it comes") {
@@ -111,9 +112,9 @@ TEST_CASE("a body that a server which does not read it would take for a request 
   for (const char* method : {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "POST", "PUT", "ODD"}) {
     CHECK(refused(with(method, request)));
     CHECK(refused(with(method, request, "Expect: 100-continue\r\n")));
-    CHECK(passes(with(method, "{\"query\": \"GET / HTTP/1.1\"}") + get));
-    CHECK(passes(with(method, "GET") + get));
-    CHECK(passes(with(method, "", "Expect: 100-continue\r\n") + get));
+    CHECK(request_passes(with(method, "{\"query\": \"GET / HTTP/1.1\"}") + get));
+    CHECK(request_passes(with(method, "GET") + get));
+    CHECK(request_passes(with(method, "", "Expect: 100-continue\r\n") + get));
   }
   CHECK(refused("GET / HTTP/1.1\r\nHost: good.example\r\nTransfer-Encoding: chunked\r\n\r\n26\r\n" + request +
                 "\r\n0\r\n\r\n"));
@@ -127,8 +128,8 @@ TEST_CASE("a body that a server which does not read it would take for a request 
   for (const char* body :
        {"a=b&c=d HTTP/1.1", "--boundary\r\nGET / HTTP/1.1\r\n", "<a> / HTTP/1.1", "GET /\r\n",
         "GET HTTP/1.1\r\n", "GET / \nHTTP/1.1", "\x01GET / HTTP/1.1", "Dear reader,\nread / HTTP/1"})
-    CHECK(passes(with("POST", body) + get));
-  CHECK(passes(with("POST", std::string(200'000, 'x') + " / HTTP/1.1") + get));
+    CHECK(request_passes(with("POST", body) + get));
+  CHECK(request_passes(with("POST", std::string(200'000, 'x') + " / HTTP/1.1") + get));
 }
 
 TEST_CASE("a body is held back while it may be a request, and goes on from there") {
@@ -156,7 +157,7 @@ TEST_CASE("fields that the next reader would drop, or take for others, do not ag
   CHECK(refused(post + "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n Host: evil.example\r\n\r\n"));
   for (const char* line :
        {"Connection: keep-alive", "Connection: close, X-Host", "X-Host: a", "Content-Length: 0"})
-    CHECK(passes(with(line)));
+    CHECK(request_passes(with(line)));
 }
 
 TEST_CASE("a target is of http, and brackets are an IPv6 address's") {
@@ -166,7 +167,7 @@ TEST_CASE("a target is of http, and brackets are an IPv6 address's") {
   for (const char* target : {"ftp://good.example/", "https://good.example/", "ws://good.example/",
                              "http://[good.example]/", "http://good.example:/"})
     CHECK(refused(to(target)));
-  CHECK(passes(to("HTTP://good.example:80/")));
+  CHECK(request_passes(to("HTTP://good.example:80/")));
   const auto host = [](const std::string& value) { return "GET / HTTP/1.1\r\nHost: " + value + "\r\n\r\n"; };
   for (const char* value :
        {"[good.example]", "[good.example]:80", "good.example]", "[good.example", "good.example:"})

@@ -29,7 +29,7 @@ struct Pipe {
 };
 
 // As a guest would with a descriptor that it shares with us.
-void fill(int fd) {
+void fill_pipe(int fd) {
   REQUIRE(::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
   const std::string junk(4096, '#');
   while (::write(fd, junk.data(), junk.size()) > 0) continue;
@@ -95,7 +95,7 @@ TEST_CASE("a guest that makes our pipe non-blocking and fills it delays a line, 
   Pipe pipe;
   auto output = LineOutput::to(pipe.shared.get());
   REQUIRE(output.has_value());
-  fill(pipe.shared.get());
+  fill_pipe(pipe.shared.get());
   std::string seen;
   std::thread reader([&] { seen = read_until(pipe.reader.get(), "line\n"); });
   CHECK(output->write("line\n"));
@@ -108,7 +108,7 @@ TEST_CASE("lines for which there is no room for long are counted, and the loop i
   Pipe pipe;
   auto output = LineOutput::to(pipe.shared.get());
   REQUIRE(output.has_value());
-  fill(pipe.shared.get());
+  fill_pipe(pipe.shared.get());
   CHECK_FALSE(output->write("first\n"));
   const auto begun = Clock::now();
   for (int i = 0; i < 100; ++i) CHECK_FALSE(output->write("more\n"));
@@ -127,7 +127,7 @@ TEST_CASE("a line of a socket that another has made non-blocking waits for room,
   const UniqueFd reader_end(ends[0]), shared(ends[1]);
   auto output = LineOutput::to(shared.get());
   REQUIRE(output.has_value());
-  fill(shared.get());
+  fill_pipe(shared.get());
   std::string seen;
   std::thread reader([&] { seen = read_until(reader_end.get(), "line\n"); });
   CHECK(output->write("line\n"));
@@ -145,7 +145,7 @@ TEST_CASE("the log tells in its next line how many before it were lost") {
     auto output = LineOutput::to(pipe.shared.get());
     REQUIRE(output.has_value());
     JsonLog log(std::move(*output));
-    fill(pipe.shared.get());
+    fill_pipe(pipe.shared.get());
     for (int i = 0; i < 3; ++i) flows.closed(log);
     CHECK(log.lost() == 3);
     reader = std::thread([&] { seen = read_until(pipe.reader.get(), "until the end"); });

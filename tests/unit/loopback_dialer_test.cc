@@ -29,7 +29,7 @@ struct Machine final : Dialer {
   std::vector<std::string> dialled;
 };
 
-struct World {
+struct LoopbackWorld {
   // What comes of a dial: 0 or an errno.
   int dial(Target target) {
     int error = 0;
@@ -42,7 +42,7 @@ struct World {
     if (!far) error = far.error().code.value();
   }
 
-  explicit World(IpAddress address) : machine(loop.executor(), address) {}
+  explicit LoopbackWorld(IpAddress address) : machine(loop.executor(), address) {}
   Loop loop;
   Machine machine;
   LoopbackDialer dialer{machine};
@@ -58,7 +58,7 @@ Target to(const IpAddress& address, AddressCheck permits = any, Protocol protoco
 }  // namespace
 
 TEST_CASE("a server at one of the loopback addresses is reached at the other, too") {
-  World v4(loopback4), v6(loopback6);
+  LoopbackWorld v4(loopback4), v6(loopback6);
   CHECK(v4.dial(to(loopback6)) == 0);
   CHECK(v4.told == std::vector<std::string>{"tcp/127.0.0.1:80"});
   CHECK(v6.dial(to(loopback4)) == 0);
@@ -67,14 +67,14 @@ TEST_CASE("a server at one of the loopback addresses is reached at the other, to
 }
 
 TEST_CASE("a loopback address that is not permitted is not dialled") {
-  World world(loopback4);
+  LoopbackWorld world(loopback4);
   CHECK(world.dial(to(loopback6, only6)) == ECONNREFUSED);
   CHECK(world.dial(to(loopback6, {})) == ECONNREFUSED);
   CHECK(world.machine.dialled == std::vector<std::string>{"tcp/[::1]:80", "tcp/[::1]:80"});
 }
 
 TEST_CASE("other addresses and other protocols are dialled as they are") {
-  World world(loopback4);
+  LoopbackWorld world(loopback4);
   CHECK(world.dial(to(IpAddress::v4(192, 0, 2, 1))) == ECONNREFUSED);
   CHECK(world.dial(to(IpAddress::v4(127, 0, 0, 2))) == ECONNREFUSED);
   CHECK(world.dial(to(loopback6, any, Protocol::udp)) == ECONNREFUSED);

@@ -10,13 +10,13 @@ using namespace nsrun;
 
 namespace {
 
-std::string error_of(std::string_view text) {
+std::string file_error(std::string_view text) {
   const auto file = parse_policy(text, "p.yaml");
   if (!file) CHECK(file.error().exit == ExitCode::usage);
   return file ? "it is fine" : file.error().message();
 }
 
-std::vector<std::string> rules_of(std::string_view text) {
+std::vector<std::string> rules_of_file(std::string_view text) {
   std::vector<std::string> rules;
   const auto file = parse_policy(text, "p.yaml");
   for (const Rule& rule : file.value().rules) rules.push_back(rule.where + " " + rule.to_string());
@@ -24,10 +24,10 @@ std::vector<std::string> rules_of(std::string_view text) {
 }
 
 // A directory of its own, gone at the end.
-class Folder {
+class PolicyFolder {
  public:
-  Folder() { ::mkdtemp(path_); }
-  ~Folder() { std::system(("rm -r " + std::string(path_)).c_str()); }
+  PolicyFolder() { ::mkdtemp(path_); }
+  ~PolicyFolder() { std::system(("rm -r " + std::string(path_)).c_str()); }
   std::string write(const std::string& name, const std::string& text) const {
     const auto path = std::string(path_) + "/" + name;
     std::ofstream(path) << text;
@@ -41,8 +41,8 @@ class Folder {
 
 using Parts = decltype(PolicySources::parts);
 
-PolicySources sources_of(Parts parts, std::optional<Action> otherwise = {}, bool asks = false,
-                         bool learns = false) {
+PolicySources sources_of_file(Parts parts, std::optional<Action> otherwise = {}, bool asks = false,
+                              bool learns = false) {
   return {std::move(parts), otherwise, asks, learns};
 }
 
@@ -53,7 +53,7 @@ Rule make_rule_of(Action action) { return make_rule(action, "*").value(); }
 }  // namespace
 
 TEST_CASE("a policy file says what the options say, rule by rule") {
-  const auto rules = rules_of(R"(version: 1
+  const auto rules = rules_of_file(R"(version: 1
 default: deny            # the rest
 rules:
   - allow: GitHub.com
@@ -128,19 +128,19 @@ TEST_CASE("what is wrong in a policy file is said with its place, its key, and w
       {"rules:\n- allow: [a", "this is not YAML"},
   };
   for (const auto& [text, words] : cases)
-    CHECK_THAT(error_of(text), Catch::StartsWith(words) || Catch::Contains(words));
-  CHECK_THAT(error_of("rules:\n- allow: *.example.org"), Catch::Contains("\"*.example.org\""));
-  CHECK_THAT(error_of("rules:\n- via: gopher://u:secret@p\n  match: a"), !Catch::Contains("secret"));
+    CHECK_THAT(file_error(text), Catch::StartsWith(words) || Catch::Contains(words));
+  CHECK_THAT(file_error("rules:\n- allow: *.example.org"), Catch::Contains("\"*.example.org\""));
+  CHECK_THAT(file_error("rules:\n- via: gopher://u:secret@p\n  match: a"), !Catch::Contains("secret"));
 }
 
 TEST_CASE("deep and endless texts end in an error, not in our memory") {
-  CHECK_THAT(error_of("rules: " + std::string(100'000, '[')), Catch::Contains("p.yaml:1:"));
-  CHECK_THAT(error_of("rules:\n- " + std::string(100'000, '{')), Catch::Contains("p.yaml:2:"));
-  CHECK_THAT(error_of(std::string(100'000, '-')), Catch::Contains("p.yaml:1:"));
+  CHECK_THAT(file_error("rules: " + std::string(100'000, '[')), Catch::Contains("p.yaml:1:"));
+  CHECK_THAT(file_error("rules:\n- " + std::string(100'000, '{')), Catch::Contains("p.yaml:2:"));
+  CHECK_THAT(file_error(std::string(100'000, '-')), Catch::Contains("p.yaml:1:"));
 }
 
 TEST_CASE("only regular files of a bounded size are read") {
-  const Folder folder;
+  const PolicyFolder folder;
   CHECK_THAT(read_policy(folder.path()).error().message(), Catch::Contains("not a regular file"));
   CHECK_THAT(read_policy("/dev/null").error().message(), Catch::Contains("not a regular file"));
   CHECK_THAT(read_policy(folder.path() + "/none").error().message(), Catch::Contains("No such file"));
@@ -150,27 +150,27 @@ TEST_CASE("only regular files of a bounded size are read") {
 }
 
 TEST_CASE("the default is the command line's, else the last file's, else what the rules are") {
-  const Folder folder;
+  const PolicyFolder folder;
   const PolicySources::File plain{folder.write("plain.yaml", "rules: []")};
   const PolicySources::File denies{folder.write("denies.yaml", "default: deny")};
   const PolicySources::File allows{folder.write("allows.yaml", "default: allow")};
   CHECK(default_of({}) == Action::allow);
-  CHECK(default_of(sources_of({make_rule_of(Action::allow)})) == Action::reject);
-  CHECK(default_of(sources_of({make_rule_of(Action::deny)})) == Action::allow);
-  CHECK(default_of(sources_of({plain})) == Action::reject);
-  CHECK(default_of(sources_of({denies, allows, plain})) == Action::allow);
-  CHECK(default_of(sources_of({allows, denies})) == Action::deny);
-  CHECK(default_of(sources_of({allows}, Action::reject)) == Action::reject);
-  CHECK(default_of(sources_of({denies}, {}, true)) == Action::ask);
-  CHECK(default_of(sources_of({denies}, {}, false, true)) == Action::allow);
-  CHECK(default_of(sources_of({denies}, {}, true, true)) == Action::ask);
+  CHECK(default_of(sources_of_file({make_rule_of(Action::allow)})) == Action::reject);
+  CHECK(default_of(sources_of_file({make_rule_of(Action::deny)})) == Action::allow);
+  CHECK(default_of(sources_of_file({plain})) == Action::reject);
+  CHECK(default_of(sources_of_file({denies, allows, plain})) == Action::allow);
+  CHECK(default_of(sources_of_file({allows, denies})) == Action::deny);
+  CHECK(default_of(sources_of_file({allows}, Action::reject)) == Action::reject);
+  CHECK(default_of(sources_of_file({denies}, {}, true)) == Action::ask);
+  CHECK(default_of(sources_of_file({denies}, {}, false, true)) == Action::allow);
+  CHECK(default_of(sources_of_file({denies}, {}, true, true)) == Action::ask);
 }
 
 TEST_CASE("rules of files stand where the file stands") {
-  const Folder folder;
+  const PolicyFolder folder;
   const PolicySources::File file{folder.write("p.yaml", "rules:\n- allow: [b.example, c.example]")};
   auto first = make_rule_of(Action::deny), last = make_rule_of(Action::reject);
-  const auto rules = sources_of({first, file, last}).load().value();
+  const auto rules = sources_of_file({first, file, last}).load().value();
   REQUIRE(rules->rules().size() == 4);
   CHECK(rules->rules()[0].action == Action::deny);
   CHECK(rules->rules()[2].match.name == "c.example");

@@ -7,7 +7,7 @@ using namespace nsrun;
 
 namespace {
 
-constexpr std::string_view hosts =
+constexpr std::string_view guest_hosts_text =
     "127.0.0.1\tlocalhost box.local app.local\n"
     "::1 ip6-localhost\n"
     "# 192.0.2.1 box.test\n"
@@ -26,7 +26,7 @@ Rule allow(const std::string& text) { return make_rule(Action::allow, text).valu
 std::optional<std::string> hosts_under(const RuleSet& set, std::vector<std::string> search = {}) {
   ResolverConfig resolver;
   resolver.search = std::move(search);
-  return guest_hosts(hosts, set, resolver);
+  return guest_hosts(guest_hosts_text, set, resolver);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@ using namespace nsrun;
 
 namespace {
 
-const IpAddress server = IpAddress::v4(192, 0, 2, 10);
+const IpAddress inspected_server = IpAddress::v4(192, 0, 2, 10);
 
 // A policy of rules as a command line has them: "allow good.example", "default reject".
 struct Rules {
@@ -32,7 +32,7 @@ struct Rules {
 TEST_CASE("flows that are allowed by name have to say that name, others nothing") {
   Rules rules({{Action::allow, "good.example"}, {Action::allow, "192.0.2.0/24"}}, Action::reject);
   CHECK(rules.to_name("good.example").inspection == Inspection::name);
-  CHECK(rules.to(server).inspection == Inspection::none);
+  CHECK(rules.to(inspected_server).inspection == Inspection::none);
   CHECK(rules.to(rules.names.v4_for("good.example"), 80, Protocol::udp).inspection == Inspection::none);
   CHECK_FALSE(rules.to_name("evil.example").allowed);
 }
@@ -40,7 +40,7 @@ TEST_CASE("flows that are allowed by name have to say that name, others nothing"
 TEST_CASE("a rule says what a flow has to carry, whether it is about names or addresses") {
   Rules rules({{Action::allow, "tls/good.example"}, {Action::allow, "http/192.0.2.0/24"}}, Action::reject);
   CHECK(rules.to_name("good.example").inspection == Inspection::tls);
-  CHECK(rules.to(server).inspection == Inspection::http);
+  CHECK(rules.to(inspected_server).inspection == Inspection::http);
 }
 
 TEST_CASE("what a rule demands holds for the host's loopback and for redirected flows too") {
@@ -70,14 +70,14 @@ TEST_CASE("where names are refused, what a flow says is asked about, unless a ru
     CHECK(verdict.permits_server("good.example"));
     CHECK_FALSE(verdict.permits_server("www.evil.example"));
   }
-  const auto before = rules.to(server);
+  const auto before = rules.to(inspected_server);
   CHECK((before.inspection == Inspection::none || before.permits_server("www.evil.example")));
 }
 
 TEST_CASE("a name that somebody is asked about has to be said") {
   Rules rules({{Action::ask, "*"}, {Action::deny, "evil.example"}});
   CHECK(rules.to_name("good.example").inspection == Inspection::name);
-  CHECK(rules.to(server).inspection == Inspection::refused);
+  CHECK(rules.to(inspected_server).inspection == Inspection::refused);
 }
 
 TEST_CASE("the record of a refused name has the rule that refuses it") {

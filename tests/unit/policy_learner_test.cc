@@ -15,7 +15,7 @@ using namespace nsrun;
 
 namespace {
 
-std::vector<std::string> rules_of(const Learner& learner) {
+std::vector<std::string> learnt_rules(const Learner& learner) {
   std::vector<std::string> rules;
   const auto file = parse_policy(learner.policy("title"), "learnt");
   for (const Rule& rule : file.value().rules) rules.push_back(rule.match.to_string());
@@ -44,12 +44,12 @@ TEST_CASE(
       "tcp/a.example:443",     "tcp/a.example:8000-8002", "tcp/a.example:8004", "udp/a.example:443",
       "icmp/a.example",        "tcp/b.example:443",       "tcp/192.0.2.9:443",  "tcp/192.0.2.10:443",
       "tcp/[2001:db8::1]:443", "dns/_sip._tcp.example"};
-  auto sorted = rules_of(learner), wanted = expected;
+  auto sorted = learnt_rules(learner), wanted = expected;
   std::sort(sorted.begin(), sorted.end());
   std::sort(wanted.begin(), wanted.end());
   CHECK(sorted == wanted);
-  CHECK(rules_of(learner).front() == "tcp/a.example:443");
-  CHECK(rules_of(learner).back() == "dns/_sip._tcp.example");
+  CHECK(learnt_rules(learner).front() == "tcp/a.example:443");
+  CHECK(learnt_rules(learner).back() == "dns/_sip._tcp.example");
 }
 
 TEST_CASE("a learnt policy does not depend on the order of things") {
@@ -63,7 +63,7 @@ TEST_CASE("names that a guest makes up do not become rules about others") {
   Learner learner;
   for (const char* name : {"*.example", "127.1", "a:80", "a/8", "o'neill.example", "# comment", "tcp"})
     learner.saw_question(name), learner.saw_flow(Protocol::tcp, name, {IpAddress(), 443});
-  for (const auto& rule : rules_of(learner)) {
+  for (const auto& rule : learnt_rules(learner)) {
     CAPTURE(rule);
     CHECK((rule == "tcp/o'neill.example:443" || rule == "tcp/tcp:443"));
   }
@@ -79,7 +79,7 @@ TEST_CASE("nothing seen is a policy that allows nothing") {
 TEST_CASE("what a guest can make us remember is bounded, and the policy says that it is not whole") {
   Learner learner;
   for (std::size_t i = 0; i <= Learner::most; ++i) learner.saw_question("n" + std::to_string(i) + ".example");
-  CHECK(rules_of(learner).size() == Learner::most);
+  CHECK(learnt_rules(learner).size() == Learner::most);
   CHECK_THAT(learner.policy("title").substr(0, 200), Catch::Contains("more than could be learnt"));
 }
 
@@ -120,5 +120,5 @@ TEST_CASE("a learning policy remembers what was allowed, by name") {
   CHECK_FALSE(learning.judge({Protocol::tcp, guest, {names.v4_for("bad.example"), 443}}).allowed);
   CHECK(learning.judge({Protocol::udp, guest, *Endpoint::parse("10.0.2.3:53")}).allowed);
   CHECK_FALSE(learning.judge({Protocol::tcp, guest, *Endpoint::parse("169.254.169.254:80")}).allowed);
-  CHECK(rules_of(learner) == std::vector<std::string>{"tcp/good.example:443"});
+  CHECK(learnt_rules(learner) == std::vector<std::string>{"tcp/good.example:443"});
 }

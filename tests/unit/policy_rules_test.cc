@@ -35,8 +35,8 @@ std::shared_ptr<const RuleSet> rules_of(const std::string& text) {
   return std::make_shared<const RuleSet>(std::move(rules), otherwise);
 }
 
-struct World {
-  explicit World(const std::string& text, bool host_loopback = false)
+struct RulesWorld {
+  explicit RulesWorld(const std::string& text, bool host_loopback = false)
       : policy({NetworkOptions{}, host_loopback, false}, names, rules_of(text)) {}
 
   // The flow to a host, by its name as a guest has it: at a synthetic address.
@@ -61,17 +61,17 @@ struct World {
 }  // namespace
 
 TEST_CASE("the first rule that matches decides") {
-  World world("deny evil.example.org; allow *.example.org; reject *");
+  RulesWorld world("deny evil.example.org; allow *.example.org; reject *");
   CHECK(world.allows("good.example.org"));
   CHECK(world.refusal("evil.example.org") == Refusal::drop);
   CHECK(world.refusal("example.org") == Refusal::reset);  // *.NAME is not NAME
   CHECK(world.refusal("badexample.org") == Refusal::reset);
   CHECK(world.to(Protocol::tcp, "evil.example.org", 1).rule == "deny evil.example.org");
-  CHECK(World("allow *.example.org; deny evil.example.org").allows("evil.example.org"));
+  CHECK(RulesWorld("allow *.example.org; deny evil.example.org").allows("evil.example.org"));
 }
 
 TEST_CASE("a suffix matches at labels, however deep") {
-  World world("allow *.b.example");
+  RulesWorld world("allow *.b.example");
   CHECK(world.allows("a.b.example"));
   CHECK(world.allows("c.a.b.example"));
   CHECK_FALSE(world.allows("b.example"));
@@ -80,19 +80,19 @@ TEST_CASE("a suffix matches at labels, however deep") {
 }
 
 TEST_CASE("rules are about ports and protocols") {
-  World world("allow tcp/a.example:80-81; allow udp/a.example:53; allow icmp/a.example; default deny");
+  RulesWorld world("allow tcp/a.example:80-81; allow udp/a.example:53; allow icmp/a.example; default deny");
   CHECK(world.allows("a.example", 80));
   CHECK(world.allows("a.example", 81));
   CHECK_FALSE(world.allows("a.example", 82));
   CHECK(world.to(Protocol::udp, "a.example", 53).allowed);
   CHECK_FALSE(world.to(Protocol::udp, "a.example", 80).allowed);
   CHECK(world.to(Protocol::icmp, "a.example", 0).allowed);
-  CHECK_FALSE(World("allow a.example:80").to(Protocol::icmp, "a.example", 0).allowed);
-  CHECK(World("allow a.example").to(Protocol::icmp, "a.example", 0).allowed);
+  CHECK_FALSE(RulesWorld("allow a.example:80").to(Protocol::icmp, "a.example", 0).allowed);
+  CHECK(RulesWorld("allow a.example").to(Protocol::icmp, "a.example", 0).allowed);
 }
 
 TEST_CASE("rejected is a reset for TCP and prohibited for the rest; denied is silence") {
-  World world("deny a.example; reject b.example; default deny");
+  RulesWorld world("deny a.example; reject b.example; default deny");
   CHECK(world.refusal("a.example", 1, Protocol::udp) == Refusal::drop);
   CHECK(world.refusal("b.example") == Refusal::reset);
   CHECK(world.refusal("b.example", 1, Protocol::udp) == Refusal::prohibited);
@@ -101,7 +101,7 @@ TEST_CASE("rejected is a reset for TCP and prohibited for the rest; denied is si
 }
 
 TEST_CASE("an allowed name allows no address, and an allowed network no name") {
-  World world("allow a.example; allow 192.0.2.0/24");
+  RulesWorld world("allow a.example; allow 192.0.2.0/24");
   CHECK_FALSE(world.allows("198.51.100.1"));
   CHECK(world.allows("192.0.2.1"));
   CHECK_FALSE(world.allows("b.example"));
@@ -112,25 +112,26 @@ TEST_CASE("an allowed name allows no address, and an allowed network no name") {
 TEST_CASE("what a name resolves to is judged by rules on addresses that stand before its own") {
   const auto inside = IpAddress::v4(10, 1, 2, 3), outside = IpAddress::v4(192, 0, 2, 1);
   const auto before =
-      World("deny 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 5432);
+      RulesWorld("deny 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 5432);
   REQUIRE(before.allowed);
   CHECK_FALSE(before.target.permits(inside));
   CHECK(before.target.permits(outside));
   const auto after =
-      World("allow *.corp.example; deny 10.0.0.0/8").to(Protocol::tcp, "db.corp.example", 5432);
+      RulesWorld("allow *.corp.example; deny 10.0.0.0/8").to(Protocol::tcp, "db.corp.example", 5432);
   CHECK(after.target.permits(inside));
   const auto by_default =
-      World("deny 10.0.0.0/8; default allow; deny x.example").to(Protocol::tcp, "y.example", 1);
+      RulesWorld("deny 10.0.0.0/8; default allow; deny x.example").to(Protocol::tcp, "y.example", 1);
   CHECK_FALSE(by_default.target.permits(inside));
   // What would have to be asked, or sent elsewhere, is not dialled.
-  const auto asked = World("ask 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 1);
+  const auto asked =
+      RulesWorld("ask 10.0.0.0/8; allow *.corp.example").to(Protocol::tcp, "db.corp.example", 1);
   CHECK_FALSE(asked.target.permits(inside));
 }
 
 TEST_CASE("what a rule on addresses demands of a flow, a name that leads there does not get around") {
   const auto inside = IpAddress::v4(10, 1, 2, 3), loopback = IpAddress::v4(127, 0, 0, 1);
   const auto permits = [](const char* rules, const IpAddress& address) {
-    return World(rules).to(Protocol::tcp, "db.corp.example", 443).target.permits(address);
+    return RulesWorld(rules).to(Protocol::tcp, "db.corp.example", 443).target.permits(address);
   };
   CHECK_FALSE(permits("allow tls/10.0.0.0/8; deny 10.0.0.0/8; default allow", inside));
   CHECK_FALSE(permits("allow http/10.0.0.0/8; allow tls/*.corp.example", inside));
@@ -138,8 +139,8 @@ TEST_CASE("what a rule on addresses demands of a flow, a name that leads there d
   CHECK(permits("allow *.corp.example; allow tls/10.0.0.0/8", inside));
   CHECK_FALSE(permits("allow *.corp.example; allow tls/127.0.0.1", loopback));
   CHECK(permits("allow tls/*.corp.example; allow tls/127.0.0.1", loopback));
-  CHECK(World("allow tls/127.0.0.1").allows("127.0.0.1"));
-  CHECK_FALSE(World("allow *; allow tls/127.0.0.1").allows("127.0.0.1"));
+  CHECK(RulesWorld("allow tls/127.0.0.1").allows("127.0.0.1"));
+  CHECK_FALSE(RulesWorld("allow *; allow tls/127.0.0.1").allows("127.0.0.1"));
 }
 
 TEST_CASE("a rule that refuses all is a default that denies") {
@@ -154,21 +155,21 @@ TEST_CASE("a rule that refuses all is a default that denies") {
 
 TEST_CASE("protected addresses take a rule that names them") {
   for (const char* text : {"allow *; default allow", "allow 0.0.0.0/0", "default allow"}) {
-    World world(text);
+    RulesWorld world(text);
     CHECK_FALSE(world.allows("127.0.0.1"));
     CHECK_FALSE(world.allows("169.254.169.254", 80));
     CHECK_FALSE(world.allows("fd00:ec2::254", 80));
   }
-  CHECK(World("allow 169.254.169.254:80").allows("169.254.169.254", 80));
-  CHECK_FALSE(World("allow 169.254.169.254:80").allows("169.254.169.254", 443));
-  CHECK(World("allow 127.0.0.0/8").allows("127.0.0.1"));
-  CHECK_FALSE(World("deny 127.0.0.1; allow 127.0.0.0/8").allows("127.0.0.1"));
+  CHECK(RulesWorld("allow 169.254.169.254:80").allows("169.254.169.254", 80));
+  CHECK_FALSE(RulesWorld("allow 169.254.169.254:80").allows("169.254.169.254", 443));
+  CHECK(RulesWorld("allow 127.0.0.0/8").allows("127.0.0.1"));
+  CHECK_FALSE(RulesWorld("deny 127.0.0.1; allow 127.0.0.0/8").allows("127.0.0.1"));
 
   const auto loopback = IpAddress::v4(127, 0, 0, 1);
-  const auto named = World("allow a.example").to(Protocol::tcp, "a.example", 1);
+  const auto named = RulesWorld("allow a.example").to(Protocol::tcp, "a.example", 1);
   CHECK_FALSE(named.target.permits(loopback));
   CHECK_FALSE(named.target.permits(*IpAddress::parse("::ffff:127.0.0.1")));
-  const auto both = World("allow a.example; allow 127.0.0.1").to(Protocol::tcp, "a.example", 1);
+  const auto both = RulesWorld("allow a.example; allow 127.0.0.1").to(Protocol::tcp, "a.example", 1);
   CHECK(both.target.permits(loopback));
 }
 
@@ -202,14 +203,15 @@ TEST_CASE("an unspecified address is not reached by any rule: connect would take
   for (const char* text : {"default allow", "allow *", "allow 0.0.0.0; allow [::]; default allow",
                            "allow 0.0.0.0/8; allow ::/128", "ask 0.0.0.0; ask ::"})
     for (const char* host : {"0.0.0.0", "0.0.0.1", "::", "::ffff:0.0.0.0"}) {
-      World world(text);
+      RulesWorld world(text);
       CHECK_FALSE(world.allows(host, 53));
-      const auto named = World(std::string(text) + "; allow a.example").to(Protocol::tcp, "a.example", 53);
+      const auto named =
+          RulesWorld(std::string(text) + "; allow a.example").to(Protocol::tcp, "a.example", 53);
       REQUIRE(named.allowed);
       CHECK_FALSE(named.target.permits(*IpAddress::parse(host)));
     }
-  CHECK(World("default allow").to(Protocol::tcp, "::", 53).rule == "unspecified-address");
-  const auto redirected = World("redirect *:53=192.0.2.1").to(Protocol::udp, "::", 53);
+  CHECK(RulesWorld("default allow").to(Protocol::tcp, "::", 53).rule == "unspecified-address");
+  const auto redirected = RulesWorld("redirect *:53=192.0.2.1").to(Protocol::udp, "::", 53);
   CHECK(redirected.target.endpoint == Endpoint::parse("192.0.2.1:53"));
 }
 
@@ -228,42 +230,42 @@ TEST_CASE("a policy without a guest's network gives no address a meaning of its 
 
 TEST_CASE("the gateway is the host's loopback, by any of its names") {
   const std::string gateway = "10.0.2.2";
-  CHECK_FALSE(World("default allow").allows(gateway));
-  CHECK(World("default allow", true).allows(gateway));
-  CHECK_FALSE(World("allow a.example", true).allows(gateway));
+  CHECK_FALSE(RulesWorld("default allow").allows(gateway));
+  CHECK(RulesWorld("default allow", true).allows(gateway));
+  CHECK_FALSE(RulesWorld("allow a.example", true).allows(gateway));
   for (const char* text : {"allow host.nsrun.internal:5432", "allow 127.0.0.1:5432", "allow 10.0.2.2:5432"}) {
-    World world(text);
+    RulesWorld world(text);
     const auto verdict = world.to(Protocol::tcp, gateway, 5432);
     CHECK(verdict.allowed);
     CHECK(verdict.target.endpoint == *Endpoint::parse("127.0.0.1:5432"));
     CHECK(verdict.name == "host.nsrun.internal");
     CHECK_FALSE(world.allows(gateway, 5433));
   }
-  CHECK_FALSE(World("allow *").allows(gateway));
-  CHECK_FALSE(World("deny 127.0.0.1; allow host.nsrun.internal").allows(gateway));
+  CHECK_FALSE(RulesWorld("allow *").allows(gateway));
+  CHECK_FALSE(RulesWorld("deny 127.0.0.1; allow host.nsrun.internal").allows(gateway));
 }
 
 TEST_CASE("the name server takes questions, and nothing else") {
-  World world("default deny");
+  RulesWorld world("default deny");
   CHECK(world.to(Protocol::udp, "10.0.2.3", 53).allowed);
   CHECK(world.to(Protocol::tcp, "10.0.2.3", 53).allowed);
   CHECK_FALSE(world.allows("10.0.2.3", 80));
 }
 
 TEST_CASE("QUIC to a name takes a rule that says udp") {
-  CHECK(World("allow a.example").refusal("a.example", 443, Protocol::udp) == Refusal::prohibited);
-  CHECK(World("allow a.example").to(Protocol::udp, "a.example", 444).allowed);
-  CHECK(World("allow udp/a.example:443").to(Protocol::udp, "a.example", 443).allowed);
-  CHECK(World("default allow").to(Protocol::udp, "a.example", 443).allowed);
+  CHECK(RulesWorld("allow a.example").refusal("a.example", 443, Protocol::udp) == Refusal::prohibited);
+  CHECK(RulesWorld("allow a.example").to(Protocol::udp, "a.example", 444).allowed);
+  CHECK(RulesWorld("allow udp/a.example:443").to(Protocol::udp, "a.example", 443).allowed);
+  CHECK(RulesWorld("default allow").to(Protocol::udp, "a.example", 443).allowed);
 }
 
 TEST_CASE("a synthetic address that was never handed out leads nowhere") {
-  World world("allow a.example");
+  RulesWorld world("allow a.example");
   CHECK(world.to(Protocol::tcp, "198.19.0.9", 443).rule == "unknown-name");
 }
 
 TEST_CASE("a redirected flow goes where the rule says") {
-  World world("redirect api.example:443=127.0.0.1:9000; redirect 192.0.2.1=fake.example; default deny");
+  RulesWorld world("redirect api.example:443=127.0.0.1:9000; redirect 192.0.2.1=fake.example; default deny");
   const auto named = world.to(Protocol::tcp, "api.example", 443);
   REQUIRE(named.allowed);
   CHECK(named.target.to_string() == "tcp/127.0.0.1:9000");
@@ -273,7 +275,7 @@ TEST_CASE("a redirected flow goes where the rule says") {
 }
 
 TEST_CASE("via and log are added to what decides") {
-  World world("log *.example; via socks5h://proxy@a.example; allow a.example; deny b.example");
+  RulesWorld world("log *.example; via socks5h://proxy@a.example; allow a.example; deny b.example");
   const auto allowed = world.to(Protocol::tcp, "a.example", 443);
   CHECK(allowed.allowed);
   CHECK(allowed.target.via == "socks5h://proxy");
@@ -284,29 +286,30 @@ TEST_CASE("via and log are added to what decides") {
 }
 
 TEST_CASE("names may be asked about where a flow to them may be allowed, or a rule says so") {
-  World world("deny x.a.example; allow *.a.example:443; allow dns/_sip._tcp.example; allow 192.0.2.0/24");
+  RulesWorld world(
+      "deny x.a.example; allow *.a.example:443; allow dns/_sip._tcp.example; allow 192.0.2.0/24");
   CHECK(world.policy.permits_name("y.a.example"));
   CHECK_FALSE(world.policy.permits_name("x.a.example"));
   CHECK_FALSE(world.policy.permits_name("a.example"));
   CHECK(world.policy.permits_name("_sip._tcp.example"));
   CHECK_FALSE(world.allows("_sip._tcp.example", 5060));
   CHECK_FALSE(world.policy.permits_name(""));
-  World reversed("deny dns/secret.example; default allow");
+  RulesWorld reversed("deny dns/secret.example; default allow");
   CHECK_FALSE(reversed.policy.permits_name("secret.example"));
   CHECK(reversed.policy.permits_name("other.example"));
   // What a program or a person has yet to allow is told to nobody meanwhile.
-  World asking("allow a.example:443; ask b.example; default reject");
+  RulesWorld asking("allow a.example:443; ask b.example; default reject");
   CHECK(asking.policy.tells_outside("a.example"));
   CHECK(asking.policy.permits_name("b.example"));
   CHECK_FALSE(asking.policy.tells_outside("b.example"));
   CHECK_FALSE(asking.policy.permits_name("c.example"));
-  CHECK_FALSE(World("default ask").policy.tells_outside("a.example"));
+  CHECK_FALSE(RulesWorld("default ask").policy.tells_outside("a.example"));
   // Denied on one port alone: it may still be asked about.
-  CHECK(World("deny a.example:25; default allow").policy.permits_name("a.example"));
+  CHECK(RulesWorld("deny a.example:25; default allow").policy.permits_name("a.example"));
 }
 
 TEST_CASE("what is to be asked about and nobody asks is denied") {
-  World world("default ask");
+  RulesWorld world("default ask");
   const FlowKey key{Protocol::tcp, *Endpoint::parse("10.0.2.100:1"), {world.names.v4_for("a.example"), 443}};
   auto verdict = world.policy.judge(key);
   REQUIRE(verdict.asks);
@@ -329,7 +332,7 @@ TEST_CASE("what leads to the host's loopback may go to its other address, where 
   for (const auto& [rules, both] : {Case{"default allow", true}, Case{"allow host.nsrun.internal:80", true},
                                     Case{"allow 10.0.2.2:80", false}, Case{"deny ::1; default allow", false},
                                     Case{"allow 127.0.0.1; allow ::1", false}}) {
-    const auto verdict = World(rules, true).to(Protocol::tcp, "10.0.2.2", 80);
+    const auto verdict = RulesWorld(rules, true).to(Protocol::tcp, "10.0.2.2", 80);
     INFO(rules);
     REQUIRE(verdict.allowed);
     REQUIRE(verdict.target.permits);

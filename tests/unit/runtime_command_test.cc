@@ -20,7 +20,7 @@ Command shell(const std::string& script) {
   return command;
 }
 
-int status_of(Command command) {
+int exit_status(Command command) {
   auto process = start(command);
   REQUIRE(process.has_value());
   return process->wait();
@@ -47,12 +47,12 @@ bool gone(pid_t pid) { return ::kill(pid, 0) < 0 && errno == ESRCH; }
 }  // namespace
 
 TEST_CASE("a command's exit status passes through") {
-  CHECK(status_of(shell("exit 0")) == 0);
-  CHECK(status_of(shell("exit 42")) == 42);
+  CHECK(exit_status(shell("exit 0")) == 0);
+  CHECK(exit_status(shell("exit 42")) == 42);
 }
 
 TEST_CASE("a command that a signal ended has status 128 and the signal's number") {
-  CHECK(status_of(shell("kill -TERM $$")) == 128 + SIGTERM);
+  CHECK(exit_status(shell("kill -TERM $$")) == 128 + SIGTERM);
   CHECK(exit_status(SIGKILL) == 128 + SIGKILL);
   CHECK(exit_status(3 << 8) == 3);
 }
@@ -60,10 +60,10 @@ TEST_CASE("a command that a signal ended has status 128 and the signal's number"
 TEST_CASE("a command that is not there has status 127, one that cannot be executed 126") {
   Command command;
   command.argv = {"/nonexistent/program"};
-  CHECK(status_of(std::move(command)) == static_cast<int>(ExitCode::not_found));
+  CHECK(exit_status(std::move(command)) == static_cast<int>(ExitCode::not_found));
   Command directory;
   directory.argv = {"/"};
-  CHECK(status_of(std::move(directory)) == static_cast<int>(ExitCode::not_executable));
+  CHECK(exit_status(std::move(directory)) == static_cast<int>(ExitCode::not_executable));
 }
 
 TEST_CASE("extra descriptors become 3 and up, whatever numbers they had") {
@@ -74,7 +74,7 @@ TEST_CASE("extra descriptors become 3 and up, whatever numbers they had") {
   // The second pipe's end is likely to stand where the first is to go, and the other way round.
   command.extra_fds.emplace_back(second[1]);
   command.extra_fds.emplace_back(first[1]);
-  CHECK(status_of(std::move(command)) == 0);
+  CHECK(exit_status(std::move(command)) == 0);
   char text[8] = {};
   CHECK(::read(second[0], text, sizeof text) == 4);
   CHECK(std::string(text) == "one\n");
@@ -117,7 +117,7 @@ TEST_CASE("a function can run in place of a program, with the same descriptors")
   CHECK(written_by(std::move(command)) == "here");
   Command failing;
   failing.run = [] { return 11; };
-  CHECK(status_of(std::move(failing)) == 11);
+  CHECK(exit_status(std::move(failing)) == 11);
 }
 
 TEST_CASE("a process that goes takes its child with it") {

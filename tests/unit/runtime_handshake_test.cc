@@ -13,8 +13,8 @@ using namespace nsrun;
 
 namespace {
 
-struct Pair {
-  Pair() {
+struct HandshakePair {
+  HandshakePair() {
     auto made = handshake_pair();
     REQUIRE(made.has_value());
     std::tie(host, child) = std::move(*made);
@@ -48,7 +48,7 @@ int open_descriptors() {
 }  // namespace
 
 TEST_CASE("a message arrives as it was sent") {
-  const Pair pair;
+  const HandshakePair pair;
   const std::string maps(
       "0 1000 1\n\0"
       "0 1000 1\n",
@@ -66,7 +66,7 @@ TEST_CASE("a message arrives as it was sent") {
 }
 
 TEST_CASE("descriptors go with a message, and close on exec where they arrive") {
-  const Pair pair;
+  const HandshakePair pair;
   Message message{MessageType::sockets};
   for (std::size_t i = 0; i < max_message_fds; ++i) {
     int ends[2];
@@ -84,7 +84,7 @@ TEST_CASE("descriptors go with a message, and close on exec where they arrive") 
 }
 
 TEST_CASE("more descriptors than a message can carry are refused, not cut") {
-  const Pair pair;
+  const HandshakePair pair;
   Message message{MessageType::sockets};
   for (std::size_t i = 0; i <= max_message_fds; ++i)
     message.fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -92,7 +92,7 @@ TEST_CASE("more descriptors than a message can carry are refused, not cut") {
 }
 
 TEST_CASE("a message counts though its descriptors find no room") {
-  const Pair pair;
+  const HandshakePair pair;
   Message message{MessageType::sockets, 1};
   message.fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   REQUIRE(send_message(pair.child.get(), message).has_value());
@@ -108,7 +108,7 @@ TEST_CASE("a message counts though its descriptors find no room") {
 }
 
 TEST_CASE("a malformed record is skipped, its descriptors closed, and the next message still heard") {
-  const Pair pair;
+  const HandshakePair pair;
   const int before = open_descriptors();
   const auto too_short = std::string("\x01\0\0", 3), unknown = std::string("\x7f\0\0\0\0", 5);
   send_raw(pair.child.get(), too_short);
@@ -124,7 +124,7 @@ TEST_CASE("a malformed record is skipped, its descriptors closed, and the next m
 }
 
 TEST_CASE("a body of the greatest length arrives whole, a longer one is cut to it") {
-  const Pair pair;
+  const HandshakePair pair;
   REQUIRE(send_message(pair.child.get(), {MessageType::warning, 0, std::string(max_message_body, 'x')})
               .has_value());
   CHECK(received(pair.host.get()).body.size() == max_message_body);
@@ -134,7 +134,7 @@ TEST_CASE("a body of the greatest length arrives whole, a longer one is cut to i
 }
 
 TEST_CASE("nothing comes from a peer that is gone") {
-  Pair pair;
+  HandshakePair pair;
   REQUIRE(send_message(pair.child.get(), {MessageType::go}).has_value());
   pair.child.reset();
   CHECK(received(pair.host.get()).type == MessageType::go);  // what it said last is still heard
@@ -145,7 +145,7 @@ TEST_CASE("nothing comes from a peer that is gone") {
 }
 
 TEST_CASE("a non-blocking socket with nothing to read says so") {
-  const Pair pair;
+  const HandshakePair pair;
   REQUIRE(::fcntl(pair.host.get(), F_SETFL, O_NONBLOCK) == 0);
   const auto result = receive_message(pair.host.get());
   REQUIRE_FALSE(result.has_value());

@@ -9,7 +9,7 @@ using namespace nsrun;
 
 namespace {
 
-constexpr auto never = 10min;
+constexpr auto never_ends = 10min;
 
 // Counts itself for as long as it lives, however it ends.
 struct Alive {
@@ -23,7 +23,7 @@ struct Alive {
 
 Task<> live(int& count) {
   const Alive alive(count);
-  co_await sleep_for(never);
+  co_await sleep_for(never_ends);
 }
 
 Task<> fail() {
@@ -35,7 +35,7 @@ Task<> fail() {
 Task<> unwind_slowly(int& count) {
   const Alive alive(count);
   co_await asio::this_coro::throw_if_cancelled(false);
-  co_await Timer(co_await asio::this_coro::executor, never).async_wait(use_result);
+  co_await Timer(co_await asio::this_coro::executor, never_ends).async_wait(use_result);
   for (int turn = 0; turn < 3; ++turn) co_await test::give_way();
 }
 

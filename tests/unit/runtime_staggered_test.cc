@@ -11,7 +11,7 @@ using namespace nsrun::test;
 namespace {
 
 // Longer than any test may take: a race that waits for it failed.
-constexpr Clock::duration never = 10min;
+constexpr Clock::duration never_done = 10min;
 
 using Value = std::optional<int>;
 using Attempts = std::function<Task<Value>(std::size_t)>;
@@ -27,7 +27,7 @@ struct Record {
   int cancelled = 0;
 };
 
-Task<Value> fail() {
+Task<Value> fail_later() {
   co_await give_way();
   co_return std::nullopt;
 }
@@ -44,7 +44,7 @@ Task<Value> throw_something() {
 
 Task<Value> hang(Record& record) {
   try {
-    co_await sleep_for(never);
+    co_await sleep_for(never_done);
   } catch (const boost::system::system_error&) {
     ++record.cancelled;
     throw;
@@ -53,14 +53,14 @@ Task<Value> hang(Record& record) {
 }
 
 Task<> first_failure_starts_the_second() {
-  const Attempts attempt = [](std::size_t i) { return i == 0 ? fail() : succeed(7); };
-  const auto seen = co_await race_staggered<int>(delays(0s, never), attempt);
+  const Attempts attempt = [](std::size_t i) { return i == 0 ? fail_later() : succeed(7); };
+  const auto seen = co_await race_staggered<int>(delays(0s, never_done), attempt);
   CHECK(seen == 7);
 }
 
 Task<> a_thrown_attempt_has_failed() {
   const Attempts attempt = [](std::size_t i) { return i == 0 ? throw_something() : succeed(7); };
-  const auto seen = co_await race_staggered<int>(delays(0s, never), attempt);
+  const auto seen = co_await race_staggered<int>(delays(0s, never_done), attempt);
   CHECK(seen == 7);
 }
 
@@ -78,14 +78,14 @@ Task<> the_rest_is_not_started() {
     record.started.push_back(i);
     return succeed(static_cast<int>(i));
   };
-  const auto seen = co_await race_staggered<int>(delays(0s, never, never), attempt);
+  const auto seen = co_await race_staggered<int>(delays(0s, never_done, never_done), attempt);
   CHECK(seen == 0);
   CHECK(record.started == std::vector<std::size_t>{0});
 }
 
 Task<> all_fail() {
-  const Attempts attempt = [](std::size_t) { return fail(); };
-  const auto seen = co_await race_staggered<int>(delays(0s, never, never), attempt);
+  const Attempts attempt = [](std::size_t) { return fail_later(); };
+  const auto seen = co_await race_staggered<int>(delays(0s, never_done, never_done), attempt);
   CHECK(seen == std::nullopt);
   const auto seen2 = co_await race_staggered<int>(delays(), attempt);
   CHECK(seen2 == std::nullopt);

@@ -1,5 +1,6 @@
 #include <sys/socket.h>
 
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <stdexcept>
 #include <thread>
@@ -123,6 +124,72 @@ TEST_CASE("either, both and within end as cancelled when their caller is cancell
   }
   CHECK(one == Outcome::cancelled);
   CHECK(whole == Outcome::cancelled);
+}
+
+TEST_CASE("wait_any names the task that ended first, and cancels the others") {
+  for (std::size_t winner = 0; winner < 4; ++winner) {
+    std::array<Outcome, 4> outcomes{};
+    std::size_t first = 9;
+    const auto wait = [&]() -> Task<> {
+      std::vector<Task<>> tasks;
+      for (std::size_t i = 0; i < outcomes.size(); ++i)
+        tasks.push_back(i == winner ? end_at_once() : wait_forever(outcomes[i]));
+      first = co_await wait_any(std::move(tasks));
+    };
+    test::Loop().run(wait());
+    CHECK(first == winner);
+    for (std::size_t i = 0; i < outcomes.size(); ++i)
+      CHECK(outcomes[i] == (i == winner ? Outcome::running : Outcome::cancelled));
+  }
+}
+
+TEST_CASE("wait_any throws what the task that ended first threw") {
+  Outcome one{}, other{};
+  const auto wait = [&]() -> Task<> {
+    co_await wait_any(wait_forever(one), fail_at_once(), wait_forever(other));
+  };
+  test::Loop().run(expect_broken(wait()));
+  CHECK(one == Outcome::cancelled);
+  CHECK(other == Outcome::cancelled);
+}
+
+TEST_CASE("wait_all waits for all, however many") {
+  for (std::size_t size = 0; size < 5; ++size) {
+    std::size_t ended = 0;
+    const auto end_later = [](std::size_t& count, std::size_t turns) -> Task<> {
+      for (std::size_t i = 0; i < turns; ++i) co_await test::give_way();
+      ++count;
+    };
+    std::vector<Task<>> tasks;
+    for (std::size_t i = 0; i < size; ++i) tasks.push_back(end_later(ended, size - i));
+    test::Loop().run(wait_all(std::move(tasks)));
+    CHECK(ended == size);
+  }
+}
+
+TEST_CASE("wait_all throws the failure itself, and cancels the others") {
+  std::array<Outcome, 3> outcomes{};
+  std::vector<Task<>> tasks;
+  for (auto& outcome : outcomes) tasks.push_back(wait_forever(outcome));
+  tasks.insert(tasks.begin() + 1, fail_at_once());
+  test::Loop().run(expect_broken(wait_all(std::move(tasks))));
+  for (const auto outcome : outcomes) CHECK(outcome == Outcome::cancelled);
+}
+
+TEST_CASE("wait_any and wait_all end as cancelled when their caller is cancelled") {
+  Outcome whole{};
+  std::array<Outcome, 3> outcomes{};
+  std::vector<Task<>> tasks;
+  for (auto& outcome : outcomes) tasks.push_back(wait_forever(outcome));
+  SECTION("wait_any") {
+    const auto any = [](std::vector<Task<>> all) -> Task<> { co_await wait_any(std::move(all)); };
+    test::Loop().run(cancel_once_begun(note_cancellation(any(std::move(tasks)), whole)));
+  }
+  SECTION("wait_all") {
+    test::Loop().run(cancel_once_begun(note_cancellation(wait_all(std::move(tasks)), whole)));
+  }
+  CHECK(whole == Outcome::cancelled);
+  for (const auto outcome : outcomes) CHECK(outcome == Outcome::cancelled);
 }
 
 TEST_CASE("both waits for both") {

@@ -7,7 +7,7 @@ using namespace nsrun;
 
 namespace {
 
-struct Flows {
+struct SummedFlows {
   Events events;
   LiveFlows live;
   Summary summary;
@@ -27,7 +27,7 @@ struct Flows {
 }  // namespace
 
 TEST_CASE("a summary has a line for each name and verdict, what was refused first") {
-  Flows flows;
+  SummedFlows flows;
   flows.add("192.0.2.1:443", "www.example", true, FlowEnd::closed, 1536);
   flows.add("192.0.2.2:443", "www.example", true, FlowEnd::closed, 512);
   flows.add("192.0.2.3:80", "", false, FlowEnd::refused);
@@ -43,11 +43,11 @@ TEST_CASE("a summary has a line for each name and verdict, what was refused firs
 }
 
 TEST_CASE("a summary stays within its limit, and sums up the rest") {
-  Flows flows;
-  for (int i = 0; i < 2 * static_cast<int>(Summary::most_lines); ++i)
+  SummedFlows flows;
+  for (int i = 0; i < 2 * static_cast<int>(Summary::max_lines); ++i)
     flows.add("192.0.2.1:443", ("host" + std::to_string(i)).c_str(), true, FlowEnd::closed);
   const auto text = flows.summary.text();
-  CHECK(std::count(text.begin(), text.end(), '\n') == 2 + static_cast<long>(Summary::most_lines) + 1);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 2 + static_cast<long>(Summary::max_lines) + 1);
   CHECK(text.find("others") != text.npos);
 }
 

@@ -8,7 +8,7 @@ using namespace nsrun::test;
 
 namespace {
 
-std::string taken(TlsOpening& opening) {
+std::string taken_by_opening(TlsOpening& opening) {
   const auto bytes = opening.take();
   return std::string(as_text(bytes));
 }
@@ -25,7 +25,7 @@ TEST_CASE("what is not TLS agrees with its first bytes") {
   TlsOpening opening(good);
   REQUIRE(opening.from_guest(as_bytes("GET /")).has_value());
   CHECK(opening.agreed());
-  CHECK(taken(opening) == "GET /");
+  CHECK(taken_by_opening(opening) == "GET /");
 }
 
 TEST_CASE("where a rule says tls, what is not TLS does not agree, and silence does") {
@@ -42,14 +42,14 @@ TEST_CASE("a hello for the flow's name goes on whole, and what follows it once t
   const std::string hello = client_hello({GENERATE(as<std::string>{}, "good.example", "GOOD.Example")});
   for (std::size_t at = 0; at + 1 < hello.size(); ++at) {
     REQUIRE(opening.from_guest(as_bytes(hello.substr(at, 1))).has_value());
-    REQUIRE(taken(opening).empty());
+    REQUIRE(taken_by_opening(opening).empty());
   }
   REQUIRE(opening.from_guest(as_bytes(hello.substr(hello.size() - 1) + "early")).has_value());
-  CHECK(taken(opening) == hello);
+  CHECK(taken_by_opening(opening) == hello);
   CHECK_FALSE(opening.agreed());
   REQUIRE(opening.from_far(as_bytes(server_hello().substr(0, 20))).has_value());
   CHECK(opening.agreed());
-  CHECK(taken(opening) == "early");
+  CHECK(taken_by_opening(opening) == "early");
 }
 
 TEST_CASE("another name, none, ECH and malformed hellos do not agree") {
@@ -89,12 +89,12 @@ TEST_CASE("a second hello that the server asked for is held to the same name") {
   TlsOpening opening(good);
   const std::string hello = client_hello({"good.example"}), change("\x14\3\3\0\1\1", 6);
   REQUIRE(opening.from_guest(as_bytes(hello)).has_value());
-  REQUIRE(taken(opening) == hello);
+  REQUIRE(taken_by_opening(opening) == hello);
   SECTION("and agrees") {
     REQUIRE(opening.from_far(as_bytes(hello_retry_request())).has_value());
     REQUIRE(opening.from_guest(as_bytes(change + hello + "more")).has_value());
     CHECK(opening.agreed());
-    CHECK(taken(opening) == change + hello + "more");
+    CHECK(taken_by_opening(opening) == change + hello + "more");
   }
   SECTION("or does not") {
     REQUIRE(opening.from_far(as_bytes(hello_retry_request())).has_value());
@@ -103,7 +103,7 @@ TEST_CASE("a second hello that the server asked for is held to the same name") {
   SECTION("also where it was sent before the server asked") {
     REQUIRE(opening.from_guest(as_bytes(client_hello({"evil.example"}))).has_value());
     REQUIRE(opening.guest_ended().has_value());
-    CHECK(taken(opening).empty());
+    CHECK(taken_by_opening(opening).empty());
     CHECK(opening.from_far(as_bytes(hello_retry_request())).has_error());
   }
 }
@@ -111,13 +111,13 @@ TEST_CASE("a second hello that the server asked for is held to the same name") {
 TEST_CASE("no more is held than a hello may have, until the server answers") {
   TlsOpening opening(good);
   REQUIRE(opening.from_guest(as_bytes(client_hello({"good.example"}))).has_value());
-  taken(opening);
+  taken_by_opening(opening);
   CHECK(opening.has_room());
-  REQUIRE(opening.from_guest(as_bytes(std::string(longest_hello, 'x'))).has_value());
+  REQUIRE(opening.from_guest(as_bytes(std::string(max_hello, 'x'))).has_value());
   CHECK_FALSE(opening.has_room());
   REQUIRE(opening.far_ended().has_value());
   CHECK(opening.agreed());
-  CHECK(taken(opening).size() == longest_hello);
+  CHECK(taken_by_opening(opening).size() == max_hello);
 }
 
 TEST_CASE("a hello that is cut off by the guest's end goes on as it is") {

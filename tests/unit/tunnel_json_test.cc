@@ -26,7 +26,7 @@ std::string data(std::uint32_t stream, std::string_view bytes) {
   return text;
 }
 
-Frame parsed(std::string_view text) {
+Frame parsed_message(std::string_view text) {
   auto frame = parse_json(text);
   REQUIRE(frame.has_value());
   return std::move(*frame);
@@ -66,33 +66,34 @@ TEST_CASE("what the JSON wire does not have is not written") {
 }
 
 TEST_CASE("each message of the JSON wire is read") {
-  const auto listen = parsed(R"({"type":"listen","port":9000,"local_addr":"localhost:3000"})");
+  const auto listen = parsed_message(R"({"type":"listen","port":9000,"local_addr":"localhost:3000"})");
   CHECK((listen.type == Type::listen && listen.port == 9000 && listen.text == "localhost:3000"));
-  const auto refused = parsed(R"({"type":"listen_err","port":80,"error":"no"})");
+  const auto refused = parsed_message(R"({"type":"listen_err","port":80,"error":"no"})");
   CHECK((refused.type == Type::listen_err && refused.port == 80 && refused.text == "no"));
-  const auto connect = parsed(R"({"type":"connect","port":9000,"stream_id":4294967295})");
+  const auto connect = parsed_message(R"({"type":"connect","port":9000,"stream_id":4294967295})");
   CHECK((connect.type == Type::connect && connect.port == 9000 && connect.stream == 4294967295));
-  const auto some = parsed(R"({"type":"data","stream_id":7,"data":"aGVsbG8="})");
+  const auto some = parsed_message(R"({"type":"data","stream_id":7,"data":"aGVsbG8="})");
   CHECK((some.type == Type::data && some.stream == 7 && some.bytes == "hello"));
-  CHECK(parsed(R"({"type":"listen_ok","port":1})").type == Type::listen_ok);
-  CHECK(parsed(R"({"type":"close","stream_id":7})").stream == 7);
-  CHECK(parsed(R"({"type":"ping"})").type == Type::ping);
-  CHECK(parsed(R"({"type":"pong"})").type == Type::pong);
+  CHECK(parsed_message(R"({"type":"listen_ok","port":1})").type == Type::listen_ok);
+  CHECK(parsed_message(R"({"type":"close","stream_id":7})").stream == 7);
+  CHECK(parsed_message(R"({"type":"ping"})").type == Type::ping);
+  CHECK(parsed_message(R"({"type":"pong"})").type == Type::pong);
 }
 
 TEST_CASE("order, white space, unknown fields and null change nothing") {
-  const auto some = parsed(
+  const auto some = parsed_message(
       " {\n\"data\": \"aGVsbG8=\", \"new\": [1, {}], \"stream_id\": 7,"
       "\"error\": null, \"type\": \"data\"}");
   CHECK((some.type == Type::data && some.stream == 7 && some.bytes == "hello"));
-  CHECK(parsed(R"({"type":"hello","stream_id":7})").type == Type::none);
-  CHECK(parsed("{}").type == Type::none);
+  CHECK(parsed_message(R"({"type":"hello","stream_id":7})").type == Type::none);
+  CHECK(parsed_message("{}").type == Type::none);
 }
 
 TEST_CASE("a listen for a number that is not a port keeps it for the answer") {
   for (const std::int64_t number : {-1, 65'536, 99'999}) {
     const auto port = std::to_string(number);
-    const auto listen = parsed(R"({"type":"listen","port":)" + port + R"(,"local_addr":"localhost:1"})");
+    const auto listen =
+        parsed_message(R"({"type":"listen","port":)" + port + R"(,"local_addr":"localhost:1"})");
     CHECK((listen.type == Type::listen && listen.port == 0 && listen.odd_port == number));
     CHECK(json({.type = Type::listen_err, .odd_port = number, .text = "no"}) ==
           R"({"type":"listen_err","port":)" + port + R"(,"error":"no"})");
@@ -113,12 +114,12 @@ TEST_CASE("data of every length and byte comes back, by the quick way and by the
   std::string bytes;
   for (int size = 0; size < 700; ++size, bytes += static_cast<char>(size * 37)) {
     const auto text = data(3, bytes);
-    const bool quick = parsed(text).bytes == bytes;
-    const bool slow = parsed(" " + text).bytes == bytes;
+    const bool quick = parsed_message(text).bytes == bytes;
+    const bool slow = parsed_message(" " + text).bytes == bytes;
     CHECK((quick && slow));
   }
   const std::string large(40'000, '\xa5');
-  CHECK(parsed(data(3, large)).bytes == large);
+  CHECK(parsed_message(data(3, large)).bytes == large);
 }
 
 TEST_CASE("base64 is as RFC 4648 10 has it") {
@@ -147,10 +148,10 @@ TEST_CASE("a message of JSON that is too long ends the session before it is kept
           as_bytes(part), last, [](Frame) {}, [](const std::string&) {});
     };
     while (taken < (1 << 20) && read(false)) taken += part.size();
-    CHECK(taken == limits::most_message);
+    CHECK(taken == limits::max_message);
     CHECK(read(ends).has_error());
   }
-  const std::string whole(limits::most_message + 1, ' ');
+  const std::string whole(limits::max_message + 1, ' ');
   CHECK(json_wire()
             ->read(
                 as_bytes(whole), true, [](Frame) {}, [](const std::string&) {})

@@ -16,9 +16,9 @@ using namespace nsrun;
 
 namespace {
 
-struct Folder {
-  Folder() { REQUIRE(::mkdtemp(path.data())); }
-  ~Folder() { std::filesystem::remove_all(path); }
+struct SocketFolder {
+  SocketFolder() { REQUIRE(::mkdtemp(path.data())); }
+  ~SocketFolder() { std::filesystem::remove_all(path); }
   std::string path = "/tmp/nsrun-test-XXXXXX";
 };
 
@@ -39,7 +39,7 @@ ino_t inode_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("a unix socket that is bound and does not listen yet is another program's, whatever its type") {
-  const Folder folder;
+  const SocketFolder folder;
   const auto path = folder.path + "/s";
   for (const int theirs : {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM})
     for (const int ours : {SOCK_STREAM, SOCK_DGRAM}) {
@@ -55,7 +55,7 @@ TEST_CASE("a unix socket that is bound and does not listen yet is another progra
 }
 
 TEST_CASE("a unix socket that listens does not hear of those who look whether it does") {
-  const Folder folder;
+  const SocketFolder folder;
   const auto path = folder.path + "/s";
   const auto other = bound_at(path, SOCK_STREAM | SOCK_NONBLOCK);
   REQUIRE(::listen(other.get(), 1) == 0);
@@ -65,7 +65,7 @@ TEST_CASE("a unix socket that listens does not hear of those who look whether it
 }
 
 TEST_CASE("a unix socket whose program has ended is replaced") {
-  const Folder folder;
+  const SocketFolder folder;
   const auto path = folder.path + "/s";
   for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
     bound_at(path, type).reset();

@@ -6,13 +6,13 @@ using namespace nsrun;
 
 namespace {
 
-std::string error_of(std::string_view text) {
+std::string vsock_error(std::string_view text) {
   const auto tunnels = parse_vsock_config(text, "c.yaml");
   if (!tunnels) CHECK(tunnels.error().exit == ExitCode::usage);
   return tunnels ? "it is fine" : tunnels.error().message();
 }
 
-const std::string good = R"(tunnel:
+const std::string good_tunnels = R"(tunnel:
 - name: api
   handshake-port: 9090
   vsock-host-port: 8989
@@ -22,7 +22,7 @@ const std::string good = R"(tunnel:
 )";
 
 std::string with(const std::string& from, const std::string& to) {
-  std::string text = good;
+  std::string text = good_tunnels;
   return text.replace(text.find(from), from.size(), to);
 }
 
@@ -32,7 +32,7 @@ std::string twice(const std::string& from, const std::string& to) {
    peer-port: 3031, upstream-server-address: "unix:///run/web.sock"}
 )";
   if (!from.empty()) second.replace(second.find(from), from.size(), to);
-  return good + second;
+  return good_tunnels + second;
 }
 
 }  // namespace
@@ -85,18 +85,19 @@ TEST_CASE("what is wrong in a configuration is said with its line and key") {
       {twice("9091", "9090"), "c.yaml:8:31: ", "handshake-port: '9090' is that of 'api'"},
       {twice("8990", "08989"), "c.yaml:8:54: ", "vsock-host-port: '08989' is that of 'api'"},
       {twice("3031", "3030"), "c.yaml:9:15: ", "peer-port: '3030' is that of 'api'"},
-      {good + "tunnel: []\n", "c.yaml:8:1: ", "tunnel: is said twice"},
+      {good_tunnels + "tunnel: []\n", "c.yaml:8:1: ", "tunnel: is said twice"},
       {"tunnel: *x", "c.yaml:1:9: ", "aliases"},
       {"tunnel: [{", "c.yaml:", "this is not YAML"},
   };
   for (const auto& [text, place, what] : wrong) {
     INFO(text);
-    CHECK_THAT(error_of(text), Catch::StartsWith(place) && Catch::Contains(what));
+    CHECK_THAT(vsock_error(text), Catch::StartsWith(place) && Catch::Contains(what));
   }
 }
 
 TEST_CASE("two tunnels may have one port of the peer on two addresses") {
-  CHECK(error_of(twice("127.0.0.1,\n   peer-port: 3031", "127.0.0.2,\n   peer-port: 3030")) == "it is fine");
-  CHECK_THAT(error_of(twice("127.0.0.1,\n   peer-port: 3031", "0.0.0.0,\n   peer-port: 3030")),
+  CHECK(vsock_error(twice("127.0.0.1,\n   peer-port: 3031", "127.0.0.2,\n   peer-port: 3030")) ==
+        "it is fine");
+  CHECK_THAT(vsock_error(twice("127.0.0.1,\n   peer-port: 3031", "0.0.0.0,\n   peer-port: 3030")),
              Catch::Contains("peer-port"));
 }

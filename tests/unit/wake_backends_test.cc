@@ -13,7 +13,7 @@
 #include "host/services/wake/backends/health.h"
 #include "host/services/wake/backends/process_backend.h"
 #include "host/services/wake/backends/run_program.h"
-#include "host/services/wake/backends/sandbox_doors.h"
+#include "host/services/wake/backends/sandbox_forwards.h"
 #include "tests/support/dialers_loop.h"
 
 using namespace nsrun;
@@ -25,9 +25,9 @@ namespace {
 bool exists(const std::string& path) { return std::filesystem::exists(path); }
 
 // A folder for the time of a test.
-struct Folder {
-  Folder() { REQUIRE(::mkdtemp(path.data())); }
-  ~Folder() { std::filesystem::remove_all(path); }
+struct BackendFolder {
+  BackendFolder() { REQUIRE(::mkdtemp(path.data())); }
+  ~BackendFolder() { std::filesystem::remove_all(path); }
   std::string path = "/tmp/nsrun-test-XXXXXX";
 };
 
@@ -122,7 +122,7 @@ TEST_CASE("a process that cannot be watched for want of descriptors is a failed 
 }
 
 TEST_CASE("a program that is not done in time is killed with what it started") {
-  const Folder folder;
+  const BackendFolder folder;
   Loop loop;
   const auto body = [](Executor executor, const std::string& place) -> Task<> {
     std::vector<std::string> argv = {"/bin/sh", "-c", "(sleep 0.5; : > " + place + "/late) & wait; true"};
@@ -275,7 +275,7 @@ std::string folder_of_doors(const std::string& runtime) {
   const std::string before = set ? set : "";
   ::setenv("XDG_RUNTIME_DIR", runtime.c_str(), 1);
   std::vector<Forward> forwards = {*Forward::parse("tcp://:1=guest+tcp://127.0.0.1:80")};
-  const auto doors = SandboxDoors::make(forwards);
+  const auto doors = SandboxForwards::make(forwards);
   if (set)
     ::setenv("XDG_RUNTIME_DIR", before.c_str(), 1);
   else
@@ -287,7 +287,7 @@ std::string folder_of_doors(const std::string& runtime) {
 }  // namespace
 
 TEST_CASE("a sandbox's sockets are in the runtime folder, or in /tmp where its name does not do") {
-  const Folder folder;
+  const BackendFolder folder;
   const std::string plain = folder.path + "/run", odd = folder.path + "/a=b ?c",
                     deep = folder.path + "/" + std::string(60, 'x');
   for (const auto& place : {plain, odd, deep}) std::filesystem::create_directory(place);

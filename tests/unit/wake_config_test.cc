@@ -6,7 +6,7 @@ using namespace nsrun;
 
 namespace {
 
-const std::string good = R"(groups:
+const std::string good_groups = R"(groups:
 - name: web
   listen: tcp://:8080=tcp://127.0.0.1:8000
   exec: ./server --port 8000
@@ -36,14 +36,14 @@ std::string error_of(const std::string& text) {
 }
 
 std::string with(const std::string& from, const std::string& to) {
-  std::string text = good;
+  std::string text = good_groups;
   return text.replace(text.find(from), from.size(), to);
 }
 
 }  // namespace
 
 TEST_CASE("a file says what each group that wakes is") {
-  const auto groups = parse(good);
+  const auto groups = parse(good_groups);
   REQUIRE(groups.has_value());
   REQUIRE(groups->size() == 4);
   const auto& web = (*groups)[0];

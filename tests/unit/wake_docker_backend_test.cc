@@ -60,7 +60,7 @@ struct Api {
     const auto [error, size] = co_await asio::async_read_until(client, buffer, "\r\n\r\n", use_result);
     if (error) co_return;
     ++at_once;
-    most_at_once = std::max(most_at_once, at_once);
+    max_at_once = std::max(max_at_once, at_once);
     const bool waits = request.starts_with("POST");
     if (waits) co_await sleep_for(20ms);
     --at_once;
@@ -103,13 +103,13 @@ struct Api {
   std::map<std::string, std::string> containers;
   bool failing = false;
   std::vector<std::string> lines, asked;
-  int at_once = 0, most_at_once = 0;
+  int at_once = 0, max_at_once = 0;
   std::function<std::string(const std::string&)> answers = [this](const std::string& what) {
     return answer_of_containers(what);
   };
 };
 
-Result<Status> status_of(Api& api) {
+Result<Status> backend_status(Api& api) {
   const auto backend = api.backend();
   Result<Status> seen = Status::idle;
   const auto body = [](Backend& of, Result<Status>& into) -> Task<> { into = co_await of.status(); };
@@ -129,19 +129,19 @@ Result<void> start_all(Api& api) {
 
 TEST_CASE("containers of which some run and some do not run partly") {
   Api api;
-  CHECK(*status_of(api) == Status::idle);
+  CHECK(*backend_status(api) == Status::idle);
   api.containers = {{"a", "running"}, {"b", "exited"}};
-  CHECK(*status_of(api) == Status::partly);
+  CHECK(*backend_status(api) == Status::partly);
   api.containers["b"] = "running";
-  CHECK(*status_of(api) == Status::running);
+  CHECK(*backend_status(api) == Status::running);
   api.containers = {{"a", "paused"}, {"b", "exited"}};
-  CHECK(*status_of(api) == Status::idle);
+  CHECK(*backend_status(api) == Status::idle);
 }
 
 TEST_CASE("more containers than a group may have are an error, and none of them is asked for") {
   Api api;
   for (int i = 0; i < 257; ++i) api.containers["c" + std::to_string(i)] = "running";
-  const auto seen = status_of(api);
+  const auto seen = backend_status(api);
   REQUIRE_FALSE(seen.has_value());
   CHECK(seen.error().message() == "more than 256 containers have the label nsrun.group=web");
   CHECK(api.asked.size() == 1);
@@ -152,7 +152,7 @@ TEST_CASE("containers are started eight at once, and whose start fails is told")
   for (int i = 0; i < 20; ++i) api.containers["c" + std::to_string(i)] = "exited";
   CHECK(start_all(api).has_value());
   CHECK(std::ranges::count_if(api.asked, [](const auto& each) { return each.starts_with("POST"); }) == 20);
-  CHECK(api.most_at_once == 8);
+  CHECK(api.max_at_once == 8);
   api.containers = {{"a", "exited"}, {"b", "exited"}, {"c", "exited"}, {"d", "exited"}, {"e", "exited"}};
   api.failing = true;
   const auto done = start_all(api);
@@ -165,7 +165,7 @@ TEST_CASE("containers are started eight at once, and whose start fails is told")
 TEST_CASE("a label with control characters is asked for as it is") {
   Api api;
   api.label = "nsrun.group=a\nb\"";
-  CHECK(status_of(api).has_value());
+  CHECK(backend_status(api).has_value());
   REQUIRE(api.asked.size() == 1);
   CHECK(api.asked[0].find("a%5Cnb%5C%22") != std::string::npos);
 }
@@ -174,7 +174,7 @@ TEST_CASE("an API that may not be used is told of with who may") {
   if (::geteuid() == 0) return;  // who may use all
   Api api;
   ::chmod(api.path.c_str(), 0);
-  const auto seen = status_of(api);
+  const auto seen = backend_status(api);
   REQUIRE_FALSE(seen.has_value());
   const auto said = seen.error().message();
   CHECK(said.find("cannot reach the Docker API at unix://" + api.path) == 0);
@@ -241,7 +241,7 @@ TEST_CASE("an answer of a length that is only claimed takes no memory, and its e
   };
   api.run(body(*backend, changes));
   CHECK(changes == 3);
-  const auto seen = status_of(api);
+  const auto seen = backend_status(api);
   REQUIRE_FALSE(seen.has_value());
   CHECK(seen.error().message().find("cannot list the containers") != std::string::npos);
 }

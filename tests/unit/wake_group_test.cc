@@ -76,12 +76,12 @@ class Scripted final : public Backend {
   Signal go_on, told;
 };
 
-struct Asked {
+struct AskedGroup {
   std::optional<Result<void>> outcome;
 };
 
-struct World {
-  explicit World(WakeGroup::Options options = {.name = "test", .idle = 0s})
+struct GroupWorld {
+  explicit GroupWorld(WakeGroup::Options options = {.name = "test", .idle = 0s})
       : backend(loop.executor()),
         said(loop.executor()),
         group(loop.executor(), backend, std::move(options), [this](WakeLevel level, const std::string& what) {
@@ -116,18 +116,18 @@ struct World {
   WakeGroup group;
 };
 
-Task<> ask(World& world, Asked& asked, int socket = -1) {
+Task<> ask_group(GroupWorld& world, AskedGroup& asked, int socket = -1) {
   asked.outcome = co_await world.group.awake(socket);
 }
 
-Task<> ask_all(World& world, std::vector<Asked>& all) {
+Task<> ask_all(GroupWorld& world, std::vector<AskedGroup>& all) {
   Scope tasks(world.loop.executor());
-  for (auto& asked : all) tasks.spawn(ask(world, asked));
+  for (auto& asked : all) tasks.spawn(ask_group(world, asked));
   co_await tasks.join();
 }
 
-struct Pair {
-  Pair() {
+struct GroupPair {
+  GroupPair() {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     client.reset(ends[0]);
@@ -139,9 +139,9 @@ struct Pair {
 }  // namespace
 
 TEST_CASE("who asks an idle group is held until it runs, and the log says so") {
-  World world;
-  Asked asked;
-  world.run(ask(world, asked));
+  GroupWorld world;
+  AskedGroup asked;
+  world.run(ask_group(world, asked));
   REQUIRE(asked.outcome);
   CHECK(asked.outcome->has_value());
   CHECK(world.backend.starts == 1);
@@ -151,32 +151,33 @@ TEST_CASE("who asks an idle group is held until it runs, and the log says so") {
 }
 
 TEST_CASE("a thousand who ask at once start it once, and none is lost") {
-  World world;
-  std::vector<Asked> all(1000);
+  GroupWorld world;
+  std::vector<AskedGroup> all(1000);
   world.run(ask_all(world, all));
   CHECK(world.backend.starts == 1);
-  CHECK(std::ranges::all_of(all, [](const Asked& one) { return one.outcome && one.outcome->has_value(); }));
+  CHECK(std::ranges::all_of(all,
+                            [](const AskedGroup& one) { return one.outcome && one.outcome->has_value(); }));
 }
 
 TEST_CASE("who asks what runs already waits for nothing, and starts nothing") {
-  World world;
+  GroupWorld world;
   world.backend.now = Status::running;
-  Asked asked;
-  world.run(ask(world, asked));
+  AskedGroup asked;
+  world.run(ask_group(world, asked));
   CHECK(asked.outcome->has_value());
   CHECK(world.backend.starts == 0);
   CHECK(world.count("Idle => Running") == 1);
 }
 
 TEST_CASE("who asks while it starts waits for the same start") {
-  World world;
+  GroupWorld world;
   world.backend.after_start = Status::starting;
-  Asked first, second;
-  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+  AskedGroup first, second;
+  const auto body = [](GroupWorld& w, AskedGroup& a, AskedGroup& b) -> Task<> {
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, a));
+    tasks.spawn(ask_group(w, a));
     co_await w.until_state(WakeState::starting);
-    tasks.spawn(ask(w, b));
+    tasks.spawn(ask_group(w, b));
     co_await give_way();
     CHECK(!a.outcome);
     CHECK(!b.outcome);
@@ -190,14 +191,14 @@ TEST_CASE("who asks while it starts waits for the same start") {
 }
 
 TEST_CASE("who asks while it stops is held, and it is started again after the stop") {
-  World world({.name = "test", .idle = 20ms});
-  Asked first, second;
-  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world({.name = "test", .idle = 20ms});
+  AskedGroup first, second;
+  const auto body = [](GroupWorld& w, AskedGroup& a, AskedGroup& b) -> Task<> {
+    co_await ask_group(w, a);
     w.backend.waits = true;
     co_await w.until_state(WakeState::stopping);
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, b));
+    tasks.spawn(ask_group(w, b));
     co_await give_way();
     CHECK(w.backend.starts == 1);
     w.backend.waits = false;
@@ -212,21 +213,21 @@ TEST_CASE("who asks while it stops is held, and it is started again after the st
 }
 
 TEST_CASE("a start that fails is tried again as long as somebody waits, and is said once") {
-  World world;
+  GroupWorld world;
   world.backend.failing_starts = 2;
-  Asked asked;
-  world.run(ask(world, asked));
+  AskedGroup asked;
+  world.run(ask_group(world, asked));
   CHECK(asked.outcome->has_value());
   CHECK(world.backend.starts == 3);
   CHECK(world.count("cannot start the test") == 1);
 }
 
 TEST_CASE("who waits for a health that never comes is turned away in time, and it is stopped") {
-  World world({.name = "test", .idle = 50ms, .start_limit = 30ms});
+  GroupWorld world({.name = "test", .idle = 50ms, .start_limit = 30ms});
   world.backend.after_start = Status::starting;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
-    co_await ask(w, a);
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
+    co_await ask_group(w, a);
     co_await w.until_said("Stopping => Idle");
   };
   world.run(body(world, asked));
@@ -236,13 +237,13 @@ TEST_CASE("who waits for a health that never comes is turned away in time, and i
 }
 
 TEST_CASE("what somebody else stops is idle, and started again when asked for") {
-  World world;
-  Asked first, second;
-  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world;
+  AskedGroup first, second;
+  const auto body = [](GroupWorld& w, AskedGroup& a, AskedGroup& b) -> Task<> {
+    co_await ask_group(w, a);
     w.backend.becomes(Status::idle);
     co_await w.until_said("Running => Idle");
-    co_await ask(w, b);
+    co_await ask_group(w, b);
   };
   world.run(body(world, first, second));
   CHECK(second.outcome->has_value());
@@ -250,12 +251,12 @@ TEST_CASE("what somebody else stops is idle, and started again when asked for") 
 }
 
 TEST_CASE("what somebody else stops while it starts is started again for those who wait") {
-  World world;
+  GroupWorld world;
   world.backend.after_start = Status::starting;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, a));
+    tasks.spawn(ask_group(w, a));
     co_await w.until_state(WakeState::starting);
     co_await give_way();
     w.backend.after_start = Status::running;
@@ -268,14 +269,14 @@ TEST_CASE("what somebody else stops while it starts is started again for those w
 }
 
 TEST_CASE("what somebody else starts again is waited for") {
-  World world;
-  Asked first, second;
-  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world;
+  AskedGroup first, second;
+  const auto body = [](GroupWorld& w, AskedGroup& a, AskedGroup& b) -> Task<> {
+    co_await ask_group(w, a);
     w.backend.becomes(Status::starting);
     co_await w.until_said("Running => Starting");
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, b));
+    tasks.spawn(ask_group(w, b));
     co_await give_way();
     CHECK(!b.outcome);
     w.backend.becomes(Status::running);
@@ -286,11 +287,11 @@ TEST_CASE("what somebody else starts again is waited for") {
 }
 
 TEST_CASE("a stop that fails is tried again") {
-  World world({.name = "test", .idle = 10ms});
+  GroupWorld world({.name = "test", .idle = 10ms});
   world.backend.failing_stops = 1;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
-    co_await ask(w, a);
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
+    co_await ask_group(w, a);
     co_await w.until_said("Stopping => Idle");
   };
   world.run(body(world, asked));
@@ -299,15 +300,15 @@ TEST_CASE("a stop that fails is tried again") {
 }
 
 TEST_CASE("a status that cannot be had changes nothing, and is said once") {
-  World world;
-  Asked first, second;
-  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world;
+  AskedGroup first, second;
+  const auto body = [](GroupWorld& w, AskedGroup& a, AskedGroup& b) -> Task<> {
+    co_await ask_group(w, a);
     w.backend.status_error = Error{"cannot ask the test"};
     w.backend.told.raise();
     co_await w.until_said("cannot ask the test");
     for (int i = 0; i < 3; ++i) co_await w.group.look_again();
-    co_await ask(w, b);
+    co_await ask_group(w, b);
   };
   world.run(body(world, first, second));
   CHECK(second.outcome->has_value());
@@ -317,11 +318,11 @@ TEST_CASE("a status that cannot be had changes nothing, and is said once") {
 }
 
 TEST_CASE("traffic puts the end off, an open connection alone does not") {
-  World world({.name = "test", .idle = 150ms});
-  Asked asked;
+  GroupWorld world({.name = "test", .idle = 150ms});
+  AskedGroup asked;
   std::optional<FlowRecord> record;
-  const auto body = [](World& w, Asked& a, std::optional<FlowRecord>& flow) -> Task<> {
-    co_await ask(w, a);
+  const auto body = [](GroupWorld& w, AskedGroup& a, std::optional<FlowRecord>& flow) -> Task<> {
+    co_await ask_group(w, a);
     flow.emplace(1, FlowKey{}, w.events, w.flows);
     const auto quiet_since = Clock::now();
     flow->moved_up(1);
@@ -334,11 +335,11 @@ TEST_CASE("traffic puts the end off, an open connection alone does not") {
 }
 
 TEST_CASE("an open connection puts the end off where connections count") {
-  World world({.name = "test", .idle = 30ms, .by_traffic = false, .by_connections = true});
-  Asked asked;
+  GroupWorld world({.name = "test", .idle = 30ms, .by_traffic = false, .by_connections = true});
+  AskedGroup asked;
   std::optional<FlowRecord> record;
-  const auto body = [](World& w, Asked& a, std::optional<FlowRecord>& flow) -> Task<> {
-    co_await ask(w, a);
+  const auto body = [](GroupWorld& w, AskedGroup& a, std::optional<FlowRecord>& flow) -> Task<> {
+    co_await ask_group(w, a);
     flow.emplace(1, FlowKey{}, w.events, w.flows);
     const bool stopped = co_await either(w.until_said("Running => Stopping"), sleep_for(200ms));
     CHECK(!stopped);
@@ -349,17 +350,18 @@ TEST_CASE("an open connection puts the end off where connections count") {
 }
 
 TEST_CASE("one who leaves while held is noticed; one who has sent something and finished is not gone") {
-  World world;
+  GroupWorld world;
   world.backend.after_start = Status::starting;
-  Pair leaving, finished;
-  Asked left, waiting;
-  const auto body = [](World& w, Pair& one, Pair& other, Asked& a, Asked& b) -> Task<> {
+  GroupPair leaving, finished;
+  AskedGroup left, waiting;
+  const auto body = [](GroupWorld& w, GroupPair& one, GroupPair& other, AskedGroup& a,
+                       AskedGroup& b) -> Task<> {
     Scope tasks(w.loop.executor());
     REQUIRE(::send(other.client.get(), "early", 5, 0) == 5);
     ::shutdown(other.client.get(), SHUT_WR);
-    tasks.spawn(ask(w, b, other.ours.get()));
+    tasks.spawn(ask_group(w, b, other.ours.get()));
     one.client.reset();
-    co_await ask(w, a, one.ours.get());
+    co_await ask_group(w, a, one.ours.get());
     CHECK(!b.outcome);
     w.backend.becomes(Status::running);
     co_await tasks.join();
@@ -372,12 +374,12 @@ TEST_CASE("one who leaves while held is noticed; one who has sent something and 
 }
 
 TEST_CASE("a held client is turned away when nsrun ends") {
-  World world;
+  GroupWorld world;
   world.backend.after_start = Status::starting;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, a));
+    tasks.spawn(ask_group(w, a));
     co_await w.until_state(WakeState::starting);
     co_await w.loop.beside.cancel_and_join();
     co_await tasks.join();
@@ -387,10 +389,10 @@ TEST_CASE("a held client is turned away when nsrun ends") {
 }
 
 TEST_CASE("what changes while it is looked at is looked at again") {
-  World world;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world;
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
+    co_await ask_group(w, a);
     Signal looking(w.loop.executor());
     w.backend.looking = &looking;
     w.backend.told.raise();
@@ -405,10 +407,10 @@ TEST_CASE("what changes while it is looked at is looked at again") {
 }
 
 TEST_CASE("a crowd of events is a few looks") {
-  World world;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world;
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
+    co_await ask_group(w, a);
     for (const auto end = Clock::now() + 300ms; Clock::now() < end; co_await give_way())
       w.backend.told.raise();
   };
@@ -417,12 +419,12 @@ TEST_CASE("a crowd of events is a few looks") {
 }
 
 TEST_CASE("a crowd of events while a client waits for a start that fails is a few looks, too") {
-  World world({.name = "test", .idle = 0s, .start_limit = 300ms});
+  GroupWorld world({.name = "test", .idle = 0s, .start_limit = 300ms});
   world.backend.failing_starts = 1000;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, a));
+    tasks.spawn(ask_group(w, a));
     while (!a.outcome) {
       w.backend.told.raise();
       co_await give_way();
@@ -435,10 +437,10 @@ TEST_CASE("a crowd of events while a client waits for a start that fails is a fe
 }
 
 TEST_CASE("events that go on for long are looked at once a second, and at once when there was none lately") {
-  World world;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world;
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
+    co_await ask_group(w, a);
     for (const auto end = Clock::now() + 2s; Clock::now() < end; co_await give_way()) w.backend.told.raise();
     CHECK(w.backend.looks < 12);  // 40 at 50 ms
     co_await sleep_for(2100ms);
@@ -453,8 +455,8 @@ TEST_CASE("events that go on for long are looked at once a second, and at once w
 
 TEST_CASE(
     "a group that slept longer than its idle time and is started in part by hand has its idle time again") {
-  World world({.name = "test", .idle = 150ms});
-  const auto body = [](World& w) -> Task<> {
+  GroupWorld world({.name = "test", .idle = 150ms});
+  const auto body = [](GroupWorld& w) -> Task<> {
     co_await sleep_for(200ms);
     const auto begun = Clock::now();
     w.backend.becomes(Status::partly);
@@ -465,14 +467,14 @@ TEST_CASE(
 }
 
 TEST_CASE("with a threshold connections alone put nothing off") {
-  World world({.name = "test", .idle = 150ms, .by_arrivals = false, .least = 1000});
-  const auto body = [](World& w) -> Task<> {
-    Asked first;
-    co_await ask(w, first);
+  GroupWorld world({.name = "test", .idle = 150ms, .by_arrivals = false, .least = 1000});
+  const auto body = [](GroupWorld& w) -> Task<> {
+    AskedGroup first;
+    co_await ask_group(w, first);
     const auto deadline = Clock::now() + 5s;
     while (w.count("Running => Stopping") == 0 && Clock::now() < deadline) {
-      Asked again;
-      co_await ask(w, again);
+      AskedGroup again;
+      co_await ask_group(w, again);
       co_await give_way();
     }
     CHECK(w.count("Running => Stopping") == 1);
@@ -481,11 +483,11 @@ TEST_CASE("with a threshold connections alone put nothing off") {
 }
 
 TEST_CASE("a group with a wake threshold is started by so many packets, and serves all who waited") {
-  World world({.name = "test", .idle = 60s, .wake_least = 7});
-  Asked first, second;
-  const auto body = [](World& w, Asked& a, Asked& b) -> Task<> {
+  GroupWorld world({.name = "test", .idle = 60s, .wake_least = 7});
+  AskedGroup first, second;
+  const auto body = [](GroupWorld& w, AskedGroup& a, AskedGroup& b) -> Task<> {
     Scope tasks(w.loop.executor());
-    const auto call = [](World& to, Asked& by, std::uint64_t packets) -> Task<> {
+    const auto call = [](GroupWorld& to, AskedGroup& by, std::uint64_t packets) -> Task<> {
       by.outcome = co_await to.group.awake(-1, packets);
     };
     tasks.spawn(call(w, a, 3));
@@ -501,12 +503,12 @@ TEST_CASE("a group with a wake threshold is started by so many packets, and serv
 }
 
 TEST_CASE("what a waiting client has sent counts for the wake threshold, and stays in its socket") {
-  World world({.name = "test", .idle = 60s, .wake_least = 4});
-  Pair pair;
-  Asked asked;
-  const auto body = [](World& w, Pair& ends, Asked& a) -> Task<> {
+  GroupWorld world({.name = "test", .idle = 60s, .wake_least = 4});
+  GroupPair pair;
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, GroupPair& ends, AskedGroup& a) -> Task<> {
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, a, ends.ours.get()));
+    tasks.spawn(ask_group(w, a, ends.ours.get()));
     co_await give_way();
     const std::string early(3 * 1460, 'x');
     REQUIRE(::send(ends.client.get(), early.data(), early.size(), 0) == 3 * 1460);
@@ -520,9 +522,9 @@ TEST_CASE("what a waiting client has sent counts for the wake threshold, and sta
 
 TEST_CASE(
     "too few packets wake nobody: who waited is refused in time, and is told why in the flow's record") {
-  World world({.name = "test", .idle = 60s, .start_limit = 30ms, .wake_least = 30});
-  Asked asked;
-  world.run(ask(world, asked));
+  GroupWorld world({.name = "test", .idle = 60s, .start_limit = 30ms, .wake_least = 30});
+  AskedGroup asked;
+  world.run(ask_group(world, asked));
   CHECK(asked.outcome->error().message().find("fewer than 30 packets") != std::string::npos);
   CHECK(refusal_for(asked.outcome->error()) == Refusal::reset);
   CHECK(world.backend.starts == 0);
@@ -530,9 +532,9 @@ TEST_CASE(
 }
 
 TEST_CASE("what runs in part is of no use, and is stopped when unused as the whole is") {
-  World world({.name = "test", .idle = 50ms});
+  GroupWorld world({.name = "test", .idle = 50ms});
   world.backend.now = Status::partly;
-  const auto body = [](World& w) -> Task<> { co_await w.until_said("Stopping => Idle"); };
+  const auto body = [](GroupWorld& w) -> Task<> { co_await w.until_said("Stopping => Idle"); };
   const auto begun = Clock::now();
   world.run(body(world));
   CHECK(world.backend.starts == 0);
@@ -541,19 +543,19 @@ TEST_CASE("what runs in part is of no use, and is stopped when unused as the who
 }
 
 TEST_CASE("who comes when it runs in part has it started") {
-  World world;
+  GroupWorld world;
   world.backend.now = Status::partly;
-  Asked asked;
-  world.run(ask(world, asked));
+  AskedGroup asked;
+  world.run(ask_group(world, asked));
   CHECK(asked.outcome->has_value());
   CHECK(world.backend.starts == 1);
 }
 
 TEST_CASE("health that comes and goes is no use: the idle time runs on") {
-  World world({.name = "test", .idle = 200ms});
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
-    co_await ask(w, a);
+  GroupWorld world({.name = "test", .idle = 200ms});
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
+    co_await ask_group(w, a);
     const auto begun = Clock::now();
     for (bool well = false; w.count("=> Stopping") == 0; well = !well) {
       if (Clock::now() > begun + 5s) FAIL("it is not stopped");
@@ -565,20 +567,20 @@ TEST_CASE("health that comes and goes is no use: the idle time runs on") {
 }
 
 TEST_CASE("a turn that goes wrong is not the end of the group") {
-  World world;
+  GroupWorld world;
   world.backend.throwing = 1;
-  Asked asked;
-  world.run(ask(world, asked));
+  AskedGroup asked;
+  world.run(ask_group(world, asked));
   CHECK(asked.outcome->has_value());
   CHECK(world.count("Bad file descriptor") == 1);
 }
 
 TEST_CASE("nor is a stop that goes wrong") {
-  World world({.name = "test", .idle = 10ms});
+  GroupWorld world({.name = "test", .idle = 10ms});
   world.backend.throwing_stops = 1;
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
-    co_await ask(w, a);
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
+    co_await ask_group(w, a);
     co_await w.until_said("Stopping => Idle");
   };
   world.run(body(world, asked));
@@ -586,11 +588,11 @@ TEST_CASE("nor is a stop that goes wrong") {
 }
 
 TEST_CASE("one that is asleep with its connections, as what is paused is, wakes when somebody speaks there") {
-  World world({.name = "test", .idle = 20ms});
-  Asked asked;
+  GroupWorld world({.name = "test", .idle = 20ms});
+  AskedGroup asked;
   FlowRecord flow(1, FlowKey{}, world.events, world.flows, Asker::forwarded);
-  const auto body = [](World& w, Asked& a, FlowRecord& record) -> Task<> {
-    co_await ask(w, a);
+  const auto body = [](GroupWorld& w, AskedGroup& a, FlowRecord& record) -> Task<> {
+    co_await ask_group(w, a);
     record.moved_up(1, 1);
     co_await w.until_said("Stopping => Idle");
     co_await sleep_for(50ms);
@@ -602,12 +604,12 @@ TEST_CASE("one that is asleep with its connections, as what is paused is, wakes 
 }
 
 TEST_CASE("the same trouble is the same whatever its ids are") {
-  World world({.name = "test", .idle = 0s, .start_limit = 2s});
+  GroupWorld world({.name = "test", .idle = 0s, .start_limit = 2s});
   world.backend.status_error = Error{"no endpoint 0123456789abcdef"};
-  Asked asked;
-  const auto body = [](World& w, Asked& a) -> Task<> {
+  AskedGroup asked;
+  const auto body = [](GroupWorld& w, AskedGroup& a) -> Task<> {
     Scope tasks(w.loop.executor());
-    tasks.spawn(ask(w, a));
+    tasks.spawn(ask_group(w, a));
     co_await w.until_said("no endpoint");
     w.backend.status_error = Error{"no endpoint fedcba9876543210"};
     co_await w.group.look_again();

@@ -8,7 +8,7 @@ namespace {
 
 using Labels = std::map<std::string, std::string>;
 
-std::string error_of(const Labels& labels) {
+std::string labels_error(const Labels& labels) {
   const auto groups = parse_wake_labels(labels, "");
   if (!groups) CHECK(groups.error().exit == ExitCode::usage);
   return groups ? "it is fine" : groups.error().message();
@@ -64,13 +64,13 @@ TEST_CASE("labels describe groups as Lazytainer has them") {
 TEST_CASE("a label that is wrong is named") {
   const std::string ports = "lazytainer.group.a.ports";
   const auto with = [&](const std::string& label, const std::string& value) {
-    return error_of({{ports, "81"}, {label, value}});
+    return labels_error({{ports, "81"}, {label, value}});
   };
-  CHECK(error_of({}).find("no label lazytainer.group.NAME.ports") != std::string::npos);
-  CHECK(error_of({{"lazytainer.group.a.inactiveTimeout", "3"}}).find("no label " + ports) !=
+  CHECK(labels_error({}).find("no label lazytainer.group.NAME.ports") != std::string::npos);
+  CHECK(labels_error({{"lazytainer.group.a.inactiveTimeout", "3"}}).find("no label " + ports) !=
         std::string::npos);
   for (const char* value : {"", "81,", "0", "65536", "http"})
-    CHECK(error_of({{ports, value}}).find("label " + ports + "=" + value) != std::string::npos);
+    CHECK(labels_error({{ports, value}}).find("label " + ports + "=" + value) != std::string::npos);
   CHECK(with("lazytainer.group.a.inactiveTimeout", "30s").find("number of seconds") != std::string::npos);
   CHECK(with("lazytainer.group.a.minPacketThreshold", "-1").find("number of packets") != std::string::npos);
   CHECK(with("lazytainer.group.a.sleepMethod", "kill").find("neither stop nor pause") != std::string::npos);

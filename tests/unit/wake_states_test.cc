@@ -2,7 +2,7 @@
 #include <utility>
 #include "tests/support/catch.h"
 
-#include "host/services/wake/idle_clock.h"
+#include "host/services/wake/idle_detector.h"
 #include "host/services/wake/wake_states.h"
 
 using namespace nsrun;
@@ -17,7 +17,7 @@ constexpr auto states = {State::idle, State::starting, State::running, State::st
 constexpr auto inputs = {Input::asked,        Input::seen_idle, Input::seen_starting, Input::seen_running,
                          Input::start_failed, Input::unused,    Input::stopped,       Input::stop_failed};
 
-const Clock::time_point start{1000s};
+const Clock::time_point start_action{1000s};
 
 }  // namespace
 
@@ -54,30 +54,30 @@ TEST_CASE("states are written as users of proxytainer know them") {
 }
 
 TEST_CASE("the idle time is counted from the last byte") {
-  IdleClock clock(10s, 1);
-  clock.touch(start);
-  CHECK(clock.unused_at() == start + 10s);
-  clock.moved(start + 3s, 5);
-  clock.moved(start + 4s, 0);
-  CHECK(clock.unused_at() == start + 13s);
-  clock.touch(start + 5s);
-  CHECK(clock.unused_at() == start + 15s);
+  IdleDetector clock(10s, 1);
+  clock.touch(start_action);
+  CHECK(clock.unused_at() == start_action + 10s);
+  clock.moved(start_action + 3s, 5);
+  clock.moved(start_action + 4s, 0);
+  CHECK(clock.unused_at() == start_action + 13s);
+  clock.touch(start_action + 5s);
+  CHECK(clock.unused_at() == start_action + 15s);
 }
 
 TEST_CASE("fewer units within the idle time than the threshold are no use") {
-  IdleClock clock(10s, 30);
-  clock.touch(start);
-  clock.moved(start + 1s, 20);
-  CHECK(clock.unused_at() == start + 10s);
-  clock.moved(start + 6s, 20);
+  IdleDetector clock(10s, 30);
+  clock.touch(start_action);
+  clock.moved(start_action + 1s, 20);
+  CHECK(clock.unused_at() == start_action + 10s);
+  clock.moved(start_action + 6s, 20);
   // With both there are enough, until the first is too old.
-  CHECK(clock.unused_at() == start + 11s);
-  clock.moved(start + 12s, 9);
-  CHECK(clock.unused_at() == start + 10s);
+  CHECK(clock.unused_at() == start_action + 11s);
+  clock.moved(start_action + 12s, 9);
+  CHECK(clock.unused_at() == start_action + 10s);
 }
 
 TEST_CASE("what moves often is kept in few batches, and its last moment stands") {
-  IdleClock clock(600s, 1);
-  for (int i = 1; i <= 100'000; ++i) clock.moved(start + i * 10ms, 1);
-  CHECK(clock.unused_at() == start + 1000s + 600s);
+  IdleDetector clock(600s, 1);
+  for (int i = 1; i <= 100'000; ++i) clock.moved(start_action + i * 10ms, 1);
+  CHECK(clock.unused_at() == start_action + 1000s + 600s);
 }

@@ -11,8 +11,8 @@
 
 #include <array>
 
+#include "host/sandbox/inject/epoll_waiter.h"
 #include "host/sandbox/inject/guest_thread.h"
-#include "host/sandbox/inject/watched.h"
 
 namespace nsrun {
 namespace {
@@ -46,7 +46,7 @@ class WithoutBlocking {
   const int flags_;
 };
 
-Task<> until_ready(Watched& watched) { co_await watched.ready(); }
+Task<> until_ready(EpollWaiter& watched) { co_await watched.ready(); }
 
 }  // namespace
 
@@ -119,7 +119,7 @@ std::optional<Clock::duration> send_timeout(int socket) {
 }
 
 Task<> writable_within(Executor executor, int socket, Clock::duration limit) {
-  Watched watched(executor, socket, EPOLLOUT);
+  EpollWaiter watched(executor, socket, EPOLLOUT);
   co_await either(until_ready(watched), sleep_for(limit));
 }
 

@@ -105,7 +105,7 @@ Task<> InjectedRequest::successor_comes() {
     else
       move_to_device(false);
   }
-  if (state_ == State::moved && !successor_) co_await either(came_.wait(), sleep_for(longest_way));
+  if (state_ == State::moved && !successor_) co_await either(came_.wait(), sleep_for(max_way));
 }
 
 // Whose call has ended (interrupted by a signal) expects the connection to go on being made: connect(2),

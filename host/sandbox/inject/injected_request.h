@@ -47,7 +47,7 @@ class InjectedRequest final : public Request {
   const std::uint64_t inode_;
   const int family_;
   const FlowKey key_;
-  std::optional<Counted> open_, unattended_;
+  std::optional<CountGuard> open_, unattended_;
   State state_ = State::asked;
   FlowKey moved_key_;  // as the stack will know it
   const bool wants_mapped_;

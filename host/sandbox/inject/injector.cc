@@ -2,7 +2,7 @@
 // and no byte of the flow passes through the device or this process.
 //
 //   guest: connect ──► seccomp ──► run ─► look ──┬─► let go on        not TCP: the kernel does as asked
-//                                                ├─► GuestDoors       … but in a closed sandbox
+//                                                ├─► GuestUnixSockets       … but in a closed sandbox
 //                                                ├─► perform          on our copy of the guest's socket
 //                                                └─► InjectedRequest ─► sink ─► Carrier::carry
 //                                                      refused: the errno       (policy, dialer, record)
@@ -24,11 +24,11 @@
 // bind(2) and listen(2) are asked of us for that alone; they are carried out on our copy.
 //
 // In a closed sandbox no connect at all is let go on: what was looked at could become a connect of a unix
-// socket of outside. Those of unix sockets are the agent's (GuestDoors), all others are carried out on our
+// socket of outside. Those of unix sockets are the agent's (GuestUnixSockets), all others are carried out on our
 // copy. That is so without --accelerate too, where nothing is injected.
 //
 // Nothing here waits, as the guest's kernel sees it. A blocking connect keeps its notification open until
-// there is an answer. A non-blocking one must be answered at once: a dial that is not done in `patience` is
+// there is an answer. A non-blocking one must be answered at once: a dial that is not done in `dial_patience` is
 // moved to the device. The guest's socket is connected there, the call returns EINPROGRESS, and the SYN that
 // comes out of the device is given to the request that waits for it (arrived), with the dial under way:
 // nobody is dialled twice. A caller that we heard of is woken by a fatal signal alone, so that calls which
@@ -42,8 +42,8 @@
 // (presence.h). What stands still then is this injector: the further connects of this guest's. The stack, the
 // log and everybody else are on other threads, and none waits for this one (injector_thread.h).
 //
-// A guest that floods us waits in its kernel's queue: past `most_open` calls none is received. A dial goes on
-// when its call has been answered or its caller is gone; with `most_unattended` of them no further ones are
+// A guest that floods us waits in its kernel's queue: past `max_open_calls` calls none is received. A dial goes on
+// when its call has been answered or its caller is gone; with `max_unattended` of them no further ones are
 // begun here, and connects go through the device.
 
 #include "host/sandbox/inject/injector.h"
@@ -55,20 +55,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/sandbox/inject/epoll_waiter.h"
 #include "host/sandbox/inject/guest_thread.h"
 #include "host/sandbox/inject/injected_request.h"
 #include "host/sandbox/inject/shared_descriptors.h"
 #include "host/sandbox/inject/socket_options.h"
-#include "host/sandbox/inject/watched.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_open = 4096;  // calls being worked on; the next ones wait in the kernel
+constexpr std::size_t max_open_calls = 4096;  // calls being worked on; the next ones wait in the kernel
 // Dials; past it connects go through the device, where twice as many may be held.
-constexpr std::size_t most_unattended = 2048;
-constexpr int most_at_once = 16;   // calls received before other tasks get their turn
-constexpr auto patience = 5ms;     // with a dial for a non-blocking connect; then the device takes over
+constexpr std::size_t max_unattended = 2048;
+constexpr int max_calls_at_once = 16;  // calls received before other tasks get their turn
+constexpr auto dial_patience = 5ms;    // with a dial for a non-blocking connect; then the device takes over
 constexpr auto look_again = 50ms;  // at the caller of a connect that takes long: was it killed, or signalled?
 constexpr int restart_system = 512;  // ERESTARTSYS (linux/errno.h)
 
@@ -94,7 +94,7 @@ Result<std::unique_ptr<Injector>> Injector::start(Message accelerate, Options op
       new Injector(std::move(*listener), std::move(options), tasks, std::move(sink)));
   for (std::size_t i = 1; i < fds.size(); ++i) {
     const auto facts = facts_of(fds[i].get());
-    if (facts.family == AF_UNIX) injector->doors_ = GuestDoors(std::move(fds[i]));
+    if (facts.family == AF_UNIX) injector->doors_ = GuestUnixSockets(std::move(fds[i]));
     if (facts.type != SOCK_DGRAM) continue;
     injector->guest_network_ = facts.network;
     (facts.family == AF_INET6 ? injector->probe6_ : injector->probe4_) = std::move(fds[i]);
@@ -118,10 +118,10 @@ Injector::Injector(SeccompListener listener, Options options, Scope& tasks, Requ
 Injector::~Injector() = default;
 
 Task<> Injector::run() {
-  Watched watched(executor(), listener_.get(), EPOLLIN);
+  EpollWaiter watched(executor(), listener_.get(), EPOLLIN);
   while (co_await watched.ready()) {
-    for (int i = 0; i < most_at_once; ++i) {
-      while (open_ >= most_open) co_await room_.wait();
+    for (int i = 0; i < max_calls_at_once; ++i) {
+      while (open_ >= max_open_calls) co_await room_.wait();
       const auto call = listener_.receive();
       if (!call) break;
       handle(*call);
@@ -220,7 +220,7 @@ bool Injector::can_be_replaced(const GuestConnect& connect, const SocketFacts& f
   const bool v6 = address.family() == AF_INET6 && address.length >= sizeof(sockaddr_in6);
   if (!injects_ || facts.protocol != IPPROTO_TCP || facts.network != guest_network_) return false;
   if ((facts.family == AF_INET && !v4) || (facts.family == AF_INET6 && !v6)) return false;
-  return unattended_ < most_unattended && is_untouched(connect.socket.get()) &&
+  return unattended_ < max_unattended && is_untouched(connect.socket.get()) &&
          goes_to_device(address.endpoint()) &&
          !is_shared(options_.agent, connect.call.thread, inode_of(connect.socket.get()));
 }
@@ -248,7 +248,7 @@ void Injector::ask(GuestConnect connect) {
   const FlowKey key{Protocol::tcp, {target.address.is_v4() ? network.guest4 : network.guest6, 0}, target};
   const auto inode = inode_of(connect.socket.get());
   auto limit = send_timeout(connect.socket.get());
-  if (connect.non_blocking) limit = patience;
+  if (connect.non_blocking) limit = dial_patience;
   sink_(std::make_unique<InjectedRequest>(*this, std::move(connect), key));
   // Most dials to loopback are over by now.
   if (const auto at = asked_.find(inode); at != asked_.end())
@@ -295,7 +295,7 @@ Injector::Looked Injector::perform(GuestConnect connect) {
 
 // A blocking connect that is under way, to its end: the guest's kernel ends it, a signal, or the guest's own
 // limit.
-Task<> Injector::see_through(GuestConnect connect, Counted) {
+Task<> Injector::see_through(GuestConnect connect, CountGuard) {
   const auto limit = send_timeout(connect.socket.get());
   const auto deadline = limit ? Clock::now() + *limit : Clock::time_point::max();
   int error = EINPROGRESS;
@@ -308,7 +308,7 @@ Task<> Injector::see_through(GuestConnect connect, Counted) {
   listener_.answer(connect.call.id, is_under_way(error) ? EINPROGRESS : error == EISCONN ? 0 : error);
 }
 
-Task<> Injector::go_through_device(GuestConnect connect, FlowKey key, bool call_ends, Counted open) {
+Task<> Injector::go_through_device(GuestConnect connect, FlowKey key, bool call_ends, CountGuard open) {
   co_await options_.moved.expect(key);
   const int error = options_.presence.away([&] { return connect_now(connect); });
   if (error != 0 && !is_under_way(error)) options_.moved.expect_no_more(key);

@@ -2,8 +2,8 @@
 
 #include <unordered_map>
 
-#include "host/sandbox/inject/guest_doors.h"
 #include "host/sandbox/inject/guest_socket.h"
+#include "host/sandbox/inject/guest_unix_sockets.h"
 #include "host/sandbox/inject/moved_flows.h"
 #include "runtime/connection.h"
 #include "runtime/handshake.h"
@@ -14,12 +14,13 @@ namespace nsrun {
 class InjectedRequest;
 
 // Counts one of something for as long as it lives.
-class Counted {
+class CountGuard {
  public:
-  Counted(std::size_t& count, Signal& fell) : count_(&count), fell_(&fell) { ++count; }
-  Counted(Counted&& other) noexcept : count_(std::exchange(other.count_, nullptr)), fell_(other.fell_) {}
-  Counted& operator=(Counted&&) = delete;
-  ~Counted() {
+  CountGuard(std::size_t& count, Signal& fell) : count_(&count), fell_(&fell) { ++count; }
+  CountGuard(CountGuard&& other) noexcept
+      : count_(std::exchange(other.count_, nullptr)), fell_(other.fell_) {}
+  CountGuard& operator=(CountGuard&&) = delete;
+  ~CountGuard() {
     if (!count_) return;
     --*count_;
     fell_->raise();
@@ -75,18 +76,18 @@ class Injector {
   void ask(GuestConnect connect);
   Task<> attend(std::shared_ptr<Signal> ended, std::uint64_t inode, std::optional<Clock::duration> limit);
   Looked perform(GuestConnect connect);
-  Task<> see_through(GuestConnect connect, Counted open);
-  Task<> go_through_device(GuestConnect connect, FlowKey key, bool call_ends, Counted open);
+  Task<> see_through(GuestConnect connect, CountGuard open);
+  Task<> go_through_device(GuestConnect connect, FlowKey key, bool call_ends, CountGuard open);
   bool let_signal_through(const GuestConnect& connect);
   bool inject(GuestConnect& connect, UniqueFd far);
 
-  Counted open_call() { return {open_, room_}; }
-  Counted unattended_dial() { return {unattended_, room_}; }
+  CountGuard open_call() { return {open_, room_}; }
+  CountGuard unattended_dial() { return {unattended_, room_}; }
   Executor executor() const { return tasks_.executor(); }
 
   SeccompListener listener_;
   const Options options_;
-  GuestDoors doors_;
+  GuestUnixSockets doors_;
   bool injects_ = true;  // false: connects are answered here only because the sandbox is closed
   Scope& tasks_;
   RequestSink sink_;

@@ -3,7 +3,7 @@
 // Its calls on the guest's files can wait; none of them can be taken back. Three things end them: a signal
 // (connect, close with SO_LINGER, most of FUSE), the guest's own end (its FUSE servers, its memory, its
 // threads), or the guest's wish. So end() sends the thread a signal that does nothing every `kick_after`,
-// until its loop is over. A thread that is still away after `longest_end` is written off: that takes a file
+// until its loop is over. A thread that is still away after `max_end` is written off: that takes a file
 // system outside the sandbox that hangs, or an embedder with a handler of his own for the signal. The process
 // keeps the thread and what it holds (some descriptors, a loop, its memory), and Presence keeps the thread
 // from touching anything else, whenever it comes back. A process that exits takes it along.
@@ -20,7 +20,7 @@ namespace nsrun {
 namespace {
 
 constexpr auto kick_after = 10ms;
-constexpr auto longest_end = 500ms;
+constexpr auto max_end = 500ms;
 constexpr int kick = SIGURG;  // nobody's by default: it is ignored
 
 // A signal that is ignored interrupts nothing. Whoever has a handler keeps it.
@@ -100,7 +100,7 @@ void InjectorThread::run() {
 
 Task<bool> InjectorThread::end() {
   asio::co_spawn(context_, tasks_.cancel_and_join(), [this](std::exception_ptr) { keeps_running_.reset(); });
-  const auto deadline = Clock::now() + longest_end;
+  const auto deadline = Clock::now() + max_end;
   while (!over_) {
     ended_.expires_after(kick_after);
     co_await ended_.async_wait(use_result);

@@ -10,7 +10,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_refused = 1024;  // that wait for their SYN; past it the oldest goes
+constexpr std::size_t max_refused = 1024;  // that wait for their SYN; past it the oldest goes
 
 }  // namespace
 
@@ -40,8 +40,8 @@ void MovedFlows::expect_no_more(FlowKey key) {
 void MovedFlows::refuse(FlowKey key, Refusal how) {
   asio::post(home_, [this, key, how] {
     expected_.erase(key);
-    refused_.push_back({key, how, Clock::now() + longest_way});
-    if (refused_.size() > most_refused) forget_oldest();
+    refused_.push_back({key, how, Clock::now() + max_way});
+    if (refused_.size() > max_refused) forget_oldest();
   });
 }
 

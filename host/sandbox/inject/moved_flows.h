@@ -54,6 +54,6 @@ class MovedFlows {
   std::deque<Refused> refused_;  // before their SYN came
 };
 
-constexpr auto longest_way = 1s;  // of a SYN through the device; then the flow goes without
+constexpr auto max_way = 1s;  // of a SYN through the device; then the flow goes without
 
 }  // namespace nsrun

@@ -79,7 +79,7 @@ Result<SeccompListener> SeccompListener::open(UniqueFd listener) {
   seccomp_notif_sizes sizes{};
   if (!is_listener(listener.get())) return Error{"the sandbox sent something else than a seccomp listener"};
   if (::syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0 ||
-      sizes.seccomp_notif > most_notification || sizes.seccomp_notif_resp > most_notification)
+      sizes.seccomp_notif > max_notification || sizes.seccomp_notif_resp > max_notification)
     return Error{"this kernel's seccomp notifications are larger than any known"};
   // The caller sleeps until we answer, and we mostly do when it calls: one processor can serve both in turn,
   // which spares a wake-up of another. Before Linux 6.6 it is not known.
@@ -90,7 +90,7 @@ Result<SeccompListener> SeccompListener::open(UniqueFd listener) {
 std::optional<TrappedCall> SeccompListener::receive() const {
   // The ioctl waits where there is nothing.
   while (events(listener_.get()) & POLLIN) {
-    alignas(seccomp_notif) std::array<char, most_notification> buffer{};  // zeroes, or EINVAL
+    alignas(seccomp_notif) std::array<char, max_notification> buffer{};  // zeroes, or EINVAL
     if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, buffer.data()) < 0) {
       if (errno == EINTR || errno == ENOENT) continue;  // ENOENT: the caller died at this moment
       return std::nullopt;
@@ -105,7 +105,7 @@ std::optional<TrappedCall> SeccompListener::receive() const {
 bool SeccompListener::is_over() const { return (events(listener_.get()) & (POLLHUP | POLLERR)) != 0; }
 
 void SeccompListener::let_go_on(std::uint64_t id) const {
-  alignas(seccomp_notif_resp) std::array<char, most_notification> buffer{};
+  alignas(seccomp_notif_resp) std::array<char, max_notification> buffer{};
   const seccomp_notif_resp response{id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE};
   std::memcpy(buffer.data(), &response, sizeof response);
   ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, buffer.data());

@@ -24,7 +24,7 @@ struct TrappedCall {
   int backlog = 0;            // listen
 };
 
-// The listener of the filter that container/seccomp/connect_trap.h or container/closed/door_trap.h puts on.
+// The listener of the filter that container/seccomp/connect_trap.h or container/closed/unix_connect_trap.h puts on.
 class SeccompListener {
  public:
   // Takes only what is a listener.

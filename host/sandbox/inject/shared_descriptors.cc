@@ -20,10 +20,10 @@ namespace nsrun {
 namespace {
 
 // Looking at one costs a microsecond or two, and other connects wait meanwhile.
-constexpr int most_descriptors = 512;  // of all processes; past it the connect goes through the device
-constexpr std::size_t most_read =
-    64 << 10;                       // bytes of one file there; an epoll set that says more may hold anything
-constexpr int most_processes = 64;  // of the sandbox; likewise
+constexpr int max_shared_descriptors = 512;  // of all processes; past it the connect goes through the device
+constexpr std::size_t max_read =
+    64 << 10;                      // bytes of one file there; an epoll set that says more may hold anything
+constexpr int max_processes = 64;  // of the sandbox; likewise
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
@@ -44,7 +44,7 @@ std::optional<std::string> content_of(const std::string& path) {
   std::string content;
   std::array<char, 4096> piece;
   for (ssize_t size;
-       content.size() < most_read && (size = ::read(file.get(), piece.data(), piece.size())) > 0;)
+       content.size() < max_read && (size = ::read(file.get(), piece.data(), piece.size())) > 0;)
     content.append(piece.data(), static_cast<std::size_t>(size));
   return content;
 }
@@ -84,7 +84,7 @@ int count_names(pid_t process, std::uint64_t inode, int& left) {
     if (link == wanted) ++found;
     if (link == "anon_inode:[eventpoll]") {
       const auto held = content_of(process_path(process, "/fdinfo/") + name);
-      if (held && (held->size() >= most_read || epoll_holds(*held, inode))) ++found;
+      if (held && (held->size() >= max_read || epoll_holds(*held, inode))) ++found;
     }
     return true;
   });
@@ -115,7 +115,7 @@ bool add_children(pid_t process, std::vector<pid_t>& into) {
   bool told = false;
   each_entry(open_directory(tasks), [&](const char* thread) {
     told |= add_children_of_thread(tasks + "/" + thread, into);
-    return static_cast<int>(into.size()) <= most_processes;
+    return static_cast<int>(into.size()) <= max_processes;
   });
   return told;
 }
@@ -127,11 +127,11 @@ bool is_thread_of(pid_t thread, pid_t process) {
 }  // namespace
 
 bool is_shared(pid_t root, pid_t thread, std::uint64_t inode) {
-  int left = most_descriptors;
+  int left = max_shared_descriptors;
   if (count_names(thread, inode, left) != 1 || left < 0) return true;
   std::vector<pid_t> processes{root};
   for (std::size_t next = 0; next < processes.size(); ++next) {
-    if (static_cast<int>(processes.size()) > most_processes) return true;
+    if (static_cast<int>(processes.size()) > max_processes) return true;
     // The first lives as long as the sandbox: if it has no such file, no process here has one.
     if (!add_children(processes[next], processes) && next == 0) return true;
   }

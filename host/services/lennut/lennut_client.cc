@@ -28,7 +28,7 @@ constexpr auto dial_limit = 10s;
 constexpr auto lately = 1s;     // within which connections come in quick succession
 constexpr auto moment = 100ms;  // a server without room for us closes at once
 
-Error closed() { return {"the lennut server closed the connection", errno_code(ECONNRESET)}; }
+Error closed_by_server() { return {"the lennut server closed the connection", errno_code(ECONNRESET)}; }
 
 // One that has stood: the server is being restarted, as likely as not, and the next attempt is made at once.
 bool is_end(const Error& error) { return error.code.value() != EPROTO; }
@@ -122,7 +122,7 @@ Task<Result<void>> LennutClient::read_header(Connection& connection) {
   for (std::size_t size = 0; size < header.size();) {
     const auto chunk = co_await connection.read(std::span(header).subspan(size));
     if (!chunk) co_return chunk.error();
-    if (chunk->end) co_return closed();
+    if (chunk->end) co_return closed_by_server();
     size += chunk->size;
     if (const auto left = lennut::missing(as_text(Bytes(header).first(size))); !left) co_return left.error();
   }

@@ -16,23 +16,13 @@
 
 #include <algorithm>
 
+#include "host/flow/keepalive.h"
+
 namespace nsrun {
 namespace {
 
 // Of a waiting client: the longest that one which is gone without a word is taken for alive.
-constexpr int keepalive_idle = 15;     // seconds of silence, then it is asked
-constexpr int keepalive_interval = 5;  // seconds between further questions
-constexpr int keepalive_count = 3;     // of them without an answer
-
-void keep_alive(int socket) {
-  const auto set = [&](int level, int name, int value) {
-    ::setsockopt(socket, level, name, &value, sizeof value);  // none of them for other sockets than TCP's
-  };
-  set(SOL_SOCKET, SO_KEEPALIVE, 1);
-  set(IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle);
-  set(IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval);
-  set(IPPROTO_TCP, TCP_KEEPCNT, keepalive_count);
-}
+constexpr KeepAlive while_waiting{.idle = 15, .interval = 5, .count = 3};
 
 bool is_alive(int socket) {
   char byte = 0;
@@ -66,7 +56,7 @@ void WaitingClients::wake_next() {
 
 void WaitingClients::add(Waiter waiter) {
   if (closed_ || places_.size() >= most) return;
-  keep_alive(waiter.socket.get());
+  set_keepalive(waiter.socket.get(), while_waiting);
   places_.emplace_back(++last_, tasks_.executor(), std::move(waiter));
   tasks_.spawn(watch(last_));
   wake_next();

@@ -19,14 +19,14 @@
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_ahead = 65'536;  // bytes of further requests; then they stay with the kernel
+constexpr std::size_t max_ahead = 65'536;  // bytes of further requests; then they stay with the kernel
 
 Error not_http(const Error& why) { return {"the client's " + why.doing, errno_code(EPROTO)}; }
 
 }  // namespace
 
 Exchange::Exchange(Executor executor, ProxiedRequest request, ProxyClient client,
-                   std::shared_ptr<LentClient> lent)
+                   std::shared_ptr<ClientLease> lent)
     : request_(std::move(request)),
       response_(request_.asks_head, request_.keeps_alive),
       client_(std::move(client)),
@@ -82,7 +82,7 @@ Task<Result<void>> Exchange::answer() {
 // Until the client has said something more, or all is over.
 Task<> Exchange::read_on() {
   if (is_over_) co_return;
-  const bool reads = !client_ended_ && client_.ahead.size() < most_ahead;
+  const bool reads = !client_ended_ && client_.ahead.size() < max_ahead;
   if (reads)
     co_await either(over_.wait(), watch_client());
   else
@@ -148,9 +148,9 @@ void Exchange::give_back() {
   const auto lent = std::exchange(lent_, nullptr);
   if (!client_.connection || client_broke_) return lent->is_gone();
   const bool goes_on = response_.keeps_alive() && !broken_;
-  const auto end = !response_.begun() ? LentClient::End::not_begun
-                   : goes_on          ? LentClient::End::goes_on
-                                      : LentClient::End::over;
+  const auto end = !response_.begun() ? ClientLease::End::not_begun
+                   : goes_on          ? ClientLease::End::goes_on
+                                      : ClientLease::End::over;
   lent->give_back(std::exchange(client_, {}), end);
 }
 
@@ -160,7 +160,7 @@ std::unique_ptr<Connection> ExchangeRequest::accept() {
 }
 
 void ExchangeRequest::refuse(Refusal) {
-  if (client_.connection) lent_->give_back(std::exchange(client_, {}), LentClient::End::not_begun);
+  if (client_.connection) lent_->give_back(std::exchange(client_, {}), ClientLease::End::not_begun);
 }
 
 }  // namespace nsrun

@@ -10,7 +10,7 @@ namespace nsrun {
 // written is the server's answer. The stream ends when the answer is whole, and the client goes back.
 class Exchange final : public Connection {
  public:
-  Exchange(Executor executor, ProxiedRequest request, ProxyClient client, std::shared_ptr<LentClient> lent);
+  Exchange(Executor executor, ProxiedRequest request, ProxyClient client, std::shared_ptr<ClientLease> lent);
   ~Exchange() override;
 
   Task<Result<Chunk>> read(MutableBytes into) override;
@@ -30,10 +30,10 @@ class Exchange final : public Connection {
   ProxiedRequest request_;
   ProxiedResponse response_;
   ProxyClient client_;
-  std::shared_ptr<LentClient> lent_;  // null: the client was given back
-  Signal over_;                       // nothing more comes from the server
-  std::string held_;                  // of the answer: not understood yet
-  std::size_t open_ = 0;              // bytes of client_.ahead that belong to the body, and were not read yet
+  std::shared_ptr<ClientLease> lent_;  // null: the client was given back
+  Signal over_;                        // nothing more comes from the server
+  std::string held_;                   // of the answer: not understood yet
+  std::size_t open_ = 0;  // bytes of client_.ahead that belong to the body, and were not read yet
   bool is_over_ = false, client_ended_ = false, client_broke_ = false, broken_ = false;
 };
 
@@ -41,7 +41,7 @@ class Exchange final : public Connection {
 class ExchangeRequest final : public Request {
  public:
   ExchangeRequest(Executor executor, FlowKey key, SharedText asker, ProxiedRequest request,
-                  ProxyClient client, std::shared_ptr<LentClient> lent)
+                  ProxyClient client, std::shared_ptr<ClientLease> lent)
       : executor_(executor),
         key_(std::move(key)),
         asker_(std::move(asker)),
@@ -61,7 +61,7 @@ class ExchangeRequest final : public Request {
   const SharedText asker_;
   ProxiedRequest request_;
   ProxyClient client_;
-  const std::shared_ptr<LentClient> lent_;
+  const std::shared_ptr<ClientLease> lent_;
 };
 
 }  // namespace nsrun

@@ -19,7 +19,7 @@
 namespace nsrun {
 namespace {
 
-constexpr auto last_words = 2s;  // for a client to read why it is closed, before it is
+constexpr auto rejection_time = 2s;  // for a client to read why it is closed, before it is
 
 // Differs from process to process, so that a proxy knows its own requests and no other's.
 std::string pseudonym() {
@@ -41,7 +41,7 @@ Task<> close(ProxyClient& client) {
     }
   };
   client.connection->finish();
-  co_await either(drain(client), sleep_for(last_words));
+  co_await either(drain(client), sleep_for(rejection_time));
 }
 
 Task<> answer_and_close(ProxyClient& client, std::string_view status, std::string why) {
@@ -49,7 +49,7 @@ Task<> answer_and_close(ProxyClient& client, std::string_view status, std::strin
   const std::string answer = "HTTP/1.1 " + std::string(status) +
                              "\r\nContent-Type: text/plain\r\nContent-Length: " + std::to_string(why.size()) +
                              "\r\nConnection: close\r\n\r\n" + why;
-  const auto written = co_await within(last_words, client.connection->write(as_bytes(answer)));
+  const auto written = co_await within(rejection_time, client.connection->write(as_bytes(answer)));
   if (written && *written) co_await close(client);
 }
 
@@ -162,7 +162,7 @@ FlowKey HttpProxy::key_for(const Who& who, const Authority& where) {
 
 // True: another request may follow.
 Task<bool> HttpProxy::carry(ProxyClient& client, const Who& who, ProxiedRequest request) {
-  const auto lent = std::make_shared<LentClient>(service_.executor());
+  const auto lent = std::make_shared<ClientLease>(service_.executor());
   const auto key = key_for(who, request.where);
   const auto place = request.where.to_string();
   if (request.is_connect)
@@ -174,10 +174,10 @@ Task<bool> HttpProxy::carry(ProxyClient& client, const Who& who, ProxiedRequest 
                    service_.flows_scope());
   co_await lent->back();
   client = lent->take();
-  if (lent->end() == LentClient::End::not_begun)
+  if (lent->end() == ClientLease::End::not_begun)
     co_await answer_and_close(client, "502 Bad Gateway", place + " cannot be reached from here");
-  if (lent->end() == LentClient::End::over) co_await close(client);
-  co_return lent->end() == LentClient::End::goes_on;
+  if (lent->end() == ClientLease::End::over) co_await close(client);
+  co_return lent->end() == ClientLease::End::goes_on;
 }
 
 }  // namespace nsrun

@@ -4,7 +4,7 @@
 
 #include "host/dialers/timed_dialer.h"
 #include "host/endpoints/endpoint_listener.h"
-#include "host/listen/fair_places.h"
+#include "host/listen/client_quota.h"
 #include "host/names/synthetic_names.h"
 #include "host/services/proxy/proxied_request.h"
 #include "host/services/proxy/proxy_client.h"
@@ -18,7 +18,7 @@ namespace nsrun {
 class HttpProxy {
  public:
   struct Limits {
-    std::size_t clients = 1024;     // at once; then those without a request give way (FairPlaces)
+    std::size_t clients = 1024;     // at once; then those without a request give way (ClientQuota)
     Clock::duration head = 30s;     // for a request's head, once it has begun; then 408
     Clock::duration between = 60s;  // from one request to the next; then the client is closed
     Clock::duration dial = 10s;     // then 502
@@ -56,7 +56,7 @@ class HttpProxy {
   ProxyPolicy policy_;
   TimedDialer dialer_;
   Carrier carrier_;
-  FairPlaces places_;
+  ClientQuota places_;
 };
 
 }  // namespace nsrun

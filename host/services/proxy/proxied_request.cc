@@ -13,10 +13,10 @@ namespace {
 namespace http = boost::beast::http;
 using boost::beast::iequals;
 
-Error wrong(std::string why) { return {std::move(why), errno_code(EPROTO)}; }
+Error wrong_request(std::string why) { return {std::move(why), errno_code(EPROTO)}; }
 
 // Takes down what a head says of its framing, so that no two readers can understand it differently.
-class Parser final : public RequestParser {
+class ProxiedRequestParser final : public RequestParser {
  public:
   bool is_ambiguous() const { return lengths_ + codings_ > 1 || other_coding_ || (codings_ > 0 && is_old_); }
 
@@ -48,16 +48,16 @@ RequestLine split(const std::string& line) {
 // Where a request that is no CONNECT goes; its target becomes what the server is asked for.
 Result<Authority> find_host(RequestLine& line, const HttpHead& head) {
   const auto hosts = head.values("Host");
-  if (hosts.size() > 1) return wrong("the request names two hosts");
+  if (hosts.size() > 1) return wrong_request("the request names two hosts");
   if (line.target.starts_with('/') || line.target == "*") {
     auto host = hosts.empty() ? std::nullopt : Authority::parse(hosts[0], ProxiedRequests::http_port);
-    if (!host) return wrong("the request names no host");
+    if (!host) return wrong_request("the request names no host");
     return *host;
   }
   const auto url = AbsoluteTarget::parse(line.target);
-  if (!url || !iequals(url->scheme, "http")) return wrong("only http:// URLs can be asked for");
+  if (!url || !iequals(url->scheme, "http")) return wrong_request("only http:// URLs can be asked for");
   auto host = Authority::parse(url->authority, ProxiedRequests::http_port);
-  if (!host) return wrong("the request names no host");
+  if (!host) return wrong_request("the request names no host");
   const bool asks_server = url->rest.empty() && line.method == "OPTIONS";
   std::string target = asks_server ? "*" : url->rest.starts_with('/') ? "" : "/";
   target += url->rest;
@@ -75,13 +75,13 @@ std::string host_field(const Authority& where) {
 
 Result<ProxiedRequest> ProxiedRequests::take(std::string_view bytes, std::size_t& size,
                                              std::unique_ptr<RequestParser>& parser) const {
-  if (!parser) parser = std::make_unique<Parser>();
+  if (!parser) parser = std::make_unique<ProxiedRequestParser>();
   const auto part = parser->take(bytes);
   if (!part) return part.error();
   size = part->size;
   if (size == 0) return ProxiedRequest{};
-  if (static_cast<const Parser&>(*parser).is_ambiguous())
-    return wrong("the request tells its length in two ways, or in none we know");
+  if (static_cast<const ProxiedRequestParser&>(*parser).is_ambiguous())
+    return wrong_request("the request tells its length in two ways, or in none we know");
   return rewrite(bytes.substr(0, size), std::move(parser));
 }
 
@@ -89,15 +89,16 @@ Result<ProxiedRequest> ProxiedRequests::rewrite(std::string_view text,
                                                 std::unique_ptr<RequestParser> parser) const {
   // RFC 9112 5.2
   if (text.find("\n ") != text.npos || text.find("\n\t") != text.npos)
-    return wrong("a field is folded over two lines");
+    return wrong_request("a field is folded over two lines");
   HttpHead head(text);
   auto line = split(head.first_line);
   ProxiedRequest request;
-  if (line.version != "HTTP/1.1" && line.version != "HTTP/1.0") return wrong("it is not HTTP/1.0 or 1.1");
+  if (line.version != "HTTP/1.1" && line.version != "HTTP/1.0")
+    return wrong_request("it is not HTTP/1.0 or 1.1");
   request.is_connect = line.method == "CONNECT";
   if (request.is_connect) {
     const auto where = Authority::parse(line.target, connect_port);
-    if (!where) return wrong("CONNECT names no host");
+    if (!where) return wrong_request("CONNECT names no host");
     request.where = *where;
     return request;
   }
@@ -105,7 +106,7 @@ Result<ProxiedRequest> ProxiedRequests::rewrite(std::string_view text,
   if (!where) return where.error();
   const auto is_ours = [&](const std::string& hop) { return hop.ends_with(" " + pseudonym_); };
   if (std::ranges::any_of(head.tokens("Via"), is_ours))
-    return wrong("this proxy is asked for what it asks for itself");
+    return wrong_request("this proxy is asked for what it asks for itself");
   request.where = *where;
   request.asks_head = line.method == "HEAD";
   request.keeps_alive = line.version == "HTTP/1.1" && !head.has_token("Connection", "close") &&

@@ -8,7 +8,7 @@ namespace nsrun {
 namespace {
 
 // Takes down the status.
-class Parser final : public ResponseParser {
+class ProxiedResponseParser final : public ResponseParser {
  public:
   int status = 0;
 
@@ -20,14 +20,14 @@ class Parser final : public ResponseParser {
 
 Result<ProxiedResponse::Piece> ProxiedResponse::take(std::string_view bytes, bool request_is_whole) {
   if (!parser_) {
-    parser_ = std::make_unique<Parser>();
+    parser_ = std::make_unique<ProxiedResponseParser>();
     parser_->skip(to_head_);
   }
   const auto part = parser_->take(bytes);
   if (!part) return part.error();
   Piece piece{part->size, {}};
   if (part->is_head && part->size > 0) {
-    const int status = static_cast<Parser&>(*parser_).status;
+    const int status = static_cast<ProxiedResponseParser&>(*parser_).status;
     if (status == 101)  // nobody asked for it: Upgrade is of one hop
       return Error{"the server changes the protocol", errno_code(EPROTO)};
     if (status < 200) {  // interim (RFC 9110 15.2): the answer is still to come

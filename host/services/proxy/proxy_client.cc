@@ -4,7 +4,7 @@ namespace nsrun {
 
 Task<Result<bool>> ProxyClient::read() {
   const auto size = ahead.size();
-  ahead.resize(size + most_read);
+  ahead.resize(size + max_read);
   // Cut back to what was read, also when the task is cancelled.
   struct Fit {
     std::string& text;

@@ -13,14 +13,14 @@ struct ProxyClient {
   std::unique_ptr<Connection> connection;
   std::string ahead;
 
-  // Reads some more; false at the end. `ahead` grows by no more than `most_read` bytes.
-  static constexpr std::size_t most_read = 65'536;
+  // Reads some more; false at the end. `ahead` grows by no more than `max_read` bytes.
+  static constexpr std::size_t max_read = 65'536;
   Task<Result<bool>> read();
 };
 
 // A client that was lent to a request, on its way back. Either of the two that have it may go first: the task
 // that reads the client's requests (the service ends), or the request (its flow is over).
-class LentClient {
+class ClientLease {
  public:
   enum class End {
     goes_on,    // the answer was whole, and another request may follow
@@ -28,7 +28,7 @@ class LentClient {
     not_begun,  // no byte of an answer
     gone        // its connection is a flow's own now, or broken
   };
-  explicit LentClient(Executor executor) : back_(executor) {}
+  explicit ClientLease(Executor executor) : back_(executor) {}
 
   void give_back(ProxyClient client, End end) {
     client_ = std::move(client);

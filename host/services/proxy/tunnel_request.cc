@@ -1,6 +1,6 @@
 #include "host/services/proxy/tunnel_request.h"
 
-#include "host/flow/with_ahead.h"
+#include "host/flow/prefixed_connection.h"
 
 namespace nsrun {
 namespace {
@@ -21,11 +21,11 @@ std::unique_ptr<Connection> TunnelRequest::accept() {
   if (!client_.connection) return nullptr;
   auto client = std::exchange(client_, {});
   lent_->is_gone();
-  return with_ahead(std::move(client.connection), std::move(client.ahead));
+  return prefixed_connection(std::move(client.connection), std::move(client.ahead));
 }
 
 void TunnelRequest::refuse(Refusal) {
-  if (client_.connection) lent_->give_back(std::exchange(client_, {}), LentClient::End::not_begun);
+  if (client_.connection) lent_->give_back(std::exchange(client_, {}), ClientLease::End::not_begun);
 }
 
 }  // namespace nsrun

@@ -8,7 +8,7 @@ namespace nsrun {
 // the flow's, with what it has said already before the rest. Refused, it is given back.
 class TunnelRequest final : public Request {
  public:
-  TunnelRequest(FlowKey key, SharedText asker, ProxyClient client, std::shared_ptr<LentClient> lent)
+  TunnelRequest(FlowKey key, SharedText asker, ProxyClient client, std::shared_ptr<ClientLease> lent)
       : key_(std::move(key)), asker_(std::move(asker)), client_(std::move(client)), lent_(std::move(lent)) {}
   ~TunnelRequest() override { refuse(Refusal::drop); }
 
@@ -24,7 +24,7 @@ class TunnelRequest final : public Request {
   const FlowKey key_;
   const SharedText asker_;
   ProxyClient client_;
-  const std::shared_ptr<LentClient> lent_;
+  const std::shared_ptr<ClientLease> lent_;
 };
 
 }  // namespace nsrun

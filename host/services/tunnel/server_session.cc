@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "host/listen/bind.h"
-#include "host/services/tunnel/arrival_request.h"
+#include "host/services/tunnel/incoming_stream_request.h"
 #include "host/text/canonical_name.h"
 
 namespace nsrun {
@@ -19,9 +19,7 @@ namespace {
 
 constexpr auto sign_limit = 3s;    // for a client to give a sign of life, where another wants its port
 constexpr auto doubt_look = 50ms;  // between two looks whether it has
-constexpr auto last_words = 1s;    // for flows to pass on what had come, once the tunnel has ended
-
-const IpAddress loopback = IpAddress::v4(127, 0, 0, 1);
+constexpr auto drain_time = 1s;    // for flows to pass on what had come, once the tunnel has ended
 
 // As the original's library says it: "listen tcp 127.0.0.1:80: bind: permission denied".
 std::string refusal_text(const Frame& frame, const std::string& why) {
@@ -65,7 +63,7 @@ Task<Error> ServerSession::run() {
   for (auto& listener : listeners_) stop(listener);
   if (server_.options_.ended) server_.options_.ended(this);
   // Streams are broken by now: what is left is on its way to those who read slowly.
-  co_await either(flows_.join(), sleep_for(last_words));
+  co_await either(flows_.join(), sleep_for(drain_time));
   co_await flows_.cancel_and_join();
   co_await asio::this_coro::throw_if_cancelled(throws);
   co_return why;
@@ -90,9 +88,9 @@ Result<Endpoint> ServerSession::listen(const Frame& frame) {
     return refused("this server does not permit the port");
   const bool known = std::ranges::any_of(
       listeners_, [&](const Listener& one) { return session_.is_binary() && one.id == frame.listener; });
-  if (known || listeners_.size() >= most_listeners || server_.ending_)
+  if (known || listeners_.size() >= max_listeners || server_.ending_)
     return refused(known ? "the listener is there already" : "this server takes no more listeners");
-  auto bound = bind_ip(frame.protocol, loopback, frame.port, "", "");
+  auto bound = bind_ip(frame.protocol, IpAddress::loopback4(), frame.port, "", "");
   if (!bound) return refused(bind_text(bound.error()));
   SocketAddress own;
   ::getsockname(bound->get(), own.get(), &own.length);
@@ -112,7 +110,7 @@ void ServerSession::asked_to_listen(const Frame& frame) {
     return session_.say({.type = Frame::Type::listen_err, .odd_port = frame.odd_port, .text = why});
   }
   ServerSession* holder = server_.session_with(frame.protocol, frame.port);
-  if (!holder || holder == this || waiting_ >= most_listeners) return answer(frame);
+  if (!holder || holder == this || waiting_ >= max_listeners) return answer(frame);
   holder->doubt();
   flows_.spawn(answer_without_doubt(frame));
 }
@@ -227,11 +225,11 @@ Result<FlowKey> ServerSession::key_of(const std::string& target) const {
   return key;
 }
 
-void ServerSession::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
+void ServerSession::stream_asked(std::unique_ptr<IncomingStream> arrival) {
   if (arrival->asked().type != Frame::Type::open) return arrival->refuse(Reason::prohibited);
   const auto key = key_of(arrival->asked().text);
   if (!key) return arrival->refuse(Reason::unsupported);
-  outward_.begin(std::make_unique<ArrivalRequest>(*key, "tunnel " + who_, std::move(arrival)), flows_);
+  outward_.begin(std::make_unique<IncomingStreamRequest>(*key, "tunnel " + who_, std::move(arrival)), flows_);
 }
 
 }  // namespace nsrun

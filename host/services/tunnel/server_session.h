@@ -13,7 +13,7 @@ namespace nsrun {
 // nothing of them.
 class ServerSession final : private TunnelEvents {
  public:
-  static constexpr std::size_t most_listeners = 1024;  // in the life of a session; more are refused
+  static constexpr std::size_t max_listeners = 1024;  // in the life of a session; more are refused
 
   ServerSession(TunnelServer& server, std::unique_ptr<WebSocket> socket, bool is_binary, std::string who);
   Task<Error> run();
@@ -69,7 +69,7 @@ class ServerSession final : private TunnelEvents {
 
   void asked_to_listen(const tunnel::Frame& frame) override;
   void asked_to_stop(std::uint32_t listener) override;
-  void stream_asked(std::unique_ptr<TunnelArrival> arrival) override;
+  void stream_asked(std::unique_ptr<IncomingStream> arrival) override;
   void trouble(const std::string& what) override;
 
   TunnelServer& server_;

@@ -4,10 +4,10 @@
 
 #include "host/endpoints/endpoint_dialer.h"
 #include "host/endpoints/host_port.h"
-#include "host/flow/with_ahead.h"
+#include "host/flow/prefixed_connection.h"
 #include "host/listen/listener.h"
 #include "host/services/proxy/host_rewriter.h"
-#include "host/services/tunnel/arrival_request.h"
+#include "host/services/tunnel/incoming_stream_request.h"
 
 namespace nsrun {
 
@@ -15,8 +15,8 @@ using tunnel::Frame;
 
 namespace {
 
-constexpr auto answer_limit = 10s;       // for the server to report whether it listens
-constexpr std::size_t max_reason = 300;  // bytes of a server's own words that are reported
+constexpr auto answer_limit = 10s;               // for the server to report whether it listens
+constexpr std::size_t max_refusal_reason = 300;  // bytes of a server's own words that are reported
 
 Error no_forward(std::string_view text, std::string what) {
   return {"cannot forward '" + std::string(text) + "': " + what,
@@ -206,8 +206,9 @@ void TunnelClient::listen_answered(const Frame& frame) {
   if (!listening) return;
   if (frame.type == Frame::Type::listen_ok)
     return take_answer(*listening, frame.port ? frame.port : listening->port);
-  take_answer(*listening, Error{"the tunnel's server does not listen at port " +
-                                std::to_string(listening->port) + ": " + frame.text.substr(0, max_reason)});
+  take_answer(*listening,
+              Error{"the tunnel's server does not listen at port " + std::to_string(listening->port) + ": " +
+                    frame.text.substr(0, max_refusal_reason)});
 }
 
 // ---- Who comes there.
@@ -219,7 +220,7 @@ TunnelClient::Listening* TunnelClient::find_wanted(const Frame& connect) {
   return found == listenings_.end() ? nullptr : &*found;
 }
 
-void TunnelClient::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
+void TunnelClient::stream_asked(std::unique_ptr<IncomingStream> arrival) {
   const Frame& asked = arrival->asked();
   Listening* listening = asked.type == Frame::Type::connect ? find_wanted(asked) : nullptr;
   if (!listening) return arrival->refuse(tunnel::Reason::prohibited);
@@ -229,13 +230,13 @@ void TunnelClient::stream_asked(std::unique_ptr<TunnelArrival> arrival) {
   if (source.port == 0) asker = "tunnel port " + std::to_string(listening->port);
   if (listening->forward.to.kind == EndpointUrl::Kind::tls)
     return service_.flows_scope().spawn(carry_to_tls(*listening, key, std::move(asker), std::move(arrival)));
-  auto request = std::make_unique<ArrivalRequest>(key, std::move(asker), std::move(arrival));
+  auto request = std::make_unique<IncomingStreamRequest>(key, std::move(asker), std::move(arrival));
   listening->carrier.begin(std::move(request), service_.flows_scope());
 }
 
 // Many a client of a proxy speaks TLS with the server it asked for, and would get TLS in TLS.
 Task<> TunnelClient::carry_to_tls(Listening& listening, FlowKey key, SharedText asker,
-                                  std::unique_ptr<TunnelArrival> arrival) {
+                                  std::unique_ptr<IncomingStream> arrival) {
   const bool is_binary = arrival->is_binary();
   auto near = arrival->accept();
   if (!near) co_return;
@@ -244,10 +245,10 @@ Task<> TunnelClient::carry_to_tls(Listening& listening, FlowKey key, SharedText 
   if (first && !*first) co_return near->reset();
   ahead.resize(first ? (*first)->size : 0);
   const bool speaks_tls = ahead.starts_with(handshake_record);
-  near = with_ahead(std::move(near), std::move(ahead));
+  near = prefixed_connection(std::move(near), std::move(ahead));
   if (!speaks_tls) near = rewrite_host(std::move(near), host_header(listening.forward.to));
   auto request =
-      std::make_unique<AcceptedArrival>(std::move(key), std::move(asker), std::move(near), is_binary);
+      std::make_unique<AcceptedStreamRequest>(std::move(key), std::move(asker), std::move(near), is_binary);
   (speaks_tls ? listening.bare_carrier : listening.carrier).begin(std::move(request), service_.flows_scope());
 }
 

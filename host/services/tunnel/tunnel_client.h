@@ -6,8 +6,8 @@
 
 #include "host/forward/forward.h"
 #include "host/services/service.h"
-#include "host/services/tunnel/arrival_request.h"
 #include "host/services/tunnel/forward_policy.h"
+#include "host/services/tunnel/incoming_stream_request.h"
 #include "host/tunnel/tunnel_link.h"
 
 namespace nsrun {
@@ -82,7 +82,7 @@ class TunnelClient final : private TunnelLink::User {
   Task<> carry();
   Task<> ask_again(Listening& listening);
   Task<> carry_to_tls(Listening& listening, FlowKey key, SharedText asker,
-                      std::unique_ptr<TunnelArrival> arrival);
+                      std::unique_ptr<IncomingStream> arrival);
   void ask(Listening& listening, TunnelSession& session);
   void take_answer(Listening& listening, Result<std::uint16_t> answer);
   void report(Listening& listening);
@@ -92,7 +92,7 @@ class TunnelClient final : private TunnelLink::User {
   void link_up(TunnelSession& session) override;
   void link_down(const Error& why) override;
   void listen_answered(const tunnel::Frame& frame) override;
-  void stream_asked(std::unique_ptr<TunnelArrival> arrival) override;
+  void stream_asked(std::unique_ptr<IncomingStream> arrival) override;
   void trouble(const std::string& what) override { service_.ledger().warning(what); }
 
   Service& service_;

@@ -58,7 +58,7 @@ Task<> TunnelServer::welcome(std::unique_ptr<Request> request, asio::cancellatio
   if (given) service_.flows_scope().spawn(serve(std::move(*given), std::move(who), std::move(place)));
 }
 
-Task<> TunnelServer::serve(TunnelSocket socket, std::string who, FairPlaces::Place place) {
+Task<> TunnelServer::serve(TunnelSocket socket, std::string who, ClientQuota::Place place) {
   (void)co_await attach(std::move(socket.socket), socket.is_binary, std::move(who));
   place = {};
 }

@@ -8,7 +8,7 @@
 
 #include "host/carry/limited_warnings.h"
 #include "host/endpoints/endpoint_listener.h"
-#include "host/listen/fair_places.h"
+#include "host/listen/client_quota.h"
 #include "host/services/service.h"
 #include "host/services/tunnel/outward_policy.h"
 #include "host/tunnel/tunnel_session.h"
@@ -42,8 +42,8 @@ class TunnelServer {
   // Clients wait from now on: tcp://HOST:PORT or tls://HOST:PORT?cert=…&key=…[&ca=…].
   Result<void> bind(const EndpointUrl& where);
   const EndpointUrl& where() const { return listener_->where(); }
-  void begin();                                       // from here on they are taken
-  static constexpr std::size_t most_sessions = 1024;  // of clients that connect to us; more are answered 503
+  void begin();                                      // from here on they are taken
+  static constexpr std::size_t max_sessions = 1024;  // of clients that connect to us; more are answered 503
 
   // A client that came by a WebSocket of the program's own. `is_binary`: the subprotocol was agreed upon.
   // Until it ends.
@@ -55,15 +55,15 @@ class TunnelServer {
   friend class ServerSession;
   ServerSession* session_with(Protocol protocol, std::uint16_t port) const;  // null: the port is no session's
   Task<> welcome(std::unique_ptr<Request> request, asio::cancellation_signal& cancel);
-  Task<> serve(TunnelSocket socket, std::string who, FairPlaces::Place place);
+  Task<> serve(TunnelSocket socket, std::string who, ClientQuota::Place place);
 
   Service& service_;
   const Options options_;
   OutwardPolicy outward_;
   std::unique_ptr<EndpointListener> listener_;
   std::list<ServerSession*> sessions_;
-  static constexpr std::size_t most_welcomed = 256;  // clients at once that have not asked yet
-  FairPlaces welcomed_{most_welcomed}, session_places_{most_sessions};
+  static constexpr std::size_t max_welcomed = 256;  // clients at once that have not asked yet
+  ClientQuota welcomed_{max_welcomed}, session_places_{max_sessions};
   LimitedWarnings warnings_;
   bool ending_ = false;
 };

@@ -14,11 +14,11 @@ namespace {
 
 using Text = YamlEvents::Text;
 
-constexpr std::array keys = {"name",         "handshake-port", "vsock-host-port",
-                             "peer-address", "peer-port",      "upstream-server-address"};
-constexpr auto known_keys =
+constexpr std::array tunnel_keys = {"name",         "handshake-port", "vsock-host-port",
+                                    "peer-address", "peer-port",      "upstream-server-address"};
+constexpr auto known_tunnel_keys =
     "a tunnel has name, handshake-port, vsock-host-port, peer-address, peer-port and upstream-server-address";
-constexpr auto known_top = "its one key is tunnel, a list";
+constexpr auto known_tunnel_top = "its one key is tunnel, a list";
 
 // What two tunnels must not both have.
 constexpr std::array unique_keys = {"name", "handshake-port", "vsock-host-port"};
@@ -26,16 +26,16 @@ constexpr std::array unique_keys = {"name", "handshake-port", "vsock-host-port"}
 // One entry of `tunnel`, as it was written.
 struct Entry {
   TextPlace place;
-  std::array<std::optional<Text>, keys.size()> values = {};
+  std::array<std::optional<Text>, tunnel_keys.size()> values = {};
 
   const Text& at(std::string_view key) const {
-    return *values[static_cast<std::size_t>(std::ranges::find(keys, key) - keys.begin())];
+    return *values[static_cast<std::size_t>(std::ranges::find(tunnel_keys, key) - tunnel_keys.begin())];
   }
 };
 
-class Reader {
+class VsockConfigReader {
  public:
-  Reader(std::string_view text, const std::string& name) : events_(text, name) {}
+  VsockConfigReader(std::string_view text, const std::string& name) : events_(text, name) {}
 
   Result<std::vector<VsockTunnel>> read() {
     const auto read_one = [this](const TextPlace& place) -> Result<void> {
@@ -43,7 +43,9 @@ class Reader {
       if (!entry) return entry.error();
       return add(*entry);
     };
-    if (auto done = read_yaml_list(events_, {"tunnel", "tunnel", known_top, known_keys}, read_one); !done)
+    if (auto done =
+            read_yaml_list(events_, {"tunnel", "tunnel", known_tunnel_top, known_tunnel_keys}, read_one);
+        !done)
       return done.error();
     return std::move(tunnels_);
   }
@@ -52,20 +54,21 @@ class Reader {
   Result<Entry> read_entry(const TextPlace& place) {
     Entry entry{place};
     for (;;) {
-      auto key = events_.next_key("a tunnel", known_keys);
+      auto key = events_.next_key("a tunnel", known_tunnel_keys);
       if (!key) return key.error();
       if (!*key) break;
-      const auto known = std::ranges::find(keys, std::string_view((*key)->text));
-      if (known == keys.end()) return events_.wrong_key(**key, "there is no such key", known_keys);
-      auto& value = entry.values[static_cast<std::size_t>(known - keys.begin())];
+      const auto known = std::ranges::find(tunnel_keys, std::string_view((*key)->text));
+      if (known == tunnel_keys.end())
+        return events_.wrong_key(**key, "there is no such key", known_tunnel_keys);
+      auto& value = entry.values[static_cast<std::size_t>(known - tunnel_keys.begin())];
       if (value) return events_.wrong_key(**key, "is said twice", "begin a new tunnel with -");
       auto text = events_.scalar(**key, "it is a text or a number");
       if (!text) return text.error();
       value = std::move(*text);
     }
-    for (std::size_t i = 0; i < keys.size(); ++i)
+    for (std::size_t i = 0; i < tunnel_keys.size(); ++i)
       if (!entry.values[i])
-        return events_.wrong(place, "this tunnel has no " + std::string(keys[i]), known_keys);
+        return events_.wrong(place, "this tunnel has no " + std::string(tunnel_keys[i]), known_tunnel_keys);
     return entry;
   }
 
@@ -148,11 +151,11 @@ class Reader {
 }  // namespace
 
 Result<std::vector<VsockTunnel>> parse_vsock_config(std::string_view text, const std::string& name) {
-  return Reader(text, name).read();
+  return VsockConfigReader(text, name).read();
 }
 
 Result<std::vector<VsockTunnel>> read_vsock_config(const std::string& path) {
-  const auto text = read_settings("the configuration", path, largest_vsock_config);
+  const auto text = read_settings("the configuration", path, max_vsock_config);
   if (!text) return text.error();
   return parse_vsock_config(*text, path);
 }

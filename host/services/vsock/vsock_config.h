@@ -27,7 +27,7 @@ struct VsockTunnel {
   EndpointUrl upstream;
 };
 
-constexpr std::size_t largest_vsock_config = 1 << 20;  // bytes
+constexpr std::size_t max_vsock_config = 1 << 20;  // bytes
 
 // `name`: how errors call the text. They begin with "name:line:column:", say which key is wrong, and have
 // ExitCode::usage. At least one tunnel, of which no two have a name or a port in common.

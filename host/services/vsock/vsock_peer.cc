@@ -3,12 +3,6 @@
 #include "host/services/vsock/handshake.h"
 
 namespace nsrun {
-namespace {
-
-EndpointUrl url(const std::string& text) { return EndpointUrl::parse(text).value(); }
-
-}  // namespace
-
 void VsockPeer::begin(const std::vector<VsockTunnel>& tunnels) {
   for (const auto& tunnel : tunnels) {
     const auto opened = open(tunnel);
@@ -22,10 +16,11 @@ void VsockPeer::begin(const std::vector<VsockTunnel>& tunnels) {
 }
 
 Result<void> VsockPeer::open(const VsockTunnel& tunnel) {
-  auto greeting = EndpointListener::bind(url("vsock://any:" + std::to_string(tunnel.handshake_port)));
+  auto greeting = EndpointListener::bind(
+      EndpointUrl::parse("vsock://any:" + std::to_string(tunnel.handshake_port)).value());
   if (!greeting) return greeting.error();
-  const auto listen = url("tcp://" + tunnel.peer.to_string());
-  const auto dial = url("vsock://host:" + std::to_string(tunnel.host_port));
+  const auto listen = EndpointUrl::parse("tcp://" + tunnel.peer.to_string()).value();
+  const auto dial = EndpointUrl::parse("vsock://host:" + std::to_string(tunnel.host_port)).value();
   if (auto added = forwarder_.add({listen, dial}); !added) return added.error();
   greeting_.push_back(std::move(*greeting));
   return {};

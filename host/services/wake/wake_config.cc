@@ -13,11 +13,11 @@
 namespace nsrun {
 namespace {
 
-using Kind = YamlEvents::Kind;
+using YamlKind = YamlEvents::Kind;
 using Text = YamlEvents::Text;
 
-constexpr auto known_top = "its one key is groups, a list";
-constexpr auto known_keys =
+constexpr auto known_group_top = "its one key is groups, a list";
+constexpr auto known_group_keys =
     "a group has name, listen, one of exec, systemd, docker and sandbox, and perhaps user, idle, idle-by, "
     "threshold, wake-threshold, probe, start-timeout, stop-timeout, health and sleep";
 
@@ -29,13 +29,14 @@ struct Draft {
 
 using Take = Result<void> (*)(Draft& draft, const std::string& text);
 
-Error wrong(const std::string& what, std::string advice) {
+Error wrong_group(const std::string& what, std::string advice) {
   return {what, {}, std::move(advice), ExitCode::usage};
 }
 
 Result<void> take_start(Draft& draft, const char* key, std::string& into, const std::string& text) {
-  if (draft.what_starts) return wrong("there is " + *draft.what_starts + " already", "give one of them");
-  if (text.empty()) return wrong("it is empty", known_keys);
+  if (draft.what_starts)
+    return wrong_group("there is " + *draft.what_starts + " already", "give one of them");
+  if (text.empty()) return wrong_group("it is empty", known_group_keys);
   draft.what_starts = key;
   into = text;
   return {};
@@ -43,7 +44,7 @@ Result<void> take_start(Draft& draft, const char* key, std::string& into, const 
 
 Result<void> take_word(bool& into, const std::string& text, const char* yes, const char* no) {
   if (text != yes && text != no)
-    return wrong("'" + text + "' is neither", "write " + std::string(yes) + " or " + no);
+    return wrong_group("'" + text + "' is neither", "write " + std::string(yes) + " or " + no);
   into = text == yes;
   return {};
 }
@@ -57,7 +58,7 @@ Result<void> take_time(Clock::duration& into, const std::string& text) {
 
 Result<void> take_name(Draft& draft, const std::string& text) {
   if (text.empty() || has_control_character(text))
-    return wrong("it is empty, or has a control character", "give the group a name");
+    return wrong_group("it is empty, or has a control character", "give the group a name");
   draft.spec.options.name = text;
   return {};
 }
@@ -65,7 +66,7 @@ Result<void> take_name(Draft& draft, const std::string& text) {
 Result<void> take_group(Draft& draft, const std::string& text) {
   std::string group;
   if (auto taken = take_start(draft, "docker", group, text); !taken) return taken;
-  if (has_control_character(group)) return wrong("it has a control character", "name a group");
+  if (has_control_character(group)) return wrong_group("it has a control character", "name a group");
   draft.spec.labels = labels_of_group(group);
   return {};
 }
@@ -87,7 +88,7 @@ struct Key {
   Take take;
 };
 
-constexpr std::array keys = {
+constexpr std::array group_keys = {
     Key{"name", take_name},
     Key{"exec", [](Draft& d, const std::string& t) { return take_start(d, "exec", d.spec.exec, t); }},
     Key{"systemd",
@@ -113,14 +114,15 @@ constexpr std::array keys = {
     Key{"sleep", [](Draft& d, const std::string& t) { return take_word(d.spec.pauses, t, "pause", "stop"); }},
 };
 
-class Reader {
+class WakeConfigReader {
  public:
-  Reader(std::string_view text, const std::string& name, const std::string& docker)
+  WakeConfigReader(std::string_view text, const std::string& name, const std::string& docker)
       : events_(text, name), docker_(docker) {}
 
   Result<std::vector<WakeSpec>> read() {
     const auto read_one = [this](const TextPlace& place) { return read_group(place); };
-    if (auto done = read_yaml_list(events_, {"groups", "group", known_top, known_keys}, read_one); !done)
+    if (auto done = read_yaml_list(events_, {"groups", "group", known_group_top, known_group_keys}, read_one);
+        !done)
       return done.error();
     return std::move(groups_);
   }
@@ -131,7 +133,7 @@ class Reader {
     draft.spec.docker = docker_;
     std::set<std::string> said;
     for (;;) {
-      auto key = events_.next_key("a group", known_keys);
+      auto key = events_.next_key("a group", known_group_keys);
       if (!key) return key.error();
       if (!*key) break;
       if (!said.insert((*key)->text).second)
@@ -153,8 +155,8 @@ class Reader {
   }
 
   Result<void> read_value(Draft& draft, const Text& key) {
-    const auto known = std::ranges::find(keys, std::string_view(key.text), &Key::name);
-    if (known == keys.end()) return events_.wrong_key(key, "there is no such key", known_keys);
+    const auto known = std::ranges::find(group_keys, std::string_view(key.text), &Key::name);
+    if (known == group_keys.end()) return events_.wrong_key(key, "there is no such key", known_group_keys);
     auto text = events_.scalar(key, "it is a text or a number");
     if (!text) return text.error();
     if (auto taken = known->take(draft, text->text); !taken)
@@ -166,13 +168,13 @@ class Reader {
   Result<void> read_texts(Draft& draft, const Text& key, const char* advice, Take take) {
     auto event = events_.next();
     if (!event) return event.error();
-    if (event->kind == Kind::scalar) return take_text(draft, key, *event, take);
-    if (event->kind != Kind::sequence) return events_.wrong_key(key, "this is not a text", advice);
+    if (event->kind == YamlKind::scalar) return take_text(draft, key, *event, take);
+    if (event->kind != YamlKind::sequence) return events_.wrong_key(key, "this is not a text", advice);
     for (;;) {
       event = events_.next();
       if (!event) return event.error();
-      if (event->kind == Kind::sequence_end) return {};
-      if (event->kind != Kind::scalar) return events_.wrong_key(key, "this is not a text", advice);
+      if (event->kind == YamlKind::sequence_end) return {};
+      if (event->kind != YamlKind::scalar) return events_.wrong_key(key, "this is not a text", advice);
       if (auto done = take_text(draft, key, *event, take); !done) return done;
     }
   }
@@ -185,11 +187,11 @@ class Reader {
 
   Result<void> add(Draft draft, const TextPlace& place) {
     const auto& name = draft.spec.options.name;
-    if (name.empty()) return events_.wrong(place, "this group has no name", known_keys);
-    if (draft.spec.forwards.empty()) return events_.wrong(place, name + " has no listen", known_keys);
+    if (name.empty()) return events_.wrong(place, "this group has no name", known_group_keys);
+    if (draft.spec.forwards.empty()) return events_.wrong(place, name + " has no listen", known_group_keys);
     if (draft.what_starts == "sandbox" && draft.spec.sandbox.empty())
       return events_.wrong(place, name + " has a sandbox without a command", "write its words as a list");
-    if (!draft.what_starts) return events_.wrong(place, name + " has nothing to start", known_keys);
+    if (!draft.what_starts) return events_.wrong(place, name + " has nothing to start", known_group_keys);
     if (!names_.insert(name).second)
       return events_.wrong(place, "there is a group '" + name + "' already", "each has a name of its own");
     groups_.push_back(std::move(draft.spec));
@@ -206,11 +208,11 @@ class Reader {
 
 Result<std::vector<WakeSpec>> parse_wake_config(std::string_view text, const std::string& name,
                                                 const std::string& docker) {
-  return Reader(text, name, docker).read();
+  return WakeConfigReader(text, name, docker).read();
 }
 
 Result<std::vector<WakeSpec>> read_wake_config(const std::string& path, const std::string& docker) {
-  const auto text = read_settings("the configuration", path, largest_wake_config);
+  const auto text = read_settings("the configuration", path, max_wake_config);
   if (!text) return text.error();
   return parse_wake_config(*text, path, docker);
 }

@@ -22,7 +22,7 @@
 
 namespace nsrun {
 
-constexpr std::size_t largest_wake_config = 1 << 20;  // bytes
+constexpr std::size_t max_wake_config = 1 << 20;  // bytes
 
 // `name`: how errors call the text. They begin with "name:line:column:", say which key is wrong, and have
 // ExitCode::usage. At least one group, of which no two have a name in common. `docker`: where groups of

@@ -23,20 +23,22 @@ bool nobody_there(const Error& error) {
 
 }  // namespace
 
-// All at once.
-Task<> WakeDialer::awake_from(std::size_t first, const Target& target, std::vector<Error>& troubles) {
-  if (first == groups_.size()) co_return;
-  const auto awake = [](WakeGroup& group, const Target& to, std::vector<Error>& into) -> Task<> {
-    // Datagrams are counted as they arrive.
-    const auto done = co_await group.awake(to.asker, to.protocol == Protocol::tcp ? handshake : 0);
-    if (!done) into.push_back(done.error());
-  };
-  co_await both(awake(*groups_[first], target, troubles), awake_from(first + 1, target, troubles));
+Task<> WakeDialer::awake(WakeGroup& group, const Target& target, std::vector<Error>& troubles) {
+  // Datagrams are counted as they arrive.
+  const auto done = co_await group.awake(target.asker, target.protocol == Protocol::tcp ? handshake : 0);
+  if (!done) troubles.push_back(done.error());
 }
 
-Task<> WakeDialer::look_again_from(std::size_t first) {
-  if (first == groups_.size()) co_return;
-  co_await both(groups_[first]->look_again(), look_again_from(first + 1));
+Task<> WakeDialer::awake_all(const Target& target, std::vector<Error>& troubles) {
+  std::vector<Task<>> at_once;
+  for (auto* group : groups_) at_once.push_back(awake(*group, target, troubles));
+  return wait_all(std::move(at_once));
+}
+
+Task<> WakeDialer::look_again() {
+  std::vector<Task<>> at_once;
+  for (auto* group : groups_) at_once.push_back(group->look_again());
+  return wait_all(std::move(at_once));
 }
 
 bool WakeDialer::all_run() const {
@@ -57,11 +59,11 @@ Task<Result<std::unique_ptr<Connection>>> WakeDialer::dial(const Target& target)
   const auto last = Clock::now() + limit;
   for (;;) {
     std::vector<Error> troubles;
-    co_await awake_from(0, target, troubles);
+    co_await awake_all(target, troubles);
     if (!troubles.empty()) co_return troubles.front();
     auto far = co_await inner_.dial(target);
     if (far || !nobody_there(far.error()) || Clock::now() >= last) co_return far;
-    co_await look_again_from(0);
+    co_await look_again();
     if (!all_run()) continue;
     if (!is_fresh()) co_return far;
     co_await sleep_for(pause);

@@ -18,8 +18,9 @@ class WakeDialer final : public Dialer {
   void datagram_arrived();
 
  private:
-  Task<> awake_from(std::size_t first, const Target& target, std::vector<Error>& troubles);
-  Task<> look_again_from(std::size_t first);
+  static Task<> awake(WakeGroup& group, const Target& target, std::vector<Error>& troubles);
+  Task<> awake_all(const Target& target, std::vector<Error>& troubles);
+  Task<> look_again();
   bool all_run() const;
   bool is_fresh() const;
 

@@ -7,7 +7,7 @@
 // where it is, in order, bounded by the socket's receive buffer (for datagrams by the listener's queue), and
 // is relayed once the dial has succeeded.
 //
-// Use is traffic, seen in the counters of the group's flows (GroupUse): they are looked at a few times a
+// Use is traffic, seen in the counters of the group's flows (GroupActivity): they are looked at a few times a
 // second while it runs, or is asleep with connections or calls, and never otherwise, and cost the data path
 // nothing.
 //
@@ -29,16 +29,16 @@
 namespace nsrun {
 namespace {
 
-using Doing = WakeTroubles::Doing;
+using Doing = WakeErrorLog::Doing;
 
 constexpr auto sample_interval = 250ms;  // of traffic: stopping is at most so much late
-constexpr Clock::duration least_pause = 50ms, longest_pause = 1s;  // between looks because of events
-constexpr Clock::duration calm = 60s;  // without a failed start; then the back-off begins again
+constexpr Clock::duration min_event_pause = 50ms, max_event_pause = 1s;  // between looks because of events
+constexpr Clock::duration calm_after_failure = 60s;  // without a failed start; then the back-off begins again
 constexpr auto first_back_off = 250ms;
-constexpr Clock::duration longest_back_off = 10s;
+constexpr Clock::duration max_back_off = 10s;
 
 Clock::duration longer(Clock::duration back_off) {
-  return std::clamp<Clock::duration>(back_off * 2, first_back_off, longest_back_off);
+  return std::clamp<Clock::duration>(back_off * 2, first_back_off, max_back_off);
 }
 
 }  // namespace
@@ -48,10 +48,12 @@ struct WakeGroup::Held {
   Held(WakeGroup& to, int socket) : group(to), asker(socket), timer(to.executor_, to.options_.start_limit) {
     place = group.held_.insert(group.held_.end(), this);
     if (asker >= 0)
-      group.departures_.watch(asker, [this] { end(Error{"who asked has left", errno_code(ECONNABORTED)}); });
+      group.close_watcher_.watch(asker, [this] {
+        end(Error{"who asked has left", errno_code(ECONNABORTED)});
+      });
   }
   ~Held() {
-    if (asker >= 0) group.departures_.forget(asker);
+    if (asker >= 0) group.close_watcher_.forget(asker);
     group.held_.erase(place);
   }
   void end(Result<void> how) {
@@ -93,10 +95,10 @@ WakeGroup::WakeGroup(Executor executor, Backend& backend, Options options, WakeS
       backend_(backend),
       options_(std::move(options)),
       say_(std::move(say)),
-      departures_(executor),
+      close_watcher_(executor),
       use_(options_),
       calls_(options_),
-      event_pause_(least_pause),
+      event_pause_(min_event_pause),
       troubles_(options_.name, say_),
       changed_(executor),
       looked_(executor, Clock::time_point::max()) {}
@@ -105,7 +107,7 @@ Task<> WakeGroup::run() {
   const Farewell farewell(*this);
   use_.touch(Clock::now());
   const auto beside = [](WakeGroup& group) -> Task<> {
-    co_await both(group.departures_.run(), group.backend_.watch([&group] { group.look_soon(); }));
+    co_await both(group.close_watcher_.run(), group.backend_.watch([&group] { group.look_soon(); }));
   };
   co_await both(work(), beside(*this));
 }
@@ -152,7 +154,7 @@ bool WakeGroup::is_look_due() {
   const auto now = Clock::now();
   if (now >= wanted_look_) {
     const bool is_crowd = now < looked_at_ + 2 * event_pause_;
-    event_pause_ = is_crowd ? std::min(2 * event_pause_, longest_pause) : least_pause;
+    event_pause_ = is_crowd ? std::min(2 * event_pause_, max_event_pause) : min_event_pause;
     return true;
   }
   // Clients should not wait for a start of what already runs, nor for what somebody else has stopped.
@@ -280,7 +282,7 @@ Task<Result<void>> WakeGroup::awake(int asker, std::uint64_t packets) {
   use_.arrival(Clock::now());
   if (state_ == WakeState::running) co_return Result<void>();
   if (ended_) co_return Error{"nsrun ends", errno_code(ECONNABORTED)};
-  if (held_.empty() && Clock::now() - failed_at_ >= calm) back_off_ = {};  // it is another time
+  if (held_.empty() && Clock::now() - failed_at_ >= calm_after_failure) back_off_ = {};  // it is another time
   Held held(*this, asker);
   new_calls_ += packets;
   changed_.raise();

@@ -4,11 +4,11 @@
 #include <string>
 
 #include "host/services/wake/backend.h"
-#include "host/services/wake/departures.h"
-#include "host/services/wake/group_use.h"
-#include "host/services/wake/wake_calls.h"
+#include "host/services/wake/group_activity.h"
+#include "host/services/wake/peer_close_watcher.h"
 #include "host/services/wake/wake_log.h"
 #include "host/services/wake/wake_states.h"
+#include "host/services/wake/wake_threshold.h"
 
 namespace nsrun {
 
@@ -75,15 +75,15 @@ class WakeGroup {
   WakeState state_ = WakeState::idle, told_ = WakeState::idle;
   bool ended_ = false;
   std::list<Held*> held_;
-  Departures departures_;
-  GroupUse use_;
-  WakeCalls calls_;
+  PeerCloseWatcher close_watcher_;
+  GroupActivity use_;
+  WakeThreshold calls_;
   std::uint64_t new_calls_ = 0;                   // packets from clients that calls_ does not know yet
   Backend::Status seen_ = Backend::Status::idle;  // last
   Clock::time_point running_since_{}, failed_at_{}, not_before_{}, looked_at_{}, next_look_{};
   Clock::time_point wanted_look_ = Clock::time_point::max();  // by an event, or who was refused
   Clock::duration back_off_{}, look_back_off_{}, event_pause_{};
-  WakeTroubles troubles_;
+  WakeErrorLog troubles_;
   Signal changed_;
   Timer looked_;  // never expires; cancelled after each look
   std::uint64_t looks_begun_ = 0, looks_done_ = 0;

@@ -7,7 +7,7 @@
 namespace nsrun {
 namespace {
 
-constexpr std::string_view prefix = "lazytainer.group.", own_prefix = "nsrun.group.";
+constexpr std::string_view label_prefix = "lazytainer.group.", own_label_prefix = "nsrun.group.";
 constexpr auto default_time = 30s;
 constexpr std::uint64_t default_packets = 30;
 constexpr auto known =
@@ -15,7 +15,7 @@ constexpr auto known =
     "pollRate "
     "and netInterface";
 
-Error wrong(const std::string& what, std::string advice) {
+Error wrong_label(const std::string& what, std::string advice) {
   return {what, {}, std::move(advice), ExitCode::usage};
 }
 
@@ -33,7 +33,7 @@ Result<void> take_ports(LabelledGroup& group, std::string_view text) {
   for (;;) {
     const auto comma = text.find(',');
     const auto port = number_in<std::uint16_t>(text.substr(0, comma));
-    if (!port || *port == 0) return wrong("it is not a list of ports", "for instance 81,82");
+    if (!port || *port == 0) return wrong_label("it is not a list of ports", "for instance 81,82");
     if (std::ranges::find(group.ports, *port) == group.ports.end()) group.ports.push_back(*port);
     if (comma == text.npos) return {};
     text.remove_prefix(comma + 1);
@@ -42,20 +42,21 @@ Result<void> take_ports(LabelledGroup& group, std::string_view text) {
 
 Result<void> take_timeout(LabelledGroup& group, std::string_view text) {
   const auto seconds = number_in<std::uint16_t>(text);
-  if (!seconds || *seconds == 0) return wrong("it is not a number of seconds", "1 to 65535");
+  if (!seconds || *seconds == 0) return wrong_label("it is not a number of seconds", "1 to 65535");
   group.spec.options.idle = std::chrono::seconds(*seconds);
   return {};
 }
 
 Result<void> take_packets(LabelledGroup& group, std::string_view text) {
   const auto packets = number_in<std::uint16_t>(text);
-  if (!packets) return wrong("it is not a number of packets", "0 to 65535");
+  if (!packets) return wrong_label("it is not a number of packets", "0 to 65535");
   group.spec.options.least = group.spec.options.wake_least = std::max<std::uint64_t>(*packets, 1);
   return {};
 }
 
 Result<void> take_sleep(LabelledGroup& group, std::string_view text) {
-  if (text != "stop" && text != "pause") return wrong("it is neither stop nor pause", "the default is stop");
+  if (text != "stop" && text != "pause")
+    return wrong_label("it is neither stop nor pause", "the default is stop");
   group.spec.pauses = text == "pause";
   return {};
 }
@@ -65,7 +66,8 @@ Result<void> take_ignore(LabelledGroup& group, std::string_view text) {
   constexpr std::array<std::string_view, 6> yes = {"1", "t", "T", "true", "TRUE", "True"};
   constexpr std::array<std::string_view, 6> no = {"0", "f", "F", "false", "FALSE", "False"};
   const bool ignores = std::ranges::find(yes, text) != yes.end();
-  if (!ignores && std::ranges::find(no, text) == no.end()) return wrong("it is neither true nor false", {});
+  if (!ignores && std::ranges::find(no, text) == no.end())
+    return wrong_label("it is neither true nor false", {});
   group.spec.options.by_connections = !ignores;
   return {};
 }
@@ -104,8 +106,8 @@ Result<void> check_networks(const LabelledGroup& group, const std::vector<docker
   if (!group.host.empty()) return {};
   for (const auto& container : containers)
     if (container.network_mode.starts_with("container:"))
-      return wrong("the container " + container.name + " has its network from another container",
-                   "give it a network of its own, and nsrun's container a place in that");
+      return wrong_label("the container " + container.name + " has its network from another container",
+                         "give it a network of its own, and nsrun's container a place in that");
   return {};
 }
 
@@ -132,27 +134,29 @@ Result<std::vector<LabelledGroup>> parse_wake_labels(const std::map<std::string,
                                                      const std::string& docker) {
   std::map<std::string, LabelledGroup> groups;
   for (const auto& [label, value] : labels) {
-    if (!label.starts_with(prefix)) continue;
+    if (!label.starts_with(label_prefix)) continue;
     const auto dot = label.rfind('.');
-    if (dot <= prefix.size()) return wrong("the label " + label + " names no group", known);
-    const auto name = label.substr(prefix.size(), dot - prefix.size());
+    if (dot <= label_prefix.size()) return wrong_label("the label " + label + " names no group", known);
+    const auto name = label.substr(label_prefix.size(), dot - label_prefix.size());
     const auto property = std::ranges::find(properties, label.substr(dot + 1), &Property::name);
-    if (property == properties.end()) return wrong("the label " + label + " is not known", known);
+    if (property == properties.end()) return wrong_label("the label " + label + " is not known", known);
     auto& group = groups.try_emplace(name, group_named(name, docker)).first->second;
     if (auto taken = property->take(group, value); !taken)
-      return wrong("the label " + label + "=" + value + ": " + taken.error().doing, taken.error().advice);
+      return wrong_label("the label " + label + "=" + value + ": " + taken.error().doing,
+                         taken.error().advice);
   }
   std::vector<LabelledGroup> all;
   for (auto& [name, group] : groups) {
     if (group.ports.empty())
-      return wrong("there is no label " + std::string(prefix) + name + ".ports", "it is required");
-    const auto host = labels.find(std::string(own_prefix) + name + ".host");
+      return wrong_label("there is no label " + std::string(label_prefix) + name + ".ports",
+                         "it is required");
+    const auto host = labels.find(std::string(own_label_prefix) + name + ".host");
     if (host != labels.end()) group.host = host->second;
     all.push_back(std::move(group));
   }
   if (all.empty())
-    return wrong("the container has no label " + std::string(prefix) + "NAME.ports",
-                 "write one for each group that wakes");
+    return wrong_label("the container has no label " + std::string(label_prefix) + "NAME.ports",
+                       "write one for each group that wakes");
   return all;
 }
 
@@ -167,11 +171,11 @@ Result<std::vector<WakeSpec>> with_forwards(std::vector<LabelledGroup> groups,
       const auto host = host_of(port, groups, containers);
       const auto text = std::to_string(port);
       if (host.empty())
-        return wrong("port " + text + " of group " + spec.options.name +
-                         " leads nowhere: no container has the label " +
-                         "lazytainer.group=" + spec.options.name,
-                     "create the containers first, or give the label " + std::string(own_prefix) +
-                         spec.options.name + ".host=HOST");
+        return wrong_label("port " + text + " of group " + spec.options.name +
+                               " leads nowhere: no container has the label " +
+                               "lazytainer.group=" + spec.options.name,
+                           "create the containers first, or give the label " + std::string(own_label_prefix) +
+                               spec.options.name + ".host=HOST");
       for (const std::string scheme : {"tcp://", "udp://"}) {
         auto forward = Forward::parse(scheme + ":" + text + "=" + scheme + host + ":" + text);
         if (!forward) return forward.error();

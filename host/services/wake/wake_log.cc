@@ -8,7 +8,7 @@
 namespace nsrun {
 namespace {
 
-constexpr Clock::duration calm = 60s;  // without a trouble, then it is reported again
+constexpr Clock::duration calm_after_trouble = 60s;  // without a trouble, then it is reported again
 
 // Docker's messages name containers, networks and endpoints, each time others.
 std::string without_ids(const std::string& text) {
@@ -74,18 +74,18 @@ std::optional<WakeLevel> parse_wake_level(std::string_view text) {
   return of_all.value_or(WakeLevel::off);
 }
 
-void WakeTroubles::trouble(Doing doing, const Error& error) {
+void WakeErrorLog::trouble(Doing doing, const Error& error) {
   auto what = without_ids(error.message());
   const auto said = said_.find(doing);
   if (said != said_.end() && said->second.what == what) {
     const auto well_since = std::exchange(said->second.well_since, std::nullopt);
-    if (!well_since || Clock::now() - *well_since < calm) return;
+    if (!well_since || Clock::now() - *well_since < calm_after_trouble) return;
   }
   say_(doing == Doing::look ? WakeLevel::warn : WakeLevel::error, name_ + ": " + error.message());
   said_[doing] = {std::move(what), std::nullopt};
 }
 
-void WakeTroubles::is_well(Doing doing) {
+void WakeErrorLog::is_well(Doing doing) {
   const auto said = said_.find(doing);
   if (said != said_.end() && !said->second.well_since) said->second.well_since = Clock::now();
 }

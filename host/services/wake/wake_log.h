@@ -22,11 +22,11 @@ std::optional<WakeLevel> parse_wake_level(std::string_view text);
 using WakeSay = std::function<void(WakeLevel level, const std::string& line)>;
 
 // The troubles of a group. The same one is reported once, until there has been none of its kind for a while.
-class WakeTroubles {
+class WakeErrorLog {
  public:
   enum class Doing : std::uint8_t { look, start, stop, wait };
 
-  WakeTroubles(std::string name, WakeSay say) : name_(std::move(name)), say_(std::move(say)) {}
+  WakeErrorLog(std::string name, WakeSay say) : name_(std::move(name)), say_(std::move(say)) {}
   void trouble(Doing doing, const Error& error);
   void is_well(Doing doing);
 

@@ -12,7 +12,7 @@
 namespace nsrun {
 namespace {
 
-using Made = Result<std::unique_ptr<Backend>>;
+using MadeBackend = Result<std::unique_ptr<Backend>>;
 
 // What is started may be reached through a proxy that accepts connections before the server does: nsrun for a
 // sandbox, docker-proxy and rootlessport for containers. By then the proxy has closed a connection for which
@@ -26,15 +26,15 @@ std::function<void(const std::string&)> warn_by(WakeSay say) {
 }
 
 // nsrun itself, with the forwards into it before its other words.
-ProcessBackend::Program sandbox(const WakeSpec& spec, const SandboxDoors& doors) {
+ProcessBackend::Program sandbox(const WakeSpec& spec, const SandboxForwards& doors) {
   ProcessBackend::Program program{spec.options.name, {"/proc/self/exe"}};
   for (const auto& words : {doors.words(), spec.sandbox})
     program.argv.insert(program.argv.end(), words.begin(), words.end());
   return program;
 }
 
-Made bare_backend(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, Service& service,
-                  const WakeSay& say) {
+MadeBackend bare_backend(const WakeSpec& spec, const std::optional<SandboxForwards>& doors, Service& service,
+                         const WakeSay& say) {
   if (doors)
     return std::make_unique<ProcessBackend>(service.executor(), sandbox(spec, *doors), spec.stop_limit,
                                             warn_by(say));
@@ -82,8 +82,8 @@ MadeProbe probe_of(const WakeSpec& spec, Executor executor) {
                ExitCode::usage};
 }
 
-Made backend_of(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, Service& service,
-                const WakeSay& say) {
+MadeBackend backend_of(const WakeSpec& spec, const std::optional<SandboxForwards>& doors, Service& service,
+                       const WakeSay& say) {
   auto bare = bare_backend(spec, doors, service, say);
   if (!bare) return bare;
   auto probe = probe_of(spec, service.executor());
@@ -94,7 +94,7 @@ Made backend_of(const WakeSpec& spec, const std::optional<SandboxDoors>& doors, 
 
 }  // namespace
 
-Waker::One::One(Service& service, std::optional<SandboxDoors> ways, std::unique_ptr<Backend> started,
+Waker::One::One(Service& service, std::optional<SandboxForwards> ways, std::unique_ptr<Backend> started,
                 const WakeGroup::Options& options, WakeSay say)
     : doors(std::move(ways)),
       backend(std::move(started)),
@@ -110,9 +110,9 @@ WakeSay Waker::say() const {
 }
 
 Result<void> Waker::add(WakeSpec spec) {
-  std::optional<SandboxDoors> doors;
+  std::optional<SandboxForwards> doors;
   if (!spec.sandbox.empty()) {
-    auto made = SandboxDoors::make(spec.forwards);
+    auto made = SandboxForwards::make(spec.forwards);
     if (!made) return made.error();
     doors.emplace(std::move(*made));
   }

@@ -7,7 +7,7 @@
 #include "host/forward/forwarder.h"
 #include "host/services/service.h"
 #include "host/services/wake/backend.h"
-#include "host/services/wake/backends/sandbox_doors.h"
+#include "host/services/wake/backends/sandbox_forwards.h"
 #include "host/services/wake/wake_dialer.h"
 #include "host/services/wake/wake_spec.h"
 
@@ -30,9 +30,9 @@ class Waker {
 
  private:
   struct One {
-    One(Service& service, std::optional<SandboxDoors> ways, std::unique_ptr<Backend> started,
+    One(Service& service, std::optional<SandboxForwards> ways, std::unique_ptr<Backend> started,
         const WakeGroup::Options& options, WakeSay say);
-    const std::optional<SandboxDoors> doors;
+    const std::optional<SandboxForwards> doors;
     std::unique_ptr<Backend> backend;
     WakeGroup group;
   };

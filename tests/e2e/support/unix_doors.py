@@ -263,7 +263,7 @@ def swapped_file(outside, seconds):
     return sum(connected)
 
 
-def killing_the_doorkeeper(seconds):
+def killing_the_broker(seconds):
     """Connects while everything that may be killed is; whether every connect came to an end"""
     Inside("kept").keep_greeting()
     over = threading.Event()

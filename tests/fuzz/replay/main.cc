@@ -20,7 +20,7 @@ using Input = std::vector<std::uint8_t>;
 using Generator = std::mt19937_64;
 
 constexpr int made_up_inputs = 4000;
-constexpr std::size_t longest_input = 1024;  // bytes, of those made from nothing
+constexpr std::size_t max_input = 1024;  // bytes, of those made from nothing
 
 std::size_t below(Generator& generator, std::size_t limit) { return limit == 0 ? 0 : generator() % limit; }
 
@@ -38,7 +38,7 @@ std::vector<Input> read_corpus(const std::filesystem::path& directory) {
 }
 
 Input made_from_nothing(Generator& generator) {
-  Input input(below(generator, longest_input + 1));
+  Input input(below(generator, max_input + 1));
   for (auto& byte : input) byte = static_cast<std::uint8_t>(generator());
   return input;
 }

@@ -10,7 +10,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t longest_id = 128, longest_name = 253, longest_message = 200;  // bytes
+constexpr std::size_t max_id = 128, max_container_name = 253, max_message = 200;  // bytes
 // Of events; the words of Docker, and Podman's own. "health_status: healthy" has more after a colon.
 constexpr std::array<std::string_view, 19> changes = {
     "start",   "die",     "stop",          "kill",    "pause",     "unpause", "restart",
@@ -47,13 +47,13 @@ bool is_alphanumeric(unsigned char c) {
 }
 
 bool is_id(std::string_view text) {
-  return !text.empty() && text.size() <= longest_id && std::ranges::all_of(text, is_alphanumeric);
+  return !text.empty() && text.size() <= max_id && std::ranges::all_of(text, is_alphanumeric);
 }
 
 // As Docker has them; it goes into a URL.
 bool is_name(std::string_view text) {
   const auto fits = [](unsigned char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; };
-  return !text.empty() && text.size() <= longest_name && std::ranges::all_of(text, fits);
+  return !text.empty() && text.size() <= max_container_name && std::ranges::all_of(text, fits);
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ bool concerns(std::string_view event, const std::vector<std::string>& labels) {
 std::string parse_message(std::string_view body) {
   const auto value = parse(body);
   std::string message(text_of(member(&value, "message")));
-  message.resize(std::min(message.size(), longest_message));
+  message.resize(std::min(message.size(), max_message));
   std::erase_if(message, [](unsigned char c) { return c < ' ' || c == 0x7f; });
   return message;
 }

@@ -12,8 +12,8 @@
 namespace nsrun {
 namespace {
 
-constexpr auto call_limit = 20s;
-constexpr std::size_t most_containers = 256;  // of a group; more are an error
+constexpr auto docker_call_limit = 20s;
+constexpr std::size_t max_containers = 256;  // of a group; more are an error
 
 std::string json_text(std::string_view text) {
   return boost::json::serialize(boost::json::string(text.data(), text.size()));
@@ -74,21 +74,21 @@ Task<Result<std::vector<std::string>>> DockerApi::list(const std::vector<std::st
     const std::string filters = "{\"label\":[" + json_text(label) + "]}";
     const std::string path = "/containers/json?all=true&filters=" + percent_encoded(filters);
     auto call = call_to("GET", path, "cannot list the containers");
-    const auto answer = co_await ask(std::move(call), call_limit);
+    const auto answer = co_await ask(std::move(call), docker_call_limit);
     if (!answer) co_return answer.error();
     if (answer->status != 200) co_return refused_by_api("cannot list containers", *answer);
     const auto ids = docker::parse_list(answer->body);
     if (!ids) co_return ids.error();
     all.insert(ids->begin(), ids->end());
-    if (all.size() > most_containers)
-      co_return Error{"more than " + std::to_string(most_containers) + " containers have the label " + label};
+    if (all.size() > max_containers)
+      co_return Error{"more than " + std::to_string(max_containers) + " containers have the label " + label};
   }
   co_return Result<std::vector<std::string>>(boost::system::in_place_value, all.begin(), all.end());
 }
 
 Task<Result<HttpAnswer>> DockerApi::inspect(const std::string& id, const std::string& doing) const {
   auto call = call_to("GET", "/containers/" + percent_encoded(id) + "/json", doing);
-  co_return co_await ask(std::move(call), call_limit);
+  co_return co_await ask(std::move(call), docker_call_limit);
 }
 
 }  // namespace nsrun

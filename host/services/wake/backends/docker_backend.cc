@@ -9,17 +9,17 @@
 namespace nsrun {
 namespace {
 
-constexpr auto stop_limit = 120s;         // the daemon waits for the container, 10 s as it comes
-constexpr std::size_t most_at_once = 8;   // containers that are started or stopped
-constexpr std::size_t most_troubles = 3;  // that one line tells
+constexpr auto stop_limit = 120s;                  // the daemon waits for the container, 10 s as it comes
+constexpr std::size_t max_containers_at_once = 8;  // containers that are started or stopped
+constexpr std::size_t max_troubles = 3;            // that one line tells
 constexpr auto first_pause = 500ms;
-constexpr Clock::duration longest_pause = 30s;
+constexpr Clock::duration max_follow_pause = 30s;
 
 std::string short_of(const std::string& id) { return id.substr(0, 12); }
 
 std::string in_one(const std::vector<std::string>& troubles) {
   std::string all = troubles.front();
-  const auto shown = std::min(troubles.size(), most_troubles);
+  const auto shown = std::min(troubles.size(), max_troubles);
   for (std::size_t i = 1; i < shown; ++i) all += "; " + troubles[i];
   if (shown < troubles.size()) all += "; and " + std::to_string(troubles.size() - shown) + " more";
   return all;
@@ -105,15 +105,13 @@ Task<> DockerBackend::change_in_turn(Changes& changes) {
   }
 }
 
-Task<> DockerBackend::change_at_once(Changes& changes, int more) {
-  if (more == 0) co_return co_await change_in_turn(changes);
-  co_await both(change_in_turn(changes), change_at_once(changes, more - 1));
-}
-
 // One that fails holds up no other.
 Task<Result<void>> DockerBackend::change_all(std::vector<std::string> ids, Change one) {
   Changes changes{ids, one, 0, {}};
-  co_await change_at_once(changes, static_cast<int>(std::min(ids.size(), most_at_once)) - 1);
+  std::vector<Task<>> at_once;
+  while (at_once.size() < std::min(ids.size(), max_containers_at_once))
+    at_once.push_back(change_in_turn(changes));
+  co_await wait_all(std::move(at_once));
   if (changes.troubles.empty()) co_return Result<void>();
   std::ranges::sort(changes.troubles);  // they come in any order
   co_return Error{in_one(changes.troubles)};
@@ -166,7 +164,7 @@ Task<> DockerBackend::watch(std::function<void()> changed) {
   for (;;) {
     const auto followed = co_await follow(changed);
     auto what = followed.end.message();
-    if (followed.lasted > longest_pause) {
+    if (followed.lasted > max_follow_pause) {
       pause = first_pause;
       said.clear();
     } else if (said != what && followed.end.doing != cannot_reach(api_.where())) {
@@ -174,7 +172,7 @@ Task<> DockerBackend::watch(std::function<void()> changed) {
       said = std::move(what);
     }
     co_await sleep_for(pause);
-    pause = std::min<Clock::duration>(pause * 2, longest_pause);
+    pause = std::min<Clock::duration>(pause * 2, max_follow_pause);
   }
 }
 

@@ -45,7 +45,6 @@ class DockerBackend final : public Backend {
   Task<Result<void>> start_one(const std::string& id);
   Task<Result<void>> stop_one(const std::string& id);
   Task<Result<void>> change_all(std::vector<std::string> ids, Change one);
-  Task<> change_at_once(Changes& changes, int more);
   Task<> change_in_turn(Changes& changes);
   Task<Followed> follow(const std::function<void()>& changed);
 

@@ -13,6 +13,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "host/flow/keepalive.h"
 #include "host/http/beast_feed.h"
 #include "host/http/growing_body.h"
 #include "runtime/cancellation.h"
@@ -22,25 +23,18 @@ namespace {
 
 namespace http = boost::beast::http;
 using Stream = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
-using Parser = http::response_parser<GrowingBody>;
+using AnswerParser = http::response_parser<GrowingBody>;
 
-constexpr std::size_t largest_answer = 8 << 20, largest_header = 64 << 10, longest_line = 1 << 20;  // bytes
-constexpr std::size_t largest_buffer = 2 * largest_header;
-constexpr std::size_t read_size = largest_header;  // bytes at once
+constexpr std::size_t max_answer = 8 << 20, max_header = 64 << 10, max_line = 1 << 20;  // bytes
+constexpr std::size_t max_call_buffer = 2 * max_header;
+constexpr std::size_t read_size = max_header;  // bytes at once
 
 Error failed(const HttpCall& call, boost::system::error_code code) {
   return {call.doing + " of " + call.where, code};
 }
 
-// A machine that vanishes is noticed within a minute or two, by who waits for events too. A unix socket has
-// none of this, and needs none.
-void keep_alive(int socket) {
-  const int on = 1, idle = 30, interval = 10, tries = 3;  // seconds
-  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
-}
+// A machine that vanishes is noticed within a minute, also while we wait for its events.
+constexpr KeepAlive while_calling{.idle = 30, .interval = 10, .count = 3};
 
 // The request is sent.
 Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
@@ -51,7 +45,7 @@ Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
   boost::system::error_code trouble;
   SocketAddress own;
   ::getsockname(socket.get(), own.get(), &own.length);
-  keep_alive(socket.get());
+  set_keepalive(socket.get(), while_calling);
   stream.assign(asio::generic::stream_protocol(own.family(), 0), socket.get(), trouble);
   if (trouble) co_return failed(call, trouble);
   socket.release();
@@ -69,8 +63,8 @@ Task<Result<void>> ask(Stream& stream, const HttpCall& call) {
 
 // More of an answer, once there is some; or why there is none. By BeastFeed, and not http::async_read, in
 // which an answer can fail an assertion.
-Task<boost::system::error_code> read_more(Stream& stream, boost::beast::flat_buffer& buffer, Parser& parser,
-                                          BeastFeed& feed) {
+Task<boost::system::error_code> read_more(Stream& stream, boost::beast::flat_buffer& buffer,
+                                          AnswerParser& parser, BeastFeed& feed) {
   boost::system::error_code why;
   for (;;) {
     const auto waiting = buffer.cdata();
@@ -98,10 +92,10 @@ Task<Result<HttpAnswer>> call_to_the_end(const HttpCall& call) {
   const auto asked = co_await ask(stream, call);
   unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (!asked) co_return asked.error();
-  boost::beast::flat_buffer buffer(largest_buffer);
-  Parser parser;
-  parser.header_limit(largest_header);
-  parser.body_limit(largest_answer);
+  boost::beast::flat_buffer buffer(max_call_buffer);
+  AnswerParser parser;
+  parser.header_limit(max_header);
+  parser.body_limit(max_answer);
   BeastFeed feed;
   while (!parser.is_done()) {
     const auto error = co_await read_more(stream, buffer, parser, feed);
@@ -111,12 +105,12 @@ Task<Result<HttpAnswer>> call_to_the_end(const HttpCall& call) {
 }
 
 // The header; what follows it is the parser's to read, without a limit.
-Task<Result<unsigned>> read_header(Stream& stream, boost::beast::flat_buffer& buffer, Parser& parser,
+Task<Result<unsigned>> read_header(Stream& stream, boost::beast::flat_buffer& buffer, AnswerParser& parser,
                                    const HttpCall& call) {
   const auto asked = co_await ask(stream, call);
   unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
   if (!asked) co_return asked.error();
-  parser.header_limit(largest_header);
+  parser.header_limit(max_header);
   parser.body_limit(boost::none);
   const auto [error, size] = co_await http::async_read_header(stream, buffer, parser, use_result);
   unwind_if_cancelled(co_await asio::this_coro::cancellation_state);
@@ -126,8 +120,8 @@ Task<Result<unsigned>> read_header(Stream& stream, boost::beast::flat_buffer& bu
 
 Task<Result<unsigned>> call_for_status(const HttpCall& call) {
   Stream stream(co_await asio::this_coro::executor);
-  boost::beast::flat_buffer buffer(largest_buffer);
-  Parser parser;
+  boost::beast::flat_buffer buffer(max_call_buffer);
+  AnswerParser parser;
   co_return co_await read_header(stream, buffer, parser, call);
 }
 
@@ -160,15 +154,15 @@ Task<Result<unsigned>> http_status(HttpCall call, Clock::duration limit) {
 Task<Error> http_lines(HttpCall call, std::function<void()> begun,
                        std::function<void(std::string_view)> take) {
   Stream stream(co_await asio::this_coro::executor);
-  boost::beast::flat_buffer buffer(largest_buffer);
-  Parser parser;
+  boost::beast::flat_buffer buffer(max_call_buffer);
+  AnswerParser parser;
   const auto status = co_await read_header(stream, buffer, parser, call);
   if (!status) co_return status.error();
   if (*status != 200) co_return Error{failed(call, {}).doing + ": it answers " + std::to_string(*status)};
   begun();
   std::string& text = parser.get().body();  // the parser appends, and counts what it appended itself
   BeastFeed feed;
-  while (!parser.is_done() && text.size() < longest_line) {
+  while (!parser.is_done() && text.size() < max_line) {
     const auto trouble = co_await read_more(stream, buffer, parser, feed);
     if (trouble) co_return failed(call, trouble);
     take_lines(text, take);

@@ -9,15 +9,15 @@
 namespace nsrun {
 namespace {
 
-constexpr auto well_after = 1min;         // it ran so long: its end is news again
-constexpr auto early = 10s;               // who ends so soon has hardly served anybody
-constexpr std::size_t longest_name = 60;  // bytes
+constexpr auto well_after = 1min;             // it ran so long: its end is news again
+constexpr auto early = 10s;                   // who ends so soon has hardly served anybody
+constexpr std::size_t max_process_name = 60;  // bytes
 
 std::string one_line(std::string text) {
   for (auto& c : text)
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
-  if (text.size() <= longest_name) return text;
-  std::size_t size = longest_name;
+  if (text.size() <= max_process_name) return text;
+  std::size_t size = max_process_name;
   while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;  // whole characters
   return text.substr(0, size) + "…";
 }

@@ -8,11 +8,12 @@
 #include <algorithm>
 
 #include "runtime/cancellation.h"
+#include "runtime/pipe.h"
 
 namespace nsrun {
 namespace {
 
-constexpr std::size_t most_output = 64 << 10;  // bytes; the rest is read and forgotten
+constexpr std::size_t max_output = 64 << 10;  // bytes; the rest is read and forgotten
 // Who writes without end gets 64 KiB a turn and a pause, so that others get theirs.
 constexpr int reads_a_turn = 16;
 constexpr auto pause_between_turns = 1ms;
@@ -35,7 +36,7 @@ Output take_output(int pipe, std::string& output) {
     const auto got = ::read(pipe, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return got < 0 && errno == EAGAIN ? Output::taken : Output::over;
-    output.append(buffer, std::min(static_cast<std::size_t>(got), most_output - output.size()));
+    output.append(buffer, std::min(static_cast<std::size_t>(got), max_output - output.size()));
   }
   return Output::more;
 }
@@ -67,15 +68,16 @@ struct Grouped {
   Process process;
 };
 
-struct Pipe {
+struct OutputPipe {
   UniqueFd ours, its_output, its_errors;
 };
 
-Result<Pipe> output_pipe(const std::string& name) {
+Result<OutputPipe> output_pipe(const std::string& name) {
   const std::string doing = "cannot make a pipe to run '" + name + "'";
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error(doing);
-  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1]), UniqueFd(::fcntl(ends[1], F_DUPFD_CLOEXEC, 3))};
+  auto ends = make_pipe(doing);
+  if (!ends) return ends.error();
+  UniqueFd its_errors(::fcntl(ends->writing.get(), F_DUPFD_CLOEXEC, 3));
+  OutputPipe pipe{std::move(ends->reading), std::move(ends->writing), std::move(its_errors)};
   if (!pipe.its_errors || ::fcntl(pipe.ours.get(), F_SETFL, O_NONBLOCK) < 0) return errno_error(doing);
   return pipe;
 }

@@ -7,7 +7,8 @@
 namespace nsrun {
 namespace {
 
-constexpr auto call_limit = 100s;  // systemd's own for a start or a stop is 90 s (DefaultTimeoutStartSec)
+constexpr auto systemd_call_limit =
+    100s;  // systemd's own for a start or a stop is 90 s (DefaultTimeoutStartSec)
 
 bool has(const std::string& shown, std::string_view line) {
   return ("\n" + shown).find("\n" + std::string(line) + "\n") != std::string::npos;
@@ -76,7 +77,7 @@ Task<Result<std::string>> SystemdBackend::call(std::vector<std::string> words) {
   std::vector<std::string> argv = {"systemctl", of_user_ ? "--user" : "--system", "--no-ask-password"};
   argv.insert(argv.end(), words.begin(), words.end());
   argv.insert(argv.end(), {"--", unit_});
-  auto done = co_await run_program(executor_, std::move(argv), call_limit);
+  auto done = co_await run_program(executor_, std::move(argv), systemd_call_limit);
   if (!done) co_return Error{doing + ": " + done.error().message()};
   if (done->status == static_cast<int>(ExitCode::not_found))
     co_return Error{doing + ": there is no systemctl here"};
