@@ -13,6 +13,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(nsrun_options INTERFACE -Wno-mismatched-new-delete -Wno-array-bounds -Wno-stringop-overread
                                                  -Wno-stringop-overflow)
 endif()
+if(NSRUN_UNITY)
+  # In a batch a local variable may have the name of a function in another file; and GCC takes its sources for
+  # headers, in which names without linkage would be faults.
+  target_compile_options(nsrun_options INTERFACE -Wno-shadow -Wno-subobject-linkage)
+endif()
 if(NSRUN_WERROR)
   target_compile_options(nsrun_options INTERFACE -Werror)
 endif()
@@ -44,8 +49,6 @@ endif()
 function(nsrun_unity target)
   if(NSRUN_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
-    # A local variable may have the name of a function in another file of the batch.
-    target_compile_options(${target} PRIVATE -Wno-shadow)
   endif()
 endfunction()
 

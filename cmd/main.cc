@@ -5,6 +5,7 @@
 
 #include "cmd/hide_password.h"
 #include "cmd/options.h"
+#include "cmd/reporter.h"
 #include "cmd/run.h"
 #include "cmd/subcommands.h"
 
@@ -26,10 +27,7 @@ int main(int argc, char** argv) {
   hold_standard_streams();
   if (const auto status = nsrun::run_subcommand(argc, argv)) return *status;
   const auto options = nsrun::parse_options(argc, argv);
-  if (!options) {
-    std::fprintf(stderr, "nsrun: %s\n", options.error().message().c_str());
-    return static_cast<int>(options.error().exit);
-  }
+  if (!options) return nsrun::fail(options.error());
   if (!options->answer.empty()) return std::fputs(options->answer.c_str(), stdout) < 0;
   nsrun::hide_passwords(argc, argv);
   return nsrun::run_command(*options);

@@ -104,7 +104,7 @@ struct ReloadWorld {
 
   Loop loop;
   Ends events;
-  Sandbox sandbox;
+  nsrun::Sandbox sandbox;
   LiveFlows flows;
   SlowDialer dialer{loop.executor()};
   Carrier carrier{sandbox.policy, dialer, sandbox.ledger, flows, Asker::guest};

@@ -49,7 +49,7 @@ Octets read_all(StackWorld& world, Connection& near, std::size_t size) {
   return all;
 }
 
-Task<> write_all(Connection& to, Octets bytes) { (void)co_await to.write(bytes); }
+Task<> write_octets(Connection& to, Octets bytes) { (void)co_await to.write(bytes); }
 
 }  // namespace
 
@@ -95,7 +95,7 @@ TEST_CASE("a segment out of order that reaches beyond the window is cut to it") 
   for (std::uint32_t at = 0; at < 65'000; at += 1000) guest.segment(at, Bytes(bytes).subspan(at, 1000));
   world.rest();
   const auto got = read_all(world, *near, 65'535);
-  CHECK(got.size() <= 65'535);
+  CHECK(got.size() == 65'535);
   CHECK(std::equal(got.begin(), got.end(), bytes.begin()));
 }
 
@@ -118,11 +118,11 @@ TEST_CASE("an MSS option after the handshake changes nothing") {
   StackWorld world({Path::generic, false, offloads});
   auto [guest_end, near] = unread(world, 0, std::nullopt);
   auto& guest = guest_end;
-  world.scope.spawn(write_all(*near, pattern(900)));
+  world.scope.spawn(write_octets(*near, pattern(900)));
   world.rest();
   guest.segment(0, {}, flag::ack, tcp_options(1, std::nullopt));
   world.rest();
-  world.scope.spawn(write_all(*near, pattern(900, 2)));
+  world.scope.spawn(write_octets(*near, pattern(900, 2)));
   world.rest();
   guest.window = 65'535;
   guest.acknowledge();
@@ -134,12 +134,12 @@ TEST_CASE("a guest that begins with a closed window may open a small one") {
   StackWorld world({Path::generic, false, offloads});
   auto [guest_end, near] = unread(world, 0, 7);
   auto& guest = guest_end;
-  world.scope.spawn(write_all(*near, pattern(33'793)));
+  world.scope.spawn(write_octets(*near, pattern(33'793)));
   world.rest();
   guest.window = 512;
   guest.acknowledge();
   world.rest();
-  world.scope.spawn(write_all(*near, pattern(900, 2)));
+  world.scope.spawn(write_octets(*near, pattern(900, 2)));
   world.rest();
   guest.window = 65'535u << 7;
   guest.acknowledge();

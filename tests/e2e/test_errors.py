@@ -96,3 +96,14 @@ def _():
 @test("a published port that needs privilege is an error that names the setting")
 def _():
     one_line(sandbox.nsrun("-p", "80:80", "--", "true"), 125, "port 80", "ip_unprivileged_port_start")
+
+
+@test("control characters of what was given reach no terminal: each command prints them as text")
+def _():
+    hostile = "a\x1b[2Jb\x07c"
+    for words in (["--allow", hostile, "--", "true"], ["policy", hostile], ["policy", "check", hostile],
+                  ["ctl", hostile, "flows"], ["forward", hostile], ["wake", "--config", hostile],
+                  ["vsock", hostile], ["lennut", hostile], ["completion", hostile], [f"--{hostile}"]):
+        done = sandbox.nsrun(*words)
+        expect(done.returncode != 0, words, "is accepted")
+        expect(not {"\x1b", "\x07"} & set(done.stderr), words, "prints", repr(done.stderr))

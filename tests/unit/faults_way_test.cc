@@ -86,7 +86,7 @@ TEST_CASE("bandwidth lets bytes pass at its rate") {
   for (const auto& piece : run(subject)) size += piece.size();
   CHECK(size == 300'000);
   CHECK(Clock::now() - began >= 299ms);
-  CHECK(Clock::now() - began < 900ms);
+  CHECK(Clock::now() - began < 2s);  // 2.4 s if bits were taken for bytes
 }
 
 TEST_CASE("a stream is sliced, and the pieces make up the whole") {

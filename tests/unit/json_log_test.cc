@@ -112,7 +112,7 @@ TEST_CASE("lines for which there is no room for long are counted, and the loop i
   CHECK_FALSE(output->write("first\n"));
   const auto begun = Clock::now();
   for (int i = 0; i < 100; ++i) CHECK_FALSE(output->write("more\n"));
-  CHECK(Clock::now() - begun < 400ms);
+  CHECK(Clock::now() - begun < 5s);  // 50 s if each of them waited
   CHECK(output->lost() == 101);
   CHECK(output->trouble().has_value());
   pipe.shared.reset();

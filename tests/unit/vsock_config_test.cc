@@ -21,7 +21,7 @@ const std::string good_tunnels = R"(tunnel:
   upstream-server-address: 127.0.0.1:4444
 )";
 
-std::string with(const std::string& from, const std::string& to) {
+std::string tunnels_with(const std::string& from, const std::string& to) {
   std::string text = good_tunnels;
   return text.replace(text.find(from), from.size(), to);
 }
@@ -49,7 +49,8 @@ TEST_CASE("a configuration says what each tunnel is") {
 }
 
 TEST_CASE("a pipe of Windows is a unix socket here") {
-  const auto tunnels = parse_vsock_config(with("127.0.0.1:4444", "npipe:///run/docker.sock"), "c.yaml");
+  const auto tunnels =
+      parse_vsock_config(tunnels_with("127.0.0.1:4444", "npipe:///run/docker.sock"), "c.yaml");
   CHECK(tunnels.value()[0].upstream.to_string() == "unix:///run/docker.sock");
 }
 
@@ -66,21 +67,21 @@ TEST_CASE("what is wrong in a configuration is said with its line and key") {
       {"tunnel: api", "c.yaml:1:1: ", "not a list"},
       {"tunnel: [api]", "c.yaml:1:10: ", "not a valid tunnel"},
       {"{}", "c.yaml:1:1: ", "no tunnel"},
-      {with("  peer-port: 3030\n", ""), "c.yaml:2:3: ", "no peer-port"},
-      {with("peer-port", "peer_port"), "c.yaml:6:3: ", "peer_port: there is no such key"},
-      {with("name: api", "name: api\n  name: b"), "c.yaml:3:3: ", "name: is said twice"},
-      {with("name: api", "name:"), "c.yaml:2:", "name: a value is missing"},
-      {with("9090", "[1]"), "c.yaml:3:19: ", "handshake-port: a value is missing"},
-      {with("9090", "ninety"), "c.yaml:3:19: ", "handshake-port: 'ninety' is not a valid vsock port"},
-      {with("9090", "0"), "c.yaml:3:19: ", "handshake-port: '0'"},
-      {with("8989", "4294967295"), "c.yaml:4:20: ", "vsock-host-port: '4294967295'"},
-      {with("address: 127.0.0.1", "address: localhost"),
+      {tunnels_with("  peer-port: 3030\n", ""), "c.yaml:2:3: ", "no peer-port"},
+      {tunnels_with("peer-port", "peer_port"), "c.yaml:6:3: ", "peer_port: there is no such key"},
+      {tunnels_with("name: api", "name: api\n  name: b"), "c.yaml:3:3: ", "name: is said twice"},
+      {tunnels_with("name: api", "name:"), "c.yaml:2:", "name: a value is missing"},
+      {tunnels_with("9090", "[1]"), "c.yaml:3:19: ", "handshake-port: a value is missing"},
+      {tunnels_with("9090", "ninety"), "c.yaml:3:19: ", "handshake-port: 'ninety' is not a valid vsock port"},
+      {tunnels_with("9090", "0"), "c.yaml:3:19: ", "handshake-port: '0'"},
+      {tunnels_with("8989", "4294967295"), "c.yaml:4:20: ", "vsock-host-port: '4294967295'"},
+      {tunnels_with("address: 127.0.0.1", "address: localhost"),
        "c.yaml:5:17: ", "peer-address: 'localhost' is not a valid IP address"},
-      {with("3030", "70000"), "c.yaml:6:14: ", "peer-port: '70000' is not a valid port"},
-      {with("127.0.0.1:4444", "4444"), "c.yaml:7:28: ", "upstream-server-address: '4444'"},
-      {with("127.0.0.1:4444", "127.0.0.1:0"), "c.yaml:7:28: ", "upstream-server-address"},
-      {with("127.0.0.1:4444", "unix://run/x"), "c.yaml:7:28: ", "upstream-server-address"},
-      {with("127.0.0.1:4444", "udp://127.0.0.1:1"), "c.yaml:7:28: ", "upstream-server-address"},
+      {tunnels_with("3030", "70000"), "c.yaml:6:14: ", "peer-port: '70000' is not a valid port"},
+      {tunnels_with("127.0.0.1:4444", "4444"), "c.yaml:7:28: ", "upstream-server-address: '4444'"},
+      {tunnels_with("127.0.0.1:4444", "127.0.0.1:0"), "c.yaml:7:28: ", "upstream-server-address"},
+      {tunnels_with("127.0.0.1:4444", "unix://run/x"), "c.yaml:7:28: ", "upstream-server-address"},
+      {tunnels_with("127.0.0.1:4444", "udp://127.0.0.1:1"), "c.yaml:7:28: ", "upstream-server-address"},
       {twice("web", "api"), "c.yaml:8:10: ", "name: 'api' is that of 'api'"},
       {twice("9091", "9090"), "c.yaml:8:31: ", "handshake-port: '9090' is that of 'api'"},
       {twice("8990", "08989"), "c.yaml:8:54: ", "vsock-host-port: '08989' is that of 'api'"},

@@ -35,7 +35,7 @@ std::string error_of(const std::string& text) {
   return groups ? "it is fine" : groups.error().message();
 }
 
-std::string with(const std::string& from, const std::string& to) {
+std::string groups_with(const std::string& from, const std::string& to) {
   std::string text = good_groups;
   return text.replace(text.find(from), from.size(), to);
 }
@@ -83,17 +83,18 @@ TEST_CASE("what is wrong with a file is said with its line and its key") {
   begins("groups: []\n", "w.yaml:1:1: groups: the list is empty");
   begins("groups: 1\n", "w.yaml:1:1: groups: this is not a list");
   begins("group: []\n", "w.yaml:1:1: group: there is no such key");
-  begins(with("idle: 30", "idle: soon"), "w.yaml:5:9: idle: the time 'soon' is not a valid duration");
-  begins(with("  exec:", "  exce:"), "w.yaml:4:3: exce: there is no such key");
-  begins(with("- name: db", "- name: web"), "w.yaml:12:3: there is a group 'web' already");
-  begins(with("  exec: ./server --port 8000\n", ""), "w.yaml:2:3: web has nothing to start");
-  begins(with("  idle: 30\n", "  systemd: a\n"), "w.yaml:5:12: systemd: there is exec already");
-  begins(with("  idle: 30\n", "  sandbox: [true]\n"), "w.yaml:5:3: sandbox: there is exec already");
-  begins(with("[--allow, h, --, ./server]", "[]"), "w.yaml:17:3: jail has a sandbox without a command");
-  begins(with("[--allow, h, --, ./server]", "{}"), "w.yaml:17:61: sandbox: this is not a text");
-  begins(with("user: yes", "user: maybe"), "w.yaml:15:9: user: 'maybe' is neither");
-  begins(with("tcp://127.0.0.1:8000", "udp://127.0.0.1:8000"), "w.yaml:3:11: listen: cannot forward");
-  begins(with("  idle: 30\n", "  idle: 30\n  idle: 31\n"), "w.yaml:6:3: idle: is said twice");
+  begins(groups_with("idle: 30", "idle: soon"), "w.yaml:5:9: idle: the time 'soon' is not a valid duration");
+  begins(groups_with("  exec:", "  exce:"), "w.yaml:4:3: exce: there is no such key");
+  begins(groups_with("- name: db", "- name: web"), "w.yaml:12:3: there is a group 'web' already");
+  begins(groups_with("  exec: ./server --port 8000\n", ""), "w.yaml:2:3: web has nothing to start");
+  begins(groups_with("  idle: 30\n", "  systemd: a\n"), "w.yaml:5:12: systemd: there is exec already");
+  begins(groups_with("  idle: 30\n", "  sandbox: [true]\n"), "w.yaml:5:3: sandbox: there is exec already");
+  begins(groups_with("[--allow, h, --, ./server]", "[]"),
+         "w.yaml:17:3: jail has a sandbox without a command");
+  begins(groups_with("[--allow, h, --, ./server]", "{}"), "w.yaml:17:61: sandbox: this is not a text");
+  begins(groups_with("user: yes", "user: maybe"), "w.yaml:15:9: user: 'maybe' is neither");
+  begins(groups_with("tcp://127.0.0.1:8000", "udp://127.0.0.1:8000"), "w.yaml:3:11: listen: cannot forward");
+  begins(groups_with("  idle: 30\n", "  idle: 30\n  idle: 31\n"), "w.yaml:6:3: idle: is said twice");
 }
 
 TEST_CASE("the Docker API is where the option says, or the environment, or where it usually is") {
