@@ -6,6 +6,8 @@
 #include <set>
 #include <string_view>
 
+#include "host/control/control_client.h"
+
 namespace nsrun {
 namespace {
 
@@ -42,8 +44,8 @@ std::vector<std::string> live_control_sockets() {
     if (!std::isdigit(static_cast<unsigned char>(process->path().filename().string()[0]))) continue;
     if (!text_of(process->path(), "comm").starts_with("nsrun")) continue;
     const auto path = control_option(text_of(process->path(), "cmdline"));
-    std::error_code missing;
-    if (!path.empty() && fs::is_socket(path, missing)) found.insert(path);
+    // Asked as nsrun ctl would: a killed nsrun leaves its file, and a guest may put a socket of its own in the place.
+    if (!path.empty() && ControlClient::connect(path)) found.insert(path);
   }
   return {found.begin(), found.end()};
 }
